@@ -1,0 +1,199 @@
+"""The global queue: sealed batches in scan order, each queued, in progress or gone (S1, S3, S4, S10).
+
+A batch is handed out lowest number first and only once its row is durable. While a member works on it, it is
+*in progress*; when that member is lost it stays so until another one takes it. Completion is a compare-and-set on the
+attempt: the first attempt to complete wins, later ones are told so. A completed batch has no row.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from dataclasses import dataclass
+
+from argosy.state.job_database import JobDatabase, Statement
+
+QUEUED = "queued"
+IN_PROGRESS = "in progress"
+
+PAYLOADS_IN_MEMORY_BYTES = 32 << 20
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress."""
+
+    seq: int
+    files: int
+    bytes: int
+    state: str = QUEUED
+    attempt: int = 0
+    member: str | None = None
+    worker: int | None = None
+    files_done: int = 0
+    bytes_done: int = 0
+    updated: float | None = None
+    failures: int = 0
+
+
+class BatchQueue:
+    """The queue of record. Every method takes the job's mutex."""
+
+    def __init__(self, job: JobDatabase) -> None:
+        self._job = job
+        self._waiting: list[int] = []
+        self._sizes: dict[int, Batch] = {}
+        self._payloads: dict[int, bytes] = {}
+        self._payload_bytes = 0
+        self._durable: set[int] = set()
+        self._fresh: list[int] = []
+        self._changed: set[int] = set()
+        self._next_seq = 1
+        job.attach(self)
+
+    def load(self) -> int:
+        """Load the rows of an interrupted job; returns how many batches wait."""
+        rows = self._job.read(
+            "SELECT seq, files, bytes, state, attempt, member, worker, files_done, bytes_done, updated, failures"
+            " FROM batches ORDER BY seq"
+        )
+        for row in rows:
+            batch = Batch(*row)
+            self._sizes[batch.seq] = batch
+            self._durable.add(batch.seq)
+        self._waiting = [row[0] for row in rows]
+        stored = self._job.read("SELECT value FROM job WHERE key = 'next_batch'")
+        self._next_seq = int(stored[0][0]) if stored else 1
+        return len(rows)
+
+    def enqueue(self, payload: bytes, files: int, size_bytes: int) -> int:
+        """Seal a batch: give it the next number and make it part of the next commit."""
+        with self._job.mutex:
+            seq = self._next_seq
+            self._next_seq += 1
+            self._sizes[seq] = Batch(seq, files, size_bytes)
+            self._fresh.append(seq)
+            self._job.journal(
+                "INSERT INTO batches (seq, state, attempt, files, bytes, payload) VALUES (?, ?, 0, ?, ?, ?)",
+                (seq, QUEUED, files, size_bytes, payload),
+            )
+            self._job.journal("INSERT OR REPLACE INTO job VALUES ('next_batch', ?)", (str(self._next_seq).encode(),))
+            if self._payload_bytes < PAYLOADS_IN_MEMORY_BYTES:
+                self._payloads[seq] = payload
+                self._payload_bytes += len(payload)
+            return seq
+
+    def lease(self) -> tuple[Batch, bytes] | None:
+        """The lowest waiting batch, as a new attempt, with its payload; None when none is durable yet."""
+        with self._job.mutex:
+            if not self._waiting:
+                return None
+            seq = heapq.heappop(self._waiting)
+            batch = self._sizes[seq]
+            batch.attempt += 1
+            batch.files_done = batch.bytes_done = 0
+            self._changed.add(seq)
+            payload = self._payloads.pop(seq, None)
+            if payload is not None:
+                self._payload_bytes -= len(payload)
+                return batch, payload
+        row = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
+        return batch, row[0][0]
+
+    def taken(self, seq: int, attempt: int, member: str, worker: int) -> None:
+        """A worker has begun this attempt."""
+        with self._job.mutex:
+            batch = self._current(seq, attempt)
+            if batch is not None:
+                batch.state = IN_PROGRESS
+                batch.member, batch.worker, batch.updated = member, worker, time.time()
+                self._changed.add(seq)
+
+    def progress(self, seq: int, attempt: int, files: int, size_bytes: int) -> None:
+        """How far this attempt has come."""
+        with self._job.mutex:
+            batch = self._current(seq, attempt)
+            if batch is not None:
+                batch.files_done, batch.bytes_done, batch.updated = files, size_bytes, time.time()
+                self._changed.add(seq)
+
+    def complete(self, seq: int, attempt: int) -> bool:
+        """Accept this attempt's result; False when another attempt was accepted before (drop the result then)."""
+        with self._job.mutex:
+            if self._current(seq, attempt) is None:
+                return False
+            del self._sizes[seq]
+            self._changed.discard(seq)
+            self._durable.discard(seq)
+            self._job.journal("DELETE FROM batches WHERE seq = ?", (seq,))
+            return True
+
+    def give_back(self, seq: int, attempt: int, *, failed: bool) -> Batch | None:
+        """The attempt's worker was lost, or failed: the batch waits again and still reads `in progress`."""
+        with self._job.mutex:
+            batch = self._current(seq, attempt)
+            if batch is None:
+                return None
+            batch.failures += failed
+            heapq.heappush(self._waiting, seq)
+            self._changed.add(seq)
+            return batch
+
+    @property
+    def waiting(self) -> int:
+        """Batches that a member may take now or after the next commit."""
+        with self._job.mutex:
+            return len(self._waiting) + len(self._fresh)
+
+    @property
+    def unfinished(self) -> int:
+        """Batches that are not complete."""
+        with self._job.mutex:
+            return len(self._sizes)
+
+    def remaining_bytes(self) -> int:
+        """Bytes of all batches that are not complete (for the estimate of the end)."""
+        with self._job.mutex:
+            return sum(batch.bytes - batch.bytes_done for batch in self._sizes.values())
+
+    def in_progress(self) -> list[Batch]:
+        """The batches that members hold, or held when they were lost."""
+        with self._job.mutex:
+            return [batch for batch in self._sizes.values() if batch.state == IN_PROGRESS]
+
+    def changes(self) -> list[Statement]:
+        """Rows whose state changed since the last commit."""
+        statements: list[Statement] = []
+        for seq in self._changed:
+            batch = self._sizes[seq]
+            statements.append(
+                (
+                    "UPDATE batches SET state = ?, attempt = ?, member = ?, worker = ?, files_done = ?,"
+                    " bytes_done = ?, updated = ?, failures = ? WHERE seq = ?",
+                    (
+                        batch.state,
+                        batch.attempt,
+                        batch.member,
+                        batch.worker,
+                        batch.files_done,
+                        batch.bytes_done,
+                        batch.updated,
+                        batch.failures,
+                        seq,
+                    ),
+                )
+            )
+        self._changed = set()
+        self._durable.update(self._fresh)
+        return statements
+
+    def committed(self) -> None:
+        """Batches whose rows are durable by now may be handed out."""
+        ready = [seq for seq in self._fresh if seq in self._durable]
+        for seq in ready:
+            heapq.heappush(self._waiting, seq)
+        self._fresh = [seq for seq in self._fresh if seq not in self._durable]
+
+    def _current(self, seq: int, attempt: int) -> Batch | None:
+        batch = self._sizes.get(seq)
+        return batch if batch is not None and batch.attempt == attempt else None
