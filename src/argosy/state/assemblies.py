@@ -84,7 +84,8 @@ class Assemblies:
                 )
                 if not rows or directory_id in self._gone:
                     return None
-                assembly = Assembly(*rows[0], stored=True)
+                assembly = Assembly(*rows[0])
+                assembly.stored = True
                 self._hot[directory_id] = assembly
             return assembly
 

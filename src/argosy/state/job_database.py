@@ -44,6 +44,13 @@ class JobDatabase:
         """Let ``model`` take part in every commit, in the order of attachment."""
         self._models.append(model)
 
+    def detached(self) -> JobDatabase:
+        """The same file without the models attached so far: for a job whose results are thrown away."""
+        with self.mutex:
+            self._models.clear()
+            self._journal.clear()
+        return self
+
     def journal(self, sql: str, bindings: Sequence[Any] = ()) -> None:
         """Add one statement to the next commit, in order."""
         with self.mutex:

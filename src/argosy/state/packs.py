@@ -82,9 +82,7 @@ class OpenTrees:
 
     def add(self, blob_id: bytes, sealed: bytes, uncompressed_length: int) -> None:
         """Keep a tree blob until its pack is durable."""
-        self._job.journal(
-            "INSERT OR IGNORE INTO open_trees VALUES (?, ?, ?)", (blob_id, sealed, uncompressed_length)
-        )
+        self._job.journal("INSERT OR IGNORE INTO open_trees VALUES (?, ?, ?)", (blob_id, sealed, uncompressed_length))
 
     def packed(self, blob_ids: list[bytes]) -> None:
         """A durable pack holds these."""

@@ -139,6 +139,19 @@ class BatchQueue:
             self._changed.add(seq)
             return batch
 
+    def payload(self, seq: int) -> bytes | None:
+        """A batch's payload as of the last commit, None if it is complete."""
+        rows = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
+        return bytes(rows[0][0]) if rows else None
+
+    def replace_payload(self, seq: int, payload: bytes) -> None:
+        """Let later attempts have another payload."""
+        with self._job.mutex:
+            if seq in self._sizes:
+                self._payloads[seq] = payload
+                self._payload_bytes += len(payload)
+                self._job.journal("UPDATE batches SET payload = ? WHERE seq = ?", (payload, seq))
+
     @property
     def waiting(self) -> int:
         """Batches that a member may take now or after the next commit."""

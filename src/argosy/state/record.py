@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -91,9 +92,11 @@ class Reports:
 
     def __init__(self, job: JobDatabase) -> None:
         self._job = job
+        self.listener: Callable[[bytes, str], None] = lambda _path, _reason: None
 
     def unread(self, path: bytes, reason: str) -> None:
-        """Name a file or directory that could not be saved."""
+        """Name a file or directory that could not be saved, to the report and to the listener."""
+        self.listener(path, reason)
         self._job.journal("INSERT INTO unread (path, reason) VALUES (?, ?)", (path, reason))
 
     def log(self, text: str) -> None:

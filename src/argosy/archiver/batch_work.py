@@ -1,0 +1,176 @@
+"""Working on one batch: every part and segment, with each entry's fate accounted for."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+
+from argosy.archiver.file_reader import EntryReader, Replaced
+from argosy.archiver.messages import BatchResult, BatchWork, DirectoryPart, PartResult, Segment, SegmentResult
+from argosy.archiver.open_batch import SEGMENT_BYTES
+from argosy.archiver.placing import BlobPlacer
+from argosy.archiver.runs import encode_run
+from argosy.archiver.source import GOING_AWAY, Roots, lost_root
+from argosy.filesystem.directory import open_directory
+from argosy.filesystem.reading import open_file
+from argosy.repository.encoder import BlobEncoder
+from argosy.restic_format.blob import BlobType, blob_id
+from argosy.restic_format.compression import Compressor
+from argosy.restic_format.tree import encode_tree
+
+MOST_RETURNS = 2
+"""After so many returns an entry is read whatever its inode is by then, and named in the report."""
+
+Progress = Callable[[int, int], None]
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+
+
+class SourceFailed(Exception):
+    """The attempt fails: the source answers like one that goes away, or is another one."""
+
+    def __init__(self, path: bytes, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+
+class BatchWorker:
+    """Runs batches one by one."""
+
+    def __init__(
+        self, reader: EntryReader, placer: BlobPlacer, encoder: BlobEncoder, contains_tree: Callable[[bytes], bool]
+    ) -> None:
+        self._reader = reader
+        self._placer = placer
+        self._encoder = encoder
+        self._contains_tree = contains_tree
+        self._runs = Compressor("fastest")
+        self._files = 0
+
+    def run(self, work: BatchWork, progress: Progress) -> BatchResult:
+        """Everything that the batch asks for. Raises SourceFailed when the source cannot be trusted."""
+        _check_roots(work.roots)
+        reader, placer = self._reader, self._placer
+        reader.owners, reader.groups = work.owners, work.groups
+        reader.bytes_read = self._files = placer.blobs = placer.added_bytes = placer.added_packed_bytes = 0
+        result = BatchResult([], [], [], [])
+        wanted = {(link.directory_id, link.name): link for link in work.link_firsts}
+        nodes: dict[tuple[int, bytes], bytes] = {}
+        for part in work.parts:
+            result.parts.append(self._read_part(part, work, result, nodes if wanted else None, progress))
+        for segment in work.segments:
+            self._read_segment(segment, work, result, progress)
+        result.links = [(link, nodes.get(key, b"")) for key, link in wanted.items()]
+        _check_roots(work.roots)
+        result.files, result.size_bytes = self._files, reader.bytes_read
+        result.data_blobs = placer.blobs
+        result.data_added, result.data_added_packed = placer.added_bytes, placer.added_packed_bytes
+        return result
+
+    def _read_part(
+        self,
+        part: DirectoryPart,
+        work: BatchWork,
+        result: BatchResult,
+        kept: dict[tuple[int, bytes], bytes] | None,
+        progress: Progress,
+    ) -> PartResult:
+        outcome = PartResult(
+            part.directory_id, part.parent_id, part.name, part.prefix, path=part.path, tries=part.tries
+        )
+        outcome.was_whole = part.whole
+        try:
+            dir_fd = open_directory(part.path)
+        except OSError as error:
+            for name in part.names:
+                self._failed(part.path + b"/" + name, error, work, result)
+            outcome.left_out = True
+            outcome.nodes = encode_run([], [], self._runs)
+            return outcome
+        names: list[bytes] = []
+        nodes: list[bytes] = []
+        read, exact = self._reader.read, part.tries < MOST_RETURNS
+        devices = part.devices or [part.device] * len(part.names)
+        try:
+            for name, mode, inode, device in zip(part.names, part.modes, part.inodes, devices, strict=True):
+                try:
+                    nodes.append(read(dir_fd, name, mode, inode, device, exact=exact))
+                    names.append(name)
+                    self._files += 1
+                except Replaced:
+                    outcome.returned.append(name)
+                except OSError as error:
+                    if error.errno == errno.ELOOP:
+                        outcome.returned.append(name)
+                    else:
+                        self._failed(part.path + b"/" + name, error, work, result)
+                progress(self._files, self._reader.bytes_read)
+        finally:
+            os.close(dir_fd)
+        if kept is not None:
+            kept.update({(part.directory_id, name): node for name, node in zip(names, nodes, strict=True)})
+        self._finish_part(outcome, names, nodes, part.whole and not outcome.returned)
+        return outcome
+
+    def _finish_part(self, outcome: PartResult, names: list[bytes], nodes: list[bytes], whole: bool) -> None:
+        if not whole:
+            outcome.nodes = encode_run(names, nodes, self._runs)
+            return
+        tree = encode_tree(nodes)
+        outcome.tree_id = blob_id(tree)
+        if not self._contains_tree(outcome.tree_id):
+            blob = self._encoder.encode(BlobType.TREE, outcome.tree_id, tree)
+            outcome.sealed_tree, outcome.tree_bytes = blob.sealed, len(tree)
+
+    def _read_segment(self, segment: Segment, work: BatchWork, result: BatchResult, progress: Progress) -> None:
+        path = segment.path + b"/" + segment.name
+        try:
+            head, after, content, length = self._read_open_segment(segment, lambda size: progress(0, size))
+        except OSError as error:
+            self._failed(path, error, work, result)
+            head = after = content = b""
+            length = 0
+        if segment.index == 0:
+            self._files += 1
+        result.segments.append(SegmentResult(segment, head, after, length, content))
+
+    def _read_open_segment(self, segment: Segment, progress: Callable[[int], None]) -> tuple[bytes, bytes, bytes, int]:
+        dir_fd = open_directory(segment.path)
+        try:
+            fd = open_file(dir_fd, segment.name)
+        finally:
+            os.close(dir_fd)
+        try:
+            stat = os.fstat(fd)
+            before = self._reader.segment_head(fd, segment.name, stat, segment.device, stat.st_size)
+            start = segment.index * SEGMENT_BYTES
+            stop = None if segment.index == segment.count - 1 else start + SEGMENT_BYTES
+            content, length = self._reader.read_range(fd, start, stop)
+            self._reader.bytes_read += length
+            progress(self._reader.bytes_read)
+            if segment.count == 1:
+                # Read by one worker in sequence, because it kept changing: the node says what was read.
+                before = after = self._reader.segment_head(fd, segment.name, stat, segment.device, length)
+            else:
+                stat = os.fstat(fd)
+                after = self._reader.segment_head(fd, segment.name, stat, segment.device, stat.st_size)
+            return before, after, b"".join(content), length
+        finally:
+            os.close(fd)
+
+    def _failed(self, path: bytes, error: OSError, work: BatchWork, result: BatchResult) -> None:
+        """Gone since the scan: counted. Unreadable: named. A share that goes away: the attempt fails, never the file."""
+        if error.errno in GOING_AWAY and not work.lenient:
+            raise SourceFailed(path, error.strerror or str(error))
+        _check_roots(work.roots)
+        if error.errno in _GONE:
+            result.vanished += 1
+        else:
+            result.unread.append((path, error.strerror or str(error)))
+
+
+def _check_roots(roots: Roots) -> None:
+    lost = lost_root(roots)
+    if lost is not None:
+        raise SourceFailed(*lost)

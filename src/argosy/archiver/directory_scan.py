@@ -1,0 +1,393 @@
+"""What the scan does with one directory: list it, compare it, put what is fresh into the open batch.
+
+The outcomes, from cheap to dear: unchanged and without subdirectories (its node goes to its parent at once); all of
+its entries fresh and within one batch (*whole*: the worker builds its tree); anything else (an assembly collects).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat as stat_module
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from argosy.archiver.ledger import Ledger, decode_names, encode_names
+from argosy.archiver.messages import DirectoryPart
+from argosy.archiver.nodes import NodeEncoder
+from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
+from argosy.archiver.parent import CompareOptions, Comparison, ParentTree
+from argosy.archiver.parent_trees import ParentTrees
+from argosy.archiver.source import GOING_AWAY, Source
+from argosy.filesystem.directory import Entry, UnreadableEntry, iter_directory_sorted, open_directory
+from argosy.filesystem.exclude import ExcludeRules
+from argosy.filesystem.metadata import read_xattrs_at, read_xattrs_fd
+from argosy.restic_format.node import encode_tail, finish_directory
+from argosy.state.assemblies import Assembly
+from argosy.state.frontier import ScanDirectory
+
+HUGE_DIRECTORY_ENTRIES = 100_000
+"""Above this a directory is listed through the disk and handled in runs of as many entries."""
+
+_LISTING_TRIES = 3
+_LISTING_PAUSE_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class ScanContext:
+    """What all scan threads share.
+
+    ``shown_as`` maps a source path to the one that rules are matched against (--as). ``devices`` are the roots' devices
+    for --one-file-system, else None. ``entries`` counts what was looked at, ``excluded`` what rules left out,
+    ``snapshot_directories`` the storage's own snapshots that were skipped.
+    """
+
+    ledger: Ledger
+    source: Source
+    encoder: NodeEncoder
+    parents: ParentTrees
+    compare: CompareOptions
+    spill_directory: Path
+    rules: ExcludeRules
+    shown_as: Callable[[bytes], bytes] | None = None
+    devices: frozenset[int] | None = None
+    entries: int = 0
+    excluded: int = 0
+    snapshot_directories: int = 0
+
+
+class DirectoryScanner:
+    """Belongs to one scan thread; ``batch`` is the batch that it fills."""
+
+    def __init__(self, context: ScanContext, new_batch: Callable[[], OpenBatch], thread: int) -> None:
+        self._context = context
+        self._ledger = context.ledger
+        self._new_batch = new_batch
+        self._thread = thread
+        self.batch = new_batch()
+
+    def seal(self, partial: tuple[ScanDirectory, bytes] | None = None) -> None:
+        """Put the open batch onto the queue and begin another."""
+        if not self.batch.empty or partial is not None:
+            self._ledger.seal(self.batch, partial)
+            self.batch = self._new_batch()
+
+    def scan(self, directory: ScanDirectory) -> None:
+        """List ``directory`` and settle what becomes of each entry."""
+        fd = self._open(directory)
+        if fd is None:
+            return
+        try:
+            _Listing(self, self._context, directory, fd).work()
+        finally:
+            os.close(fd)
+        batch = self.batch
+        self._ledger.map.filling(self._thread, directory.path, len(batch.ended), batch.files, batch.bytes)
+        if batch.full:
+            self.seal()
+
+    def _open(self, directory: ScanDirectory) -> int | None:
+        for left in reversed(range(_LISTING_TRIES)):
+            try:
+                return open_directory(directory.path)
+            except OSError as error:
+                if error.errno in GOING_AWAY and left:
+                    time.sleep(_LISTING_PAUSE_SECONDS)
+                    continue
+                self.leave_out(directory, error)
+                return None
+        return None
+
+    def leave_out(self, directory: ScanDirectory, error: OSError) -> None:
+        """A directory that cannot be listed: gone, or named as unread; never in silence, never with its old tree."""
+        self._context.source.check()
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            self._ledger.state.count(vanished=1)
+        else:
+            self._ledger.reports.unread(directory.path, error.strerror or str(error))
+            self._ledger.state.count(unread=1)
+        self._ledger.directory_left_out(directory)
+
+
+class _Listing:
+    """One directory being scanned."""
+
+    def __init__(self, scanner: DirectoryScanner, context: ScanContext, directory: ScanDirectory, fd: int) -> None:
+        self._scanner = scanner
+        self._context = context
+        self._ledger = context.ledger
+        self._directory = directory
+        self._fd = fd
+        self._part: DirectoryPart | None = None
+        self._last: bytes | None = None
+        self._prefix = b""
+        self._device = 0
+
+    def work(self) -> None:
+        try:
+            self._read_own_metadata()
+            unreadable: list[UnreadableEntry] = []
+            listing = iter_directory_sorted(self._fd, self._context.spill_directory, HUGE_DIRECTORY_ENTRIES, unreadable)
+            entries = list(islice(listing, HUGE_DIRECTORY_ENTRIES))
+            following = list(islice(listing, HUGE_DIRECTORY_ENTRIES)) if len(entries) == HUGE_DIRECTORY_ENTRIES else []
+        except OSError as error:
+            self._scanner.leave_out(self._directory, error)
+            return
+        for item in unreadable:
+            self._unread(item)
+        if following:
+            self._work_in_runs(entries, following, listing)
+        else:
+            self._work_at_once(entries)
+
+    def _read_own_metadata(self) -> None:
+        directory, owners = self._directory, self._ledger.owners
+        stat = os.fstat(self._fd)
+        user, group = owners.user(stat.st_uid), owners.group(stat.st_gid)
+        prefix = self._context.encoder.prefix(directory.name, stat, user, group, stat.st_dev, stat.st_ino)
+        self._prefix = prefix + encode_tail(None, read_xattrs_fd(self._fd, []), 0)
+        self._device = stat.st_dev
+
+    def _unread(self, item: UnreadableEntry) -> None:
+        path = self._directory.path + b"/" + item.name
+        self._ledger.reports.unread(path, item.error.strerror or str(item.error))
+        self._ledger.state.count(unread=1)
+
+    def _work_at_once(self, listed: Sequence[Entry]) -> None:
+        directory, context = self._directory, self._context
+        context.entries += len(listed)
+        entries = self._wanted(listed)
+        comparison = Comparison()
+        parent = self._parent_tree()
+        resumed = directory.sealed_through
+        if resumed is not None:
+            entries = [entry for entry in entries if entry.name > resumed]
+        if parent is None:
+            self._sort_out(entries, comparison)
+        else:
+            if resumed is not None:
+                parent.skip_through(resumed)
+            parent.compare(entries, self._encode, comparison)
+            parent.finish(comparison)
+        self._count(comparison)
+        if self._is_unchanged_leaf(comparison, parent):
+            assert directory.base_tree is not None
+            node = finish_directory(self._prefix, directory.base_tree)
+            self._ledger.directory_unchanged(directory, node, self._standing_counts(comparison))
+        elif self._is_whole(comparison):
+            self._add_whole(comparison)
+        else:
+            self._collect(comparison)
+
+    def _is_unchanged_leaf(self, comparison: Comparison, parent: ParentTree | None) -> bool:
+        return (
+            parent is not None
+            and self._directory.parent_id != 0
+            and self._directory.sealed_through is None
+            and self._directory.known_subdirectories is None
+            and not (comparison.fresh or comparison.reused or comparison.directories or comparison.dropped)
+        )
+
+    def _is_whole(self, comparison: Comparison) -> bool:
+        if comparison.standing or comparison.reused or comparison.directories or self._directory.parent_id == 0:
+            return False
+        if self._directory.sealed_through is not None or self._directory.known_subdirectories is not None:
+            return False
+        size = 0
+        for _, stat in comparison.fresh:
+            if stat.st_nlink > 1 or stat.st_size > SEGMENT_BYTES:
+                return False
+            size += stat.st_size
+        limits = self._scanner.batch.limits
+        if len(comparison.fresh) + 1 > limits.files or size > limits.bytes:
+            return False
+        if self._ledger.assemblies.find(self._directory.id) is not None:
+            return False
+        if not self._scanner.batch.fits(len(comparison.fresh) + 1, size):
+            self._scanner.seal()
+        return True
+
+    def _add_whole(self, comparison: Comparison) -> None:
+        batch, part = self._scanner.batch, self._new_part()
+        part.whole = True
+        batch.parts.append(part)
+        for entry in comparison.fresh:
+            batch.add(part, entry)
+        self._count_fresh(comparison)
+        batch.ended.append(self._directory)
+
+    def _collect(self, comparison: Comparison) -> None:
+        directory = self._directory
+        subdirectories = self._subdirectories(comparison.directories)
+        dropped = set(comparison.dropped)
+        if directory.sealed_through is not None:
+            there = self._ledger.assemblies.get(directory.id)
+            dropped.update(name for name in decode_names(there.deleted) if name <= directory.sealed_through)
+        assembly = Assembly(
+            directory.id,
+            directory.parent_id,
+            directory.name,
+            self._prefix,
+            directory.base_tree,
+            encode_names(sorted(dropped)),
+        )
+        self._ledger.directory_listed(directory, assembly, subdirectories, self._reused_run(comparison))
+        self._count_fresh(comparison)
+        self._add_fresh(comparison.fresh)
+        self._end(self._standing_counts(comparison))
+
+    def _work_in_runs(self, first: list[Entry], second: list[Entry], rest: object) -> None:
+        """A huge directory: no comparison is kept in memory beyond a run, and its nodes all go to parts."""
+        assert hasattr(rest, "__next__")
+        directory, parent = self._directory, self._parent_tree()
+        if parent is not None and directory.sealed_through is not None:
+            parent.skip_through(directory.sealed_through)
+        assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
+        self._ledger.directory_listed(directory, assembly, [], None)
+        run = first
+        while run:
+            self._context.entries += len(run)
+            self._work_run(run, parent)
+            run, second = second, list(islice(rest, HUGE_DIRECTORY_ENTRIES)) if second else []  # type: ignore[call-overload]  # an iterator of entries
+        self._end({})
+
+    def _work_run(self, run: list[Entry], parent: ParentTree | None) -> None:
+        directory = self._directory
+        entries = self._wanted(run)
+        if directory.sealed_through is not None:
+            entries = [entry for entry in entries if entry.name > directory.sealed_through]
+        comparison = Comparison()
+        if parent is None:
+            self._sort_out(entries, comparison)
+        else:
+            parent.compare(entries, self._encode, comparison, keep_standing=True)
+        self._count(comparison)
+        assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
+        subdirectories = self._subdirectories(comparison.directories)
+        self._ledger.directory_listed(directory, assembly, subdirectories, self._reused_run(comparison))
+        self._count_fresh(comparison)
+        self._add_fresh(comparison.fresh)
+        last = entries[-1].name if entries else None
+        if last is not None:
+            if self._part is not None:
+                self._seal_part()
+            self._ledger.seal(OpenBatch(self._scanner.batch.limits), (directory, last))
+        self._ledger.state.count(**self._standing_counts(comparison))
+
+    def _parent_tree(self) -> ParentTree | None:
+        base = self._directory.base_tree
+        return None if base is None else self._context.parents.open(base, self._context.compare)
+
+    def _wanted(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Without sockets (restic leaves them out) and without what the rules exclude."""
+        context, path = self._context, self._directory.path
+        shown = path if context.shown_as is None else context.shown_as(path)
+        selection = context.rules.select(shown, self._fd, entries)
+        for warning in selection.warnings:
+            self._ledger.reports.log(warning)
+        context.excluded += selection.excluded
+        context.snapshot_directories += len(selection.snapshot_directories)
+        kept = [entry for entry in selection.kept if entry.stat.st_mode & 0o170000 != stat_module.S_IFSOCK]
+        if context.devices is not None:
+            return [entry for entry in kept if self._is_on_the_file_system(entry)]
+        return kept
+
+    def _is_on_the_file_system(self, entry: Entry) -> bool:
+        """--one-file-system: of another device only the directory on which it is mounted stays, empty."""
+        devices = self._context.devices
+        assert devices is not None
+        if entry.stat.st_dev in devices:
+            return True
+        return stat_module.S_ISDIR(entry.stat.st_mode) and self._device in devices
+
+    def _encode(self, entry: Entry) -> bytes:
+        name, stat = entry
+        owners = self._ledger.owners
+        user, group = owners.user(stat.st_uid), owners.group(stat.st_gid)
+        return self._context.encoder.prefix(name, stat, user, group, stat.st_dev, stat.st_ino)
+
+    def _sort_out(self, entries: Sequence[Entry], comparison: Comparison) -> None:
+        for entry in entries:
+            if entry.stat.st_mode & 0o170000 == stat_module.S_IFDIR:
+                comparison.directories.append((entry, None))
+            else:
+                comparison.fresh.append(entry)
+
+    def _subdirectories(self, found: Sequence[tuple[Entry, bytes | None]]) -> list[ScanDirectory]:
+        directory = self._directory
+        known = directory.known_subdirectories or frozenset()
+        base = directory.path if directory.path.endswith(b"/") else directory.path + b"/"
+        return [
+            ScanDirectory(self._ledger.frontier.new_id(), directory.id, entry.name, base + entry.name, subtree)
+            for entry, subtree in found
+            if entry.name not in known
+        ]
+
+    def _reused_run(self, comparison: Comparison) -> bytes | None:
+        if not comparison.reused and not comparison.standing_nodes:
+            return None
+        named = dict(comparison.standing_nodes)
+        for entry, prefix, content in comparison.reused:
+            tail = encode_tail(None, read_xattrs_at(self._fd, entry.name, []), 0)
+            named[entry.name] = prefix + tail + b',"content":' + content + b"}"
+        names = sorted(named)
+        return self._ledger.encode_run(names, [named[name] for name in names])
+
+    def _new_part(self) -> DirectoryPart:
+        directory = self._directory
+        return DirectoryPart(
+            directory.id, directory.parent_id, directory.name, directory.path, self._prefix, self._device
+        )
+
+    def _add_fresh(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.stat.st_size > SEGMENT_BYTES and stat_module.S_ISREG(entry.stat.st_mode):
+                self._seal_part()
+                self._ledger.seal_big_file(self._directory, entry)
+                self._last = entry.name
+                continue
+            if self._part is None:
+                self._part = self._new_part()
+                self._scanner.batch.parts.append(self._part)
+            self._scanner.batch.add(self._part, entry)
+            self._last = entry.name
+            if self._scanner.batch.full:
+                self._seal_part()
+
+    def _seal_part(self) -> None:
+        """Seal the batch in the midst of this directory: what was added so far is sealed through its last name."""
+        if self._last is not None:
+            self._scanner.seal((self._directory, self._last))
+        else:
+            self._scanner.seal()
+        self._part = None
+
+    def _end(self, counts: dict[str, int]) -> None:
+        if self._part is None:
+            self._ledger.directory_ended(self._directory, counts)
+            return
+        batch = self._scanner.batch
+        for key, number in counts.items():
+            batch.count(key, number)
+        batch.ended.append(self._directory)
+
+    def _count(self, comparison: Comparison) -> None:
+        for entry, _, _ in comparison.reused:
+            comparison.standing.append(entry)
+
+    def _standing_counts(self, comparison: Comparison) -> dict[str, int]:
+        files = [entry for entry in comparison.standing if stat_module.S_ISREG(entry.stat.st_mode)]
+        return {
+            "files_unmodified": len(files),
+            "total_files_processed": len(files),
+            "total_bytes_processed": sum(entry.stat.st_size for entry in files),
+        }
+
+    def _count_fresh(self, comparison: Comparison) -> None:
+        batch = self._scanner.batch
+        batch.count("files_changed", comparison.changed)
+        files = sum(1 for entry in comparison.fresh if stat_module.S_ISREG(entry.stat.st_mode))
+        batch.count("files_new", max(0, files - comparison.changed))

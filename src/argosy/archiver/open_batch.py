@@ -1,0 +1,74 @@
+"""The batch that a scan thread is filling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from argosy.archiver.messages import DirectoryPart
+from argosy.filesystem.directory import Entry
+from argosy.state.frontier import ScanDirectory
+
+SEGMENT_BYTES = 1 << 30
+"""Files above this are cut into pieces of exactly this: a constant, because cuts must not depend on tuning."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """A batch is sealed when it has reached either."""
+
+    files: int = 1024
+    bytes: int = 64 << 20
+
+
+@dataclass(slots=True)
+class OpenBatch:
+    """Parts in scan order; ``ended`` are the directories whose last entry is here."""
+
+    limits: BatchLimits
+    parts: list[DirectoryPart] = field(default_factory=list)
+    ended: list[ScanDirectory] = field(default_factory=list)
+    links: list[tuple[DirectoryPart, Entry]] = field(default_factory=list)
+    uids: set[int] = field(default_factory=set)
+    gids: set[int] = field(default_factory=set)
+    files: int = 0
+    bytes: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether sealing it would do nothing."""
+        return not self.parts and not self.ended
+
+    @property
+    def full(self) -> bool:
+        """Whether it has reached a limit; a directory weighs as much as a file."""
+        return self.files + len(self.parts) >= self.limits.files or self.bytes >= self.limits.bytes
+
+    def fits(self, files: int, size_bytes: int) -> bool:
+        """Whether a whole directory still finds room."""
+        return self.files + len(self.parts) + files <= self.limits.files and (
+            not self.bytes or self.bytes + size_bytes <= self.limits.bytes
+        )
+
+    def add(self, part: DirectoryPart, entry: Entry) -> None:
+        """Put one entry into its directory's part."""
+        name, stat = entry
+        if stat.st_dev != part.device or part.devices:
+            if not part.devices:
+                part.devices = [part.device] * len(part.names)
+            part.devices.append(stat.st_dev)
+        part.names.append(name)
+        part.modes.append(stat.st_mode)
+        part.inodes.append(stat.st_ino)
+        part.sizes.append(stat.st_size)
+        self.uids.add(stat.st_uid)
+        self.gids.add(stat.st_gid)
+        self.files += 1
+        self.bytes += stat.st_size
+        if stat.st_nlink > 1:
+            self.links.append((part, entry))
+
+    def count(self, key: str, number: int) -> None:
+        """Count something with the transaction that seals this batch."""
+        if number:
+            self.counts[key] = self.counts.get(key, 0) + number

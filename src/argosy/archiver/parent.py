@@ -1,0 +1,246 @@
+"""Comparing a directory's entries with its tree in the parent snapshot.
+
+The per-entry work of an incremental scan. Both sides are in name order, so one pass joins them. Each entry's metadata
+is encoded afresh; where the parent's bytes begin with exactly these and ctime is part of them, the parent's node stands
+as it is and nothing of it is decoded. Otherwise the parent's node is decoded and its content list is reused if size,
+mtime and (unless turned off) ctime and inode are the same.
+
+Source of the byte layout: restic's node JSON, whose keys have a fixed order with ``content`` near the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from argosy.errors import Damaged
+from argosy.filesystem.directory import Entry
+from argosy.restic_format.names import decode_name
+
+_HEAD = b'{"nodes":['
+_NAME = b'{"name":"'
+_TYPE = b'","type":"'
+_CONTENT = b',"content":'
+_SUBTREE = b',"subtree":"'
+_COMMA = 0x2C
+
+EncodePrefix = Callable[[Entry], bytes]
+
+
+class _Comparable(msgspec.Struct, frozen=True):
+    """The fields of a parent's node that decide whether its content is still good."""
+
+    type: str
+    mtime: str
+    ctime: str = ""
+    inode: int = 0
+    size: int = 0
+    content: list[str] | None = None
+    subtree: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompareOptions:
+    """Which differences count (restic's --ignore-inode and --ignore-ctime), and whether blobs must be looked up."""
+
+    ignore_inode: bool = False
+    ignore_ctime: bool = False
+    prefix_may_stand: bool = True
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a run of entries came to. ``dropped`` are names of the parent's tree whose nodes do not stand.
+
+    ``reused`` has (entry, prefix, content list) of files whose content is good and whose metadata is not as it was.
+    """
+
+    fresh: list[Entry] = field(default_factory=list)
+    changed: int = 0
+    reused: list[tuple[Entry, bytes, bytes]] = field(default_factory=list)
+    directories: list[tuple[Entry, bytes | None]] = field(default_factory=list)
+    dropped: list[bytes] = field(default_factory=list)
+    standing: list[Entry] = field(default_factory=list)
+    standing_nodes: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+class ParentTree:
+    """A cursor over one tree of the parent snapshot. Give it the directory's entries in name order, in runs."""
+
+    def __init__(
+        self,
+        tree: bytes,
+        options: CompareOptions,
+        is_complete: Callable[[bytes], bool],
+        format_time: Callable[[int], str],
+    ) -> None:
+        if not tree.startswith(_HEAD):
+            raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run 'argosy check'.")
+        self._tree = tree
+        self._position = len(_HEAD)
+        self._options = options
+        self._is_complete = is_complete
+        self._format_time = format_time
+
+    def skip_through(self, name: bytes) -> None:
+        """Pass over all nodes up to and including ``name``, without a verdict."""
+        while (there := self._name()) is not None and there <= name:
+            self._position = self._after_node()
+
+    def compare(
+        self, entries: Sequence[Entry], encode: EncodePrefix, into: Comparison, *, keep_standing: bool = False
+    ) -> None:
+        """Join the next entries with the tree's nodes. Directories keep only their subtree's id.
+
+        ``keep_standing`` copies the nodes that stand, for a caller that will not read the tree again.
+        """
+        tree, may_stand = self._tree, self._options.prefix_may_stand
+        for entry in entries:
+            prefix = encode(entry)
+            position = self._position
+            end = position + len(prefix)
+            if may_stand and tree.startswith(prefix, position) and tree[end] == _COMMA:
+                content = tree.index(_CONTENT, end)
+                if tree[content + 11] != 0x5B:
+                    if tree.startswith(_SUBTREE, content + 15):
+                        subtree = bytes.fromhex(tree[content + 27 : content + 91].decode("ascii"))
+                        into.directories.append((entry, subtree))
+                        into.dropped.append(entry.name)
+                    else:
+                        into.standing.append(entry)
+                    self._position = self._after_node()
+                    if keep_standing and into.standing and into.standing[-1] is entry:
+                        into.standing_nodes.append((entry.name, self._node_bytes(position)))
+                    continue
+                closing = tree.index(b"]", content)
+                if tree[closing + 1] == 0x7D and self._is_complete(tree[content + 12 : closing]):
+                    into.standing.append(entry)
+                    self._position = closing + (3 if tree[closing + 2] == _COMMA else 2)
+                    if keep_standing:
+                        into.standing_nodes.append((entry.name, self._node_bytes(position)))
+                    continue
+            self._compare_slowly(entry, prefix, into)
+
+    def finish(self, into: Comparison) -> None:
+        """After the last entry: what is left of the tree was deleted from the source."""
+        while (name := self._name()) is not None:
+            into.dropped.append(name)
+            self._position = self._after_node()
+
+    def _compare_slowly(self, entry: Entry, prefix: bytes, into: Comparison) -> None:
+        there = self._name()
+        while there is not None and there < entry.name:
+            into.dropped.append(there)
+            self._position = self._after_node()
+            there = self._name()
+        node: _Comparable | None = None
+        if there == entry.name:
+            start = self._position
+            self._position = self._after_node()
+            node = msgspec.json.decode(self._node_bytes(start), type=_Comparable)
+            into.dropped.append(entry.name)
+        self._judge(entry, prefix, node, into)
+
+    def _judge(self, entry: Entry, prefix: bytes, node: _Comparable | None, into: Comparison) -> None:
+        if (entry.stat.st_mode & 0o170000) == 0o040000:
+            subtree = None if node is None or not node.subtree else bytes.fromhex(node.subtree)
+            into.directories.append((entry, subtree))
+        elif node is not None and self._same_content(entry, node):
+            assert node.content is not None
+            into.reused.append((entry, prefix, msgspec.json.encode(node.content)))
+        else:
+            into.fresh.append(entry)
+            into.changed += node is not None
+
+    def _same_content(self, entry: Entry, node: _Comparable) -> bool:
+        stat, options = entry.stat, self._options
+        if node.content is None or node.type != "file" or (stat.st_mode & 0o170000) != 0o100000:
+            return False
+        if node.size != stat.st_size or node.mtime != self._format_time(stat.st_mtime_ns):
+            return False
+        if not options.ignore_ctime and node.ctime != self._format_time(stat.st_ctime_ns):
+            return False
+        if not options.ignore_inode and node.inode != stat.st_ino:
+            return False
+        return self._is_complete(msgspec.json.encode(node.content)[1:-1])
+
+    def _name(self) -> bytes | None:
+        """The raw name of the node at the cursor, None behind the last."""
+        if self._tree[self._position] == 0x5D:
+            return None
+        start = self._position + len(_NAME)
+        stop = self._tree.find(_TYPE, start)
+        if stop < 0 or not self._tree.startswith(_NAME, self._position):
+            raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
+        text: str = msgspec.json.decode(b'"' + self._tree[start:stop] + b'"', type=str)
+        return decode_name(text)
+
+    def _node_bytes(self, start: int) -> bytes:
+        """The node from ``start`` to the cursor, without the comma behind it."""
+        stop = self._position
+        return self._tree[start : stop - 1 if self._tree[stop - 1] == _COMMA else stop]
+
+    def _after_node(self) -> int:
+        """Where the next node begins (or the closing bracket stands)."""
+        position = skip_node(self._tree, self._position)
+        return position + 1 if self._tree[position] == _COMMA else position
+
+
+def skip_node(tree: bytes, position: int) -> int:
+    """The offset just behind the node that starts at ``position``."""
+    content = tree.find(_CONTENT, position)
+    if content < 0:
+        raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
+    after = content + len(_CONTENT)
+    after = tree.index(b"]", after) + 1 if tree[after] == 0x5B else after + len(b"null")
+    if tree.startswith(_SUBTREE, after):
+        after += len(_SUBTREE) + 65
+    if tree[after] != 0x7D:
+        after = _skip_unusual(tree, position) - 1
+    return after + 1
+
+
+def _skip_unusual(tree: bytes, position: int) -> int:
+    """The end of a node with keys behind its content (an ``error`` that some writer left): count the braces."""
+    depth, index, quoted = 0, position, False
+    while True:
+        byte = tree[index]
+        if quoted:
+            if byte == 0x5C:
+                index += 1
+            elif byte == 0x22:
+                quoted = False
+        elif byte == 0x22:
+            quoted = True
+        elif byte == 0x7B:
+            depth += 1
+        elif byte == 0x7D:
+            depth -= 1
+            if depth == 0:
+                return index + 1
+        index += 1
+
+
+def named_nodes(tree: bytes) -> list[tuple[bytes, bytes]]:
+    """(raw name, node's bytes) of every node of a tree that this or restic's encoder wrote."""
+    nodes: list[tuple[bytes, bytes]] = []
+    position = len(_HEAD)
+    while tree[position] != 0x5D:
+        stop = tree.index(_TYPE, position)
+        text: str = msgspec.json.decode(b'"' + tree[position + len(_NAME) : stop] + b'"', type=str)
+        after = skip_node(tree, position)
+        nodes.append((decode_name(text), tree[position:after]))
+        position = after + 1 if tree[after] == _COMMA else after
+    return nodes
+
+
+def child_subtrees(tree: bytes) -> dict[bytes, bytes]:
+    """The subtree's id of each directory in a tree, by raw name."""
+    found: dict[bytes, bytes] = {}
+    for name, node in named_nodes(tree):
+        subtree = msgspec.json.decode(node, type=_Comparable).subtree
+        if subtree:
+            found[name] = bytes.fromhex(subtree)
+    return found

@@ -1,0 +1,159 @@
+"""A worker's half of a backup: from a batch to durable packs, nodes and trees.
+
+The engine calls ``BackupWorker.work`` with one batch after the other. A batch is complete once every pack that holds
+one of its blobs is durable; packs span batches, so several batches may wait for one pack.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from argosy.archiver.batch_work import BatchWorker, SourceFailed
+from argosy.archiver.file_reader import EntryReader
+from argosy.archiver.messages import (
+    PROTOCOL,
+    BatchProgress,
+    BatchResult,
+    BatchWork,
+    Notice,
+    PackReport,
+    SourceLost,
+    WorkerSetup,
+    decode,
+    encode,
+    worker_error,
+)
+from argosy.archiver.nodes import NodeEncoder
+from argosy.archiver.placing import BlobPlacer
+from argosy.engine.interface import Outlet, Task
+from argosy.errors import ArgosyError, EngineError
+from argosy.repository.encoder import BlobEncoder
+from argosy.repository.lease import WriteLease
+from argosy.repository.lookup import DedupLookup
+from argosy.repository.packer import Packer, PackRef, StoredPack
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.config import decode_config
+from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.pack import encode_header
+from argosy.storage.discarding import DiscardingStorage
+from argosy.storage.open import open_storage
+
+_PROGRESS_SECONDS = 0.5
+
+
+def backup_worker(setup: bytes, outlet: Outlet) -> BackupWorker:
+    """The engine's factory of workers."""
+    return BackupWorker(decode(setup, WorkerSetup), outlet)
+
+
+class BackupWorker:
+    """An engine handler (see ``engine.interface.Handler``)."""
+
+    def __init__(self, setup: WorkerSetup, outlet: Outlet) -> None:
+        if setup.protocol != PROTOCOL:
+            raise EngineError(
+                f"the master speaks protocol {setup.protocol}, this worker {PROTOCOL}", hint="Install the same version."
+            )
+        options = setup.options
+        self._outlet = outlet
+        self._lease = WriteLease(setup.lease_seconds)
+        key = MasterKey.from_bytes(setup.master_key)
+        storage = open_storage(setup.location, setup.storage_options)
+        self._storage = DiscardingStorage(storage) if options.dry_run else storage
+        encoder = BlobEncoder(key, options.compression, verify=options.verify)  # type: ignore[arg-type]  # checked by the master
+        self._packer = Packer(
+            self._storage,
+            key,
+            BlobType.DATA,
+            lease=self._lease.check,
+            on_stored=self._report_pack,
+            pack_size_bytes=options.pack_size_bytes,
+            upload_threads=options.upload_threads,
+            verify=options.verify,
+        )
+        self._lookup = (
+            DedupLookup(Path(setup.lookup_path), key, job=setup.job_id, read_only=True) if setup.lookup_path else None
+        )
+        self._lookup_filled = self._lookup is not None and self._lookup.blob_count > 0
+        self._placer = BlobPlacer(encoder, self._packer, self._contains)
+        nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
+        config = decode_config(setup.repository_config)
+        reader = EntryReader(
+            nodes, self._placer, config.chunker_polynomial, allow_slow_chunker=options.allow_slow_chunker
+        )
+        self._batches = BatchWorker(reader, self._placer, encoder, self._contains_tree)
+        self._held: dict[int, tuple[BatchResult, set[PackRef]]] = {}
+        self._next_progress = 0.0
+
+    def work(self, task: Task) -> None:
+        """Read and pack one batch, and complete those whose packs have become durable."""
+        work = decode(task.payload, BatchWork)
+        try:
+            result = self._batches.run(work, lambda files, size: self._progress(task.id, files, size))
+        except SourceFailed as error:
+            self._placer.take_depends()
+            self._outlet.fail(task.id, encode(SourceLost(error.path, error.reason)))
+            return
+        except ArgosyError as error:
+            self._fail_all(task.id, error)
+            return
+        self._held[task.id] = (result, self._placer.take_depends())
+        self._settle()
+
+    def notice(self, payload: bytes) -> None:
+        """Hear how long writing is allowed, and that others' blobs are in the lookup."""
+        notice = decode(payload, Notice)
+        self._lease.extend(notice.lease_seconds)
+        self._lookup_filled = self._lookup_filled or (notice.lookup_changed and self._lookup is not None)
+
+    def idle(self) -> None:
+        """Store the open pack, however small, and complete everything held."""
+        try:
+            self._packer.flush()
+        except ArgosyError as error:
+            self._fail_all(None, error)
+            return
+        self._settle()
+
+    def close(self) -> None:
+        """End in order: what is not complete is taken up by another worker."""
+        self._packer.abort()
+        self._storage.close()
+
+    def _fail_all(self, task_id: int | None, error: ArgosyError) -> None:
+        """Storage, lease or memory failed: no batch of this worker can become durable."""
+        for batch in [*self._held, *([] if task_id is None else [task_id])]:
+            self._outlet.fail(batch, worker_error(error))
+        self._held.clear()
+
+    def _settle(self) -> None:
+        for batch, (result, packs) in list(self._held.items()):
+            packs = {pack for pack in packs if not pack.stored}
+            if packs:
+                self._held[batch] = (result, packs)
+                continue
+            del self._held[batch]
+            # Safe to die here: the packs are recorded, the batch is done again and uploads nothing.
+            self._outlet.complete(batch, encode(result))
+
+    def _contains(self, identity: bytes) -> bool:
+        return self._lookup_filled and self._lookup is not None and self._lookup.contains(identity)
+
+    def _contains_tree(self, identity: bytes) -> bool:
+        return self._lookup_filled and self._lookup is not None and self._lookup.contains(identity, BlobType.TREE)
+
+    def _report_pack(self, pack: StoredPack) -> None:
+        self._outlet.report(encode(PackReport(pack.id, pack.size_bytes, encode_header(pack.blobs))))
+
+    def _progress(self, task_id: int, files: int, size_bytes: int) -> None:
+        now = time.monotonic()
+        if now >= self._next_progress:
+            self._next_progress = now + _PROGRESS_SECONDS
+            self._outlet.progress(task_id, encode(BatchProgress(files, size_bytes)))
+
+
+def worker_count() -> int:
+    """As many workers as this machine has processors for us."""
+    return len(os.sched_getaffinity(0))

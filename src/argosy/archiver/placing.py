@@ -1,0 +1,66 @@
+"""Where a worker's blobs go: into the repository already, into a pack of this worker, or into a new place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from argosy.repository.encoder import BlobEncoder
+from argosy.repository.packer import Packer, PackRef
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.crypto import Buffer
+
+REMEMBERED_MOST = 200_000
+
+
+class BlobPlacer:
+    """Deduplicates, encodes and packs data blobs for one worker. Not thread-safe.
+
+    ``depends`` collects the packs that are not durable yet and hold a blob of the current batch. What this worker
+    packed itself is remembered (about 100 bytes a blob, bounded): the shared lookup hears of a pack only once the
+    master has recorded it.
+    """
+
+    def __init__(self, encoder: BlobEncoder, packer: Packer, contains: Callable[[bytes], bool]) -> None:
+        self._encode = encoder.encode
+        self._add = packer.add
+        self._contains = contains
+        self._placed: dict[bytes, PackRef] = {}
+        self.depends: set[PackRef] = set()
+        self.blobs = 0
+        self.added_bytes = 0
+        self.added_packed_bytes = 0
+
+    def place(self, data: Buffer) -> bytes:
+        """The id of the blob with this content, which is in the repository once ``depends`` are stored."""
+        identity = hashlib.sha256(data).digest()
+        ref = self._placed.get(identity)
+        if ref is not None:
+            if not ref.stored:
+                self.depends.add(ref)
+            return identity
+        if self._contains(identity):
+            return identity
+        blob = self._encode(BlobType.DATA, identity, data)
+        ref = self._add(blob)
+        self._placed[identity] = ref
+        self.depends.add(ref)
+        self.blobs += 1
+        self.added_bytes += len(data)
+        self.added_packed_bytes += len(blob.sealed)
+        if len(self._placed) > REMEMBERED_MOST:
+            self._forget()
+        return identity
+
+    def take_depends(self) -> set[PackRef]:
+        """The packs that the batch so far depends on; the next batch starts with none."""
+        depends, self.depends = self.depends, set()
+        return depends
+
+    def _forget(self) -> None:
+        """Forget the older half of what is durable; the lookup has heard of it by now."""
+        kept = {}
+        for position, (identity, ref) in enumerate(self._placed.items()):
+            if position >= REMEMBERED_MOST // 2 or not ref.stored:
+                kept[identity] = ref
+        self._placed = kept

@@ -1,0 +1,190 @@
+"""Trees, bottom-up: a directory whose results are all there becomes a tree, and a node of its parent.
+
+A finished tree's sealed bytes stay in the checkpoint database until a durable pack holds them, so that the transaction
+that replaces a directory's results by one subtree id never depends on a pack that a crash may cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from argosy.archiver.ledger import Ledger, decode_names
+from argosy.archiver.merging import merge_runs, place_runs
+from argosy.archiver.parent import named_nodes
+from argosy.archiver.parent_trees import ParentTrees
+from argosy.archiver.runs import decode_run
+from argosy.repository.encoder import BlobEncoder, EncodedBlob
+from argosy.repository.packer import Packer, StoredPack
+from argosy.restic_format.blob import BlobType, blob_id
+from argosy.restic_format.node import finish_directory
+from argosy.restic_format.tree import PREFIX, SEPARATOR, SUFFIX, encode_tree
+from argosy.state.assemblies import Assembly
+
+ROOT_DIRECTORY = 1
+"""The id of the root's assembly: its tree is the snapshot's."""
+
+LARGE_RUNS_BYTES = 8 << 20
+"""Compressed runs above this (about 140,000 nodes) are merged from the database and streamed."""
+
+StoreLarge = Callable[..., StoredPack]
+
+
+class TreeBuilder:
+    """Builds trees and packs them. Used by the coordinator alone, but for ``stored_packs``."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        parents: ParentTrees,
+        encoder: BlobEncoder,
+        make_packer: Callable[[Callable[[StoredPack], None]], Packer],
+        contains: Callable[[bytes], bool],
+        store_large: StoreLarge,
+        record: Callable[[StoredPack], None],
+        spill_directory: Path,
+    ) -> None:
+        self._ledger = ledger
+        self._parents = parents
+        self._encoder = encoder
+        self._contains = contains
+        self._store_large = store_large
+        self._record = record
+        self._spill_directory = spill_directory
+        # Trees of this run that the lookup has not heard of yet.
+        self._unheard: set[bytes] = set()
+        self.stored_packs: deque[StoredPack] = deque()
+        self._packer = make_packer(self.stored_packs.append)
+        self.root_tree: bytes | None = None
+
+    def load(self) -> None:
+        """After a crash: pack again the trees whose pack was never durable."""
+        for identity, sealed, length in self._ledger.open_trees.load():
+            self._unheard.add(identity)
+            self._packer.add(EncodedBlob(identity, BlobType.TREE, sealed, length))
+        value = self._ledger.state.get("root_tree")
+        self.root_tree = value
+
+    def heard(self, pack: StoredPack) -> None:
+        """The lookup knows this pack from now on."""
+        self._unheard.difference_update(blob.id for blob in pack.blobs)
+
+    def build_ready(self, seconds: float = 0.1) -> bool:
+        """Build trees that are ready, for about this long; True if more are left."""
+        ready, deadline = self._ledger.assemblies.ready, time.monotonic() + seconds
+        while ready:
+            self._build(ready.popleft())
+            if time.monotonic() > deadline:
+                break
+        return bool(ready)
+
+    def flush(self) -> None:
+        """Store the open pack and wait for all; ``stored_packs`` has them then."""
+        self._packer.flush()
+
+    def keep_sealed(self, identity: bytes, sealed: bytes, length: int) -> None:
+        """Keep a tree that a worker has sealed (the mutex is held); b"" if the repository has it."""
+        if sealed and identity not in self._unheard:
+            self._keep(EncodedBlob(identity, BlobType.TREE, sealed, length))
+
+    def _keep(self, blob: EncodedBlob) -> None:
+        self._unheard.add(blob.id)
+        self._ledger.open_trees.add(blob.id, blob.sealed, blob.uncompressed_length)
+        self._ledger.state.count(tree_blobs=1, data_added=blob.uncompressed_length, data_added_packed=len(blob.sealed))
+        self._packer.add(blob)
+
+    def _build(self, directory_id: int) -> None:
+        ledger = self._ledger
+        with ledger.job.mutex:
+            assembly = ledger.assemblies.get(directory_id)
+            if assembly.pending:
+                return
+        runs = list(ledger.assemblies.parts(assembly))
+        if sum(map(len, runs)) > LARGE_RUNS_BYTES:
+            del runs
+            tree_id = self._store_large_tree(assembly)
+            blob = None
+        else:
+            tree_id, blob = self._encode_tree(assembly, runs)
+        self._close(assembly, tree_id, blob)
+
+    def _encode_tree(self, assembly: Assembly, runs: list[bytes]) -> tuple[bytes, EncodedBlob | None]:
+        named: dict[bytes, bytes] = {}
+        if assembly.base_tree is not None:
+            dropped = decode_names(assembly.deleted)
+            base = named_nodes(self._parents.load(assembly.base_tree))
+            named = {name: node for name, node in base if name not in dropped}
+        for run in runs:
+            names, nodes = decode_run(run)
+            named.update(zip(names, nodes, strict=True))
+        tree = encode_tree([named[name] for name in sorted(named)])
+        tree_id = blob_id(tree)
+        if tree_id in self._unheard or self._contains(tree_id):
+            return tree_id, None
+        return tree_id, self._encoder.encode(BlobType.TREE, tree_id, tree)
+
+    def _store_large_tree(self, assembly: Assembly) -> bytes:
+        """Merge the runs from the database twice: for the hash and the length, then into a pack of its own."""
+        ledger = self._ledger
+        ledger.job.commit()
+
+        def load(part: int) -> bytes:
+            rows = ledger.job.read(
+                "SELECT nodes FROM parts WHERE directory_id = ? AND part = ?", (assembly.directory_id, part)
+            )
+            return bytes(rows[0][0])
+
+        numbers = ledger.job.read("SELECT part FROM parts WHERE directory_id = ?", (assembly.directory_id,))
+        places = place_runs([row[0] for row in numbers], load)
+        digest, total = hashlib.sha256(PREFIX), len(PREFIX) + len(SUFFIX)
+        separator = b""
+        for node in merge_runs(places, load):
+            digest.update(separator + node)
+            total += len(separator) + len(node)
+            separator = SEPARATOR
+        digest.update(SUFFIX)
+        if not self._contains(digest.digest()):
+            pack = self._store_large(_pieces(merge_runs(places, load)), total, directory=self._spill_directory)
+            self._record(pack)
+            ledger.state.count(tree_blobs=1, data_added=total, data_added_packed=pack.blobs[0].length)
+        return digest.digest()
+
+    def _close(self, assembly: Assembly, tree_id: bytes, blob: EncodedBlob | None) -> None:
+        """One transaction: the results go, the subtree's id stands in the parent, the sealed tree is kept."""
+        ledger = self._ledger
+        with ledger.job.mutex:
+            if blob is not None:
+                self._keep(blob)
+            if assembly.directory_id == ROOT_DIRECTORY:
+                self.root_tree = tree_id
+                ledger.state.put("root_tree", tree_id)
+            else:
+                assert assembly.prefix is not None
+                node = finish_directory(assembly.prefix, tree_id)
+                ledger.assemblies.add_part(assembly.parent_id, ledger.encode_run([assembly.name], [node]))
+                ledger.assemblies.settle(assembly.parent_id)
+                if assembly.base_tree is None:
+                    ledger.state.count(dirs_new=1)
+                elif assembly.base_tree == tree_id:
+                    ledger.state.count(dirs_unmodified=1)
+                else:
+                    ledger.state.count(dirs_changed=1)
+            ledger.assemblies.close(assembly)
+
+
+def _pieces(nodes: Iterator[bytes]) -> Iterator[bytes]:
+    """The bytes of a tree with these nodes, gathered into pieces of about a megabyte."""
+
+    gathered, size, separator = [PREFIX], 0, b""
+    for node in nodes:
+        gathered += (separator, node)
+        size += len(node)
+        separator = SEPARATOR
+        if size >= 1 << 20:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    gathered.append(SUFFIX)
+    yield b"".join(gathered)

@@ -1,0 +1,258 @@
+"""What an engine promises, to the master that uses it and to the handlers that its workers run.
+
+Payloads are opaque bytes, at most ``MAX_PAYLOAD_BYTES`` each. Every error that leaves an engine is an
+EngineError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
+WINDOW_PER_WORKER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A piece of work. ``id`` (0 or more) orders the hand-out; ``attempt`` grows each time it is
+    offered."""
+
+    id: int
+    attempt: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemberJoined:
+    """A member is ready for tasks. Comes before any other event of this member."""
+
+    member: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLeft:
+    """A member is gone. What its workers held has lapsed before (TaskLapsed comes first)."""
+
+    member: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTaken:
+    """A worker is about to call ``work()`` with the task."""
+
+    task_id: int
+    attempt: int
+    member: str
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskProgress:
+    """The handler said something about a task that it holds."""
+
+    task_id: int
+    attempt: int
+    member: str
+    worker: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TaskComplete:
+    """The handler completed the task: the last event of this attempt."""
+
+    task_id: int
+    attempt: int
+    member: str
+    worker: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """The attempt failed and the worker goes on: the last event of this attempt.
+
+    ``raised`` tells the two sources apart: True means that ``work()`` raised and ``payload`` is the
+    error's text in UTF-8; False means that the handler called ``fail`` and ``payload`` is what it passed.
+    """
+
+    task_id: int
+    attempt: int
+    member: str
+    worker: int
+    payload: bytes
+    raised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLapsed:
+    """The worker died, or its lease ended, while it held the task: the last event of this attempt.
+
+    ``taken`` is False if no TaskTaken had come: the task was waiting behind another, and is not a suspect
+    in the worker's death. (Its work may have begun all the same; the message may have died with the
+    worker.)
+    """
+
+    task_id: int
+    attempt: int
+    member: str
+    worker: int
+    reason: str
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something a handler said that belongs to no one task."""
+
+    member: str
+    worker: int
+    payload: bytes
+
+
+Event: TypeAlias = (
+    MemberJoined | MemberLeft | TaskTaken | TaskProgress | TaskComplete | TaskFailed | TaskLapsed | Report
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """A running worker. ``number`` is never used twice by a member; ``holding`` are ids, lowest first."""
+
+    number: int
+    pid: int
+    holding: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member as the engine sees it now. ``pid`` is its main process; times are seconds since the
+    epoch."""
+
+    name: str
+    host: str
+    pid: int
+    workers: tuple[WorkerState, ...]
+    joined_at_seconds: float
+    last_seen_seconds: float
+
+
+class Outlet(Protocol):
+    """What a handler speaks through. Every method may be called from any thread of the worker.
+
+    What is sent arrives in that order, or not at all if the worker dies first. A method blocks while the
+    master is behind by more than a few MiB. The first of ``complete`` and ``fail`` counts for a task;
+    whatever follows about this task, or concerns a task that the worker does not hold, is dropped.
+    """
+
+    def report(self, payload: bytes) -> None:
+        """Say something that belongs to no one task."""
+
+    def progress(self, task_id: int, payload: bytes) -> None:
+        """Say something about a task that is held."""
+
+    def complete(self, task_id: int, payload: bytes) -> None:
+        """The task is done, perhaps only during a later ``work()`` or ``idle()``."""
+
+    def fail(self, task_id: int, payload: bytes) -> None:
+        """This attempt of the task came to nothing; the worker goes on."""
+
+
+class Handler(Protocol):
+    """The work itself, in a worker process.
+
+    ``work``, ``idle`` and ``close`` are called from the process's main thread, one at a time. An
+    exception from ``idle`` or ``notice`` ends the worker: all that it holds lapses, with the error's text
+    as the reason.
+    """
+
+    def work(self, task: Task) -> None:
+        """Work on a task; the worker gets its next one when this returns, whether or not it is complete.
+
+        Raising fails the task (TaskFailed, ``raised``), and the worker goes on.
+        """
+
+    def notice(self, payload: bytes) -> None:
+        """Hear a broadcast at once: called from another thread, also while ``work`` runs; returns quickly.
+
+        A broadcast made before a task was offered is heard before this task's ``work`` begins.
+        """
+
+    def idle(self) -> None:
+        """Complete everything held. Called on a flush, and once when nothing came for ``idle_seconds``."""
+
+    def close(self) -> None:
+        """The worker ends in order. Not called when it is killed.
+
+        The process then ends without running atexit hooks or waiting for other threads.
+        """
+
+
+HandlerFactory: TypeAlias = Callable[[bytes, Outlet], Handler]
+"""``factory(setup, outlet)``; whatever it raises stops the engine with an EngineError that names it."""
+
+
+class Engine(Protocol):
+    """Hands tasks to workers.
+
+    One thread owns an engine from ``start`` to ``close`` and makes all calls; only ``wake`` may come from
+    others. ``wanted`` changes only by the owner's own ``offer`` and ``events`` calls. After an
+    EngineError from ``events`` the engine is dead: it raises the same error again, and only ``cancel``
+    and ``close`` still make sense.
+    """
+
+    def start(self, setup: bytes, handler: str) -> None:
+        """Name what workers run: the factory ``"package.module:callable"`` and its first argument.
+
+        Returns at once; workers start when tasks are offered. ``setup`` may hold secrets: it never stands
+        in a command line, an environment or a file.
+        """
+
+    def offer(self, task: Task) -> None:
+        """Give one task to the engine. Never blocks.
+
+        EngineError if ``wanted()`` is 0, or if a task of this id is still in the engine.
+        """
+
+    def wanted(self) -> int:
+        """How many more tasks the window takes now. A task leaves the window when its ``work()``
+        returns."""
+
+    def events(self, timeout_seconds: float) -> Sequence[Event]:
+        """What happened since the last call, oldest first; waits for something to happen, or for ``wake``.
+
+        Empty after the time-out or a wake, and when nothing but ``wanted`` has grown. EngineError if
+        workers cannot be started; it names the cause. The engine moves only within this call, so call it
+        again soon: workers that send more than a few MiB while the owner stays away wait for it.
+        """
+
+    def wake(self) -> None:
+        """Make a waiting (or else the next) ``events`` call return.
+
+        May be called from any thread and from signal handlers; does nothing on a closed engine.
+        """
+
+    def members(self) -> Sequence[Member]:
+        """The members that have joined and not left, with what each worker holds."""
+
+    def broadcast(self, payload: bytes) -> None:
+        """Call ``handler.notice(payload)`` in every worker.
+
+        A worker that starts later hears the last broadcast, and only that, before its first task.
+        """
+
+    def flush(self) -> None:
+        """Have every worker call ``handler.idle()`` once it has worked on what was offered to it before."""
+
+    def cancel(self) -> None:
+        """Kill all workers at once and close the engine. Nothing is reported any more. Idempotent."""
+
+    def close(self) -> None:
+        """Let all workers end their current ``work()`` and call ``handler.close()``; kill those too slow.
+
+        Tasks that were waiting are dropped, and what workers still say is not reported; a ``handler.close()``
+        that raises is logged. Idempotent. No process, thread or file descriptor is left.
+        """

@@ -1,0 +1,175 @@
+"""The parent's end of one worker process: start it, speak without ever blocking, read, and bury it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+from argosy.engine.framing import Frame, FrameDecoder
+
+_log = logging.getLogger(__name__)
+
+_WORKER_MAIN = Path(__file__).with_name("worker_main.py")
+_READ_BYTES = 256 * 1024
+_LAST_WORDS_LINES = 10
+_LINE_BYTES = 2048
+# What one sendmsg takes; far below the kernel's limit of 1024 parts.
+_SEND_PARTS = 64
+
+
+class WorkerProcess:
+    """A running worker. Not thread-safe."""
+
+    def __init__(self, number: int, first_frame: bytes) -> None:
+        """Start the process. OSError if the system has no process, memory or descriptor to give."""
+        self.number = number
+        self.is_ready = False
+        self.unsent_bytes = 0
+        output, output_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.output = FileIO(output)
+        self.socket, worker_end = socket.socketpair()
+        self.socket.setblocking(False)
+        self._unsent: deque[memoryview] = deque()
+        self._decoder = FrameDecoder()
+        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS_LINES)
+        self._partial_line = b""
+        self._cause = ""
+        try:
+            # The worker's end of the pipe blocks: a worker that prints too much waits.
+            os.set_blocking(output_end, True)
+            self._process = _start(worker_end.fileno(), output_end)
+        except BaseException:
+            self._close_descriptors()
+            raise
+        finally:
+            worker_end.close()
+            os.close(output_end)
+        self.pid = self._process.pid
+        self.send(_import_path())
+        self.send(first_frame)
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame and write what the socket takes now."""
+        self._unsent.append(memoryview(frame))
+        self.unsent_bytes += len(frame)
+        self.write()
+
+    def write(self) -> None:
+        """Write what the socket takes now; the rest stays queued."""
+        try:
+            while self._unsent:
+                parts = [self._unsent[position] for position in range(min(len(self._unsent), _SEND_PARTS))]
+                self._drop_sent(self.socket.sendmsg(parts))
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            # The worker is gone. Its last frames may still be unread, so its end is seen by read().
+            self._unsent.clear()
+            self.unsent_bytes = 0
+
+    def read(self) -> list[Frame] | None:
+        """The frames that came, or None at the end of the stream: the worker is gone."""
+        try:
+            data = self.socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return []
+        except ConnectionError:
+            return None
+        return self._decoder.feed(data) if data else None
+
+    def read_output(self) -> bool:
+        """Take what the worker printed. False at its end.
+
+        A ready worker's lines go to the log; those of one that starts are kept, for the error if it dies.
+        """
+        data = self.output.read(_READ_BYTES)
+        if data is None:
+            return True
+        lines = (self._partial_line + data).split(b"\n")
+        self._partial_line = lines.pop()[-_LINE_BYTES:] if data else b""
+        for line in lines:
+            text = line[:_LINE_BYTES].decode(errors="backslashreplace").rstrip()
+            if text:
+                self._last_words.append(text)
+                if self.is_ready:
+                    _log.warning("worker %d: %s", self.number, text)
+        return bool(data)
+
+    def became_ready(self) -> None:
+        """Note that the worker started; what it printed until now goes to the log."""
+        self.is_ready = True
+        for text in self._last_words:
+            _log.warning("worker %d: %s", self.number, text)
+
+    def kill(self, cause: str = "") -> None:
+        """Kill the process at once; ``bury`` follows. ``cause`` is kept for it if it is the first."""
+        self._cause = self._cause or cause
+        self._process.kill()
+
+    def bury(self) -> str:
+        """Wait for the process, free what it had, and return why it died, in words. Idempotent."""
+        # It has closed its socket: it is ending, or no worker any more.
+        self._process.kill()
+        status = self._process.wait()
+        self._hear_last_words()
+        self._close_descriptors()
+        cause = self._cause or _describe(status)
+        if not self._cause and self._last_words and (status > 0 or not self.is_ready):
+            cause += "; its last lines:\n" + "\n".join(self._last_words)
+        return f"worker {self.number} (pid {self.pid}) {cause}"
+
+    def _hear_last_words(self) -> None:
+        # Bounded: a child of the worker may hold the pipe open and print for ever.
+        for _ in range(_LAST_WORDS_LINES):
+            if self.output.closed or not self.read_output():
+                break
+
+    def _drop_sent(self, count: int) -> None:
+        self.unsent_bytes -= count
+        while count:
+            part = self._unsent.popleft()
+            if count < len(part):
+                self._unsent.appendleft(part[count:])
+                return
+            count -= len(part)
+
+    def _close_descriptors(self) -> None:
+        self.socket.close()
+        self.output.close()
+
+
+def _start(worker_end: int, output_end: int) -> subprocess.Popen[bytes]:
+    # -I: neither the environment nor the working directory decides what a worker imports.
+    command = [sys.executable, "-I", *(["-B"] if sys.dont_write_bytecode else [])]
+    command += [str(_WORKER_MAIN), str(worker_end), str(os.getpid())]
+    # A blocked SIGINT is inherited: Ctrl-C cannot hit a worker before it ignores it (worker_main.py).
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        # Our standard output may carry the command's JSON: what a worker prints goes to the log instead.
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output_end, stderr=output_end, pass_fds=(worker_end,)
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _import_path() -> bytes:
+    path = b"\0".join(os.fsencode(os.path.abspath(entry)) for entry in sys.path)
+    return len(path).to_bytes(4, "little") + path
+
+
+def _describe(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit code {status}"
+    name = str(-status)
+    with suppress(ValueError):  # a real-time signal has no name
+        name = f"{-status} ({signal.Signals(-status).name})"
+    return f"was killed by signal {name}"

@@ -1,0 +1,271 @@
+"""The loop that drives a backup: hand out batches, hear of results, record packs, build trees, commit.
+
+One thread, the engine's owner and the only one that commits. Order (R1): a pack is durable, then recorded, then the
+batches that need it complete, then trees are built, then indexes name the packs; the snapshot is the closing's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from argosy.archiver.ledger import Ledger
+from argosy.archiver.messages import (
+    BatchProgress,
+    BatchResult,
+    Notice,
+    PackReport,
+    SourceLost,
+    WorkerError,
+    decode,
+    decode_failure,
+    encode,
+)
+from argosy.archiver.results import Results
+from argosy.archiver.scan import Scanner
+from argosy.archiver.source import Source
+from argosy.archiver.trees import TreeBuilder
+from argosy.engine.interface import (
+    Engine,
+    Event,
+    MemberJoined,
+    MemberLeft,
+    Report,
+    Task,
+    TaskComplete,
+    TaskFailed,
+    TaskLapsed,
+    TaskProgress,
+    TaskTaken,
+)
+from argosy.errors import EngineError, Interrupted
+from argosy.operations.backup.indexing import Indexer
+from argosy.operations.backup.options import BackupObserver
+from argosy.operations.backup.watching import Watcher
+from argosy.repository.packer import StoredPack
+from argosy.restic_format.pack import decode_header
+
+COMMIT_SECONDS = 0.25
+_MEMBER_SECONDS = 1.0
+_STOP_GRACE_SECONDS = 20.0
+MOST_FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorOptions:
+    """``after_scan`` holds all batches back until the scan has ended; times in seconds."""
+
+    after_scan: bool
+    stop_after_seconds: float | None
+    crash_point: Callable[[str], None]
+
+
+class Coordinator:
+    """Runs one job from its frontier to its root tree."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        source: Source,
+        engine: Engine,
+        scanner: Scanner,
+        trees: TreeBuilder,
+        results: Results,
+        indexer: Indexer,
+        observer: BackupObserver,
+        lease_seconds: Callable[[], float],
+        options: CoordinatorOptions,
+    ) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._engine = engine
+        self._scanner = scanner
+        self._trees = trees
+        self._results = results
+        self._indexer = indexer
+        self._observer = observer
+        self._lease_seconds = lease_seconds
+        self._options = options
+        self._crash_point = options.crash_point
+        self._watcher = Watcher(ledger, scanner, observer)
+        self._next_commit = 0.0
+        self._next_members = 0.0
+        self._flushed_for = -1
+        self._offered = 0
+        self._notice_due = False
+        self._lookup_filled = False
+        self._deadline = None if options.stop_after_seconds is None else time.monotonic() + options.stop_after_seconds
+
+    def run(self) -> bytes:
+        """The root tree's id, with every pack of the job recorded. Interrupted when asked to stop."""
+        self._ledger.wake = self._engine.wake
+        self._scanner.start()
+        try:
+            while not self._finished():
+                self._check_stop()
+                self._offer()
+                for event in self._engine.events(self._patience_seconds()):
+                    self._handle(event)
+                self._record_tree_packs()
+                self._trees.build_ready()
+                self._scanner.tick()
+                self._revive_scan()
+                self._commit()
+                self._watcher.look()
+        except BaseException:
+            self._scanner.stop()
+            raise
+        self._scanner.stop()
+        self._watcher.look(last=True)
+        assert self._trees.root_tree is not None
+        return self._trees.root_tree
+
+    def lease_refreshed(self) -> None:
+        """The lock was refreshed (called from its own thread): the workers hear of it at the next turn."""
+        self._notice_due = True
+        self._engine.wake()
+
+    def record_rest(self) -> None:
+        """After the last flush: record what was stored meanwhile."""
+        self._record_tree_packs()
+        self._ledger.job.commit()
+
+    def stop_cleanly(self) -> None:
+        """Let the workers store what they have packed, so that nothing of it is uploaded again, and commit."""
+        self._engine.flush()
+        deadline = time.monotonic() + _STOP_GRACE_SECONDS
+        while time.monotonic() < deadline and any(
+            worker.holding for member in self._engine.members() for worker in member.workers
+        ):
+            for event in self._engine.events(0.2):
+                self._handle(event)
+        self._ledger.job.commit()
+
+    def _finished(self) -> bool:
+        return (
+            self._trees.root_tree is not None
+            and self._ledger.queue.unfinished == 0
+            and self._ledger.frontier.empty
+            and not self._ledger.assemblies.ready
+        )
+
+    def _check_stop(self) -> None:
+        if self._scanner.error is not None:
+            raise self._scanner.error
+        if self._observer.stop_requested():
+            raise Interrupted("stopped on request", hint="Run the same command again: it goes on where it stopped.")
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Interrupted(
+                "the time of --stop-after is over", hint="Run the same command again: it goes on where it stopped."
+            )
+
+    def _patience_seconds(self) -> float:
+        if self._ledger.assemblies.ready:
+            return 0.0
+        return COMMIT_SECONDS if not self._scanner.done else 0.5
+
+    def _offer(self) -> None:
+        if self._options.after_scan and not self._scanner.done:
+            return
+        while self._engine.wanted() > 0:
+            leased = self._ledger.queue.lease()
+            if leased is None:
+                break
+            batch, payload = leased
+            self._engine.offer(Task(batch.seq, batch.attempt, payload))
+            self._offered += 1
+        self._flush_at_the_end()
+
+    def _flush_at_the_end(self) -> None:
+        """Once nothing more is to be offered, open packs must not wait to become full."""
+        queue = self._ledger.queue
+        if self._scanner.done and queue.unfinished and not queue.waiting and self._flushed_for != self._offered:
+            self._flushed_for = self._offered
+            self._engine.flush()
+
+    def _revive_scan(self) -> None:
+        """A worker found a directory where a file had been: the scan goes on."""
+        if self._scanner.done and self._scanner.error is None and not self._ledger.frontier.empty:
+            self._scanner.start()
+
+    def _handle(self, event: Event) -> None:
+        ledger = self._ledger
+        match event:
+            case Report(payload=payload):
+                report = decode(payload, PackReport)
+                blobs = decode_header(report.header, "the header of a new pack")
+                self._indexer.record(StoredPack(report.pack_id, report.size_bytes, blobs), "data")
+            case TaskTaken(task_id=seq, attempt=attempt, member=member, worker=worker):
+                ledger.queue.taken(seq, attempt, member, worker)
+            case TaskProgress(task_id=seq, attempt=attempt, payload=payload):
+                progress = decode(payload, BatchProgress)
+                ledger.queue.progress(seq, attempt, progress.files, progress.size_bytes)
+            case TaskComplete(task_id=seq, attempt=attempt, member=member, payload=payload):
+                self._crash_point("batch complete, not recorded")
+                self._results.apply(seq, attempt, member, decode(payload, BatchResult))
+            case TaskFailed():
+                self._failed(event)
+            case TaskLapsed(task_id=seq, attempt=attempt, taken=taken, reason=reason, worker=worker):
+                ledger.reports.log(f"worker {worker} was lost with batch {seq}: {reason}")
+                self._give_back(seq, attempt, reason, suspect=taken)
+            case MemberJoined(member=name):
+                self._see_members(name)
+            case MemberLeft(member=name):
+                ledger.map.member_left(name)
+
+    def _failed(self, event: TaskFailed) -> None:
+        if event.raised:
+            self._give_back(event.task_id, event.attempt, event.payload.decode("utf-8", "replace"), suspect=True)
+            return
+        failure = decode_failure(event.payload)
+        if isinstance(failure, WorkerError):
+            raise failure.as_error()
+        assert isinstance(failure, SourceLost)
+        self._source.check()
+        self._ledger.reports.log(f"batch {event.task_id} met {failure.reason}; it is tried again")
+        batch = self._ledger.queue.give_back(event.task_id, event.attempt, failed=True)
+        if batch is not None and batch.failures >= MOST_FAILURES:
+            self._ledger.make_lenient(event.task_id)
+
+    def _give_back(self, seq: int, attempt: int, reason: str, *, suspect: bool) -> None:
+        batch = self._ledger.queue.give_back(seq, attempt, failed=suspect)
+        if batch is not None and batch.failures >= MOST_FAILURES:
+            raise EngineError(
+                f"batch {seq} failed {batch.failures} times: {reason}",
+                hint="The job can be resumed: run the same command again. 'argosy logs' tells what happened.",
+            )
+
+    def _record_tree_packs(self) -> None:
+        """Tree packs that upload threads have made durable: record them, and let go of the trees kept for them."""
+        stored = self._trees.stored_packs
+        while stored:
+            self._indexer.record_tree_pack(stored.popleft())
+
+    def _commit(self) -> None:
+        """Commit a few times a second, and at once while workers starve for a batch that is only sealed."""
+        now = time.monotonic()
+        starving = self._engine.wanted() > 0 and self._ledger.queue.waiting > 0
+        if now < self._next_commit and not starving:
+            return
+        if now >= self._next_members:
+            self._next_members = now + _MEMBER_SECONDS
+            for member in self._engine.members():
+                self._ledger.map.member_seen(member.name, len(member.workers))
+        self._crash_point("before a commit")
+        self._ledger.job.commit()
+        self._crash_point("after a commit")
+        self._next_commit = time.monotonic() + COMMIT_SECONDS
+        heard = self._indexer.tell_lookup()
+        for pack in heard:
+            self._trees.heard(pack)
+        if self._notice_due or (heard and not self._lookup_filled):
+            self._notice_due, self._lookup_filled = False, True
+            self._engine.broadcast(encode(Notice(self._lease_seconds())))
+        if self._indexer.write_due():
+            self._ledger.job.commit()
+
+    def _see_members(self, name: str) -> None:
+        for member in self._engine.members():
+            if member.name == name:
+                self._ledger.map.member_joined(name, member.host, member.pid, len(member.workers))

@@ -1,0 +1,82 @@
+"""From recorded packs to indexes (R2): the lookup hears of a pack at the next commit, an index every so often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from argosy.archiver.ledger import Ledger
+from argosy.repository.index_writer import MAX_INDEX_BLOBS, write_indexes
+from argosy.repository.lookup import DedupLookup
+from argosy.repository.packer import StoredPack
+from argosy.repository.repository import Repository
+from argosy.restic_format.pack import encode_header
+from argosy.state.packs import RecordedPack
+
+INDEX_SECONDS = 600.0
+
+
+class Indexer:
+    """Keeps the packs that no index names yet. Used by the coordinator's thread alone."""
+
+    def __init__(
+        self, repository: Repository, ledger: Ledger, lookup: DedupLookup | None, check_lock: Callable[[], None]
+    ) -> None:
+        self._repository = repository
+        self._ledger = ledger
+        self._lookup = lookup
+        self._check_lock = check_lock
+        self._unheard: list[StoredPack] = []
+        self._unindexed: dict[bytes, StoredPack] = {}
+        self._blobs = 0
+        self._oldest = time.monotonic()
+
+    def record(self, pack: StoredPack, kind: str) -> None:
+        """A pack is durable: record it in the checkpoint database (with the next commit)."""
+        self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, encode_header(pack.blobs), kind))
+        self.recorded(pack)
+
+    def record_tree_pack(self, pack: StoredPack) -> None:
+        """A tree pack is durable: record it, and let go of the sealed trees that were kept for it."""
+        with self._ledger.job.mutex:
+            self.record(pack, "tree")
+            self._ledger.open_trees.packed([blob.id for blob in pack.blobs])
+
+    def recorded(self, pack: StoredPack) -> None:
+        """A pack stands in the checkpoint database, from now on or from an earlier run."""
+        if pack.id in self._unindexed:
+            return
+        if not self._unindexed:
+            self._oldest = time.monotonic()
+        self._unheard.append(pack)
+        self._unindexed[pack.id] = pack
+        self._blobs += len(pack.blobs)
+
+    def tell_lookup(self) -> list[StoredPack]:
+        """After a commit: from now on the workers find the blobs of these packs, which are returned."""
+        heard, self._unheard = self._unheard, []
+        if heard and self._lookup is not None:
+            self._lookup.add_pending(heard)
+        return heard
+
+    def write_due(self) -> bool:
+        """Write indexes if enough blobs or minutes have gathered; True if it did (commit then)."""
+        late = self._unindexed and time.monotonic() - self._oldest > INDEX_SECONDS
+        if self._blobs < MAX_INDEX_BLOBS and not late:
+            return False
+        self.write()
+        return True
+
+    def write(self) -> None:
+        """Write indexes of everything that has none."""
+        self.tell_lookup()
+        packs = list(self._unindexed.values())
+        if packs:
+            write_indexes(self._repository, packs, check=self._check_lock, on_written=self._written)
+
+    def _written(self, index_id: bytes, pack_ids: list[bytes]) -> None:
+        self._ledger.packs.indexed(pack_ids, index_id)
+        if self._lookup is not None:
+            self._lookup.promote_pending(index_id, pack_ids)
+        for pack_id in pack_ids:
+            self._blobs -= len(self._unindexed.pop(pack_id).blobs)

@@ -1,0 +1,134 @@
+"""Sealed copies of small files and tree packs of a remote repository, on this machine's disk.
+
+A copy is what the store holds, so it tells nothing without the key, and its reader verifies it as if it came
+from the store. The cache is a convenience: where it cannot be read or written, the repository is used without
+it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+DEFAULT_LIMIT_BYTES = 8 * 1024 * 1024 * 1024
+# Eviction lists the whole cache: it goes this far below the limit, so that it is rare.
+_EVICT_TO = 0.8
+_TOUCHED_KEPT = 100_000
+_TAG = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This directory holds Argosy's caches; backups may skip it (https://bford.info/cachedir/).\n"
+)
+
+
+def repository_cache_directory(cache_directory: Path, repository_id: str) -> Path:
+    """The directory of one repository's caches, made (private) if missing. OSError if that is impossible."""
+    directory = cache_directory / repository_id
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tag = cache_directory / "CACHEDIR.TAG"
+    if not tag.exists():
+        tag.write_text(_TAG, encoding="ascii")
+    return directory
+
+
+class SealedCache:
+    """Copies of objects by their names in the store, the least recently used removed first. Thread-safe.
+
+    They lie in ``objects/`` below ``directory``. Several processes may share it; the limit then holds
+    approximately. ``trouble`` says why nothing is written any more, if so.
+    """
+
+    def __init__(self, directory: Path, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self._directory = directory / "objects"
+        self._limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._size_bytes = -1
+        self._touched: set[str] = set()
+        self.trouble = ""
+
+    def get(self, name: str) -> bytes | None:
+        """The whole copy, or None."""
+        return self.get_range(name, 0, None)
+
+    def get_range(self, name: str, offset: int, length: int | None) -> bytes | None:
+        """``length`` bytes of the copy from ``offset`` (None: all), or None if it has not that many."""
+        try:
+            with open(self._path(name), "rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                wanted = size - offset if length is None else length
+                data = os.pread(file.fileno(), wanted, offset)
+        except OSError:
+            return None
+        self._touch(name)
+        return data if len(data) == wanted else None
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep a copy. It need not survive a crash: a damaged one is found out and removed by its reader."""
+        if self.trouble or len(data) > self._limit_bytes:
+            return
+        path = self._path(name)
+        temporary = path.with_name(f"{path.name}.tmp{os.getpid()}-{threading.get_ident()}")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.chmod(0o600)
+            temporary.replace(path)
+            self._account(len(data))
+        except OSError as error:
+            self.trouble = f"the cache in {self._directory} is not used: {error.strerror}"
+            with suppress(OSError):
+                temporary.unlink()
+
+    def remove(self, name: str) -> None:
+        """Forget a copy that proved damaged, or whose object is gone."""
+        with suppress(OSError):
+            self._path(name).unlink()
+
+    def keep_only(self, prefix: str, names: Collection[str]) -> None:
+        """Forget all copies below ``prefix`` ("snapshots/") whose objects are no longer in the store."""
+        for path in self._files(self._directory / prefix):
+            name = path.relative_to(self._directory).as_posix()
+            if name not in names:
+                self.remove(name)
+
+    def _path(self, name: str) -> Path:
+        return self._directory / name
+
+    def _touch(self, name: str) -> None:
+        """Note the use, once a process: mtime is what eviction goes by (atime is often switched off)."""
+        if name not in self._touched:
+            if len(self._touched) >= _TOUCHED_KEPT:
+                self._touched.clear()
+            self._touched.add(name)
+            with suppress(OSError):
+                os.utime(self._path(name))
+
+    def _account(self, added_bytes: int) -> None:
+        with self._lock:
+            if self._size_bytes < 0:
+                self._size_bytes = sum(path.stat().st_size for path in self._files(self._directory))
+            else:
+                self._size_bytes += added_bytes
+            if self._size_bytes > self._limit_bytes:
+                self._evict()
+
+    def _evict(self) -> None:
+        found = []
+        for path in self._files(self._directory):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_size, path))
+        self._size_bytes = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if self._size_bytes <= self._limit_bytes * _EVICT_TO:
+                break
+            path.unlink(missing_ok=True)
+            self._size_bytes -= size
+
+    @staticmethod
+    def _files(directory: Path) -> Iterator[Path]:
+        for parent, _, names in os.walk(directory):
+            for name in names:
+                yield Path(parent, name)

@@ -1,0 +1,51 @@
+"""Writes index files. A pack stands wholly in one of them: restic takes a divided entry for damage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from argosy.repository.layout import FileKind
+from argosy.repository.lookup import ListedPack
+from argosy.repository.repository import Repository
+from argosy.restic_format.index import IndexedPack, encode_index
+
+# restic's own limit. Its JSON has 7.3 MB, 2 MB compressed.
+MAX_INDEX_BLOBS = 50_000
+
+
+def write_indexes(
+    repository: Repository,
+    packs: Iterable[ListedPack],
+    *,
+    check: Callable[[], None] | None = None,
+    on_written: Callable[[bytes, list[bytes]], None] | None = None,
+) -> list[bytes]:
+    """Store indexes that list ``packs``, all durable, each pack once; returns the ids of the indexes.
+
+    ``check`` is called before each file and raises when the lock is lost. ``on_written(index_id, pack_ids)``
+    is called after each, so that what is durable is noted even if a later one fails.
+    """
+    written: list[bytes] = []
+    for group in _grouped(packs):
+        if check is not None:
+            check()
+        index_id = repository.save_unpacked(FileKind.INDEX, encode_index(group))
+        # Safe to die here: an index of durable packs is right whether or not its job goes on.
+        written.append(index_id)
+        if on_written is not None:
+            on_written(index_id, [pack.id for pack in group])
+    return written
+
+
+def _grouped(packs: Iterable[ListedPack]) -> Iterator[list[IndexedPack]]:
+    """Packs whose blobs together stay within the limit; one pack above it stands alone."""
+    group: list[IndexedPack] = []
+    blobs = 0
+    for pack in packs:
+        if group and blobs + len(pack.blobs) > MAX_INDEX_BLOBS:
+            yield group
+            group, blobs = [], 0
+        group.append(IndexedPack(pack.id, pack.blobs))
+        blobs += len(pack.blobs)
+    if group:
+        yield group

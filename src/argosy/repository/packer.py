@@ -1,0 +1,224 @@
+"""Gathers sealed blobs into packs and uploads them.
+
+A pack grows in one of ``upload_threads + 1`` buffers, which are used again and again: fresh 16 MiB buffers
+would cost their page faults for each pack. A full pack is finished, hashed and stored by a thread of its own;
+while ``upload_threads`` packs are on their way, ``add`` waits before it gives away another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from argosy.errors import Damaged, Interrupted
+from argosy.repository.encoder import EncodedBlob
+from argosy.repository.layout import FileKind, object_name
+from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.crypto import OVERHEAD_BYTES, MasterKey, Opener, Sealer
+from argosy.restic_format.pack import (
+    COMPRESSED_ENTRY_BYTES,
+    LENGTH_BYTES,
+    MAX_PACK_BYTES,
+    decode_header,
+    encode_trailer,
+)
+from argosy.storage.interface import Storage
+
+DEFAULT_PACK_SIZE_BYTES = 16 * 1024 * 1024
+# As many as one index file lists. Only blobs below 300 bytes reach it before the pack has its size.
+MAX_PACK_BLOBS = 50_000
+# Room for the blob that fills a pack, and for the header: beyond it a buffer is cut back.
+_SLACK_BYTES = 1024 * 1024
+# Offsets are uint32, and the header must still follow.
+_MAX_CONTENT_BYTES = MAX_PACK_BYTES - MAX_PACK_BLOBS * COMPRESSED_ENTRY_BYTES - OVERHEAD_BYTES - LENGTH_BYTES
+
+
+class StoredPack(msgspec.Struct, frozen=True, array_like=True):
+    """A pack that is durable."""
+
+    id: bytes
+    size_bytes: int
+    blobs: list[PackedBlob]
+
+
+class PackRef:
+    """The pack that a blob went into. ``stored`` once it is durable; ``error`` if it will never be."""
+
+    __slots__ = ("_settled", "error", "pack_id", "stored")
+
+    def __init__(self) -> None:
+        self.stored = False
+        self.error: BaseException | None = None
+        self.pack_id = b""
+        self._settled = threading.Event()
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until the pack is stored or has failed; False if the time was over first."""
+        return self._settled.wait(timeout_seconds)
+
+    def settle(self, pack_id: bytes, error: BaseException | None) -> None:
+        """Note the outcome (called by the packer)."""
+        self.pack_id = pack_id
+        self.error = error
+        self.stored = error is None
+        self._settled.set()
+
+
+class _Pack:
+    __slots__ = ("blobs", "buffer", "ref", "size")
+
+    def __init__(self, buffer: bytearray) -> None:
+        self.buffer = buffer
+        self.size = 0
+        self.blobs: list[PackedBlob] = []
+        self.ref = PackRef()
+
+
+class Packer:
+    """Packs for blobs of one type. Thread-safe.
+
+    ``lease`` is called before each upload and raises when writing is no longer allowed. ``on_stored`` is
+    called from an upload thread once a pack is durable, before its ``PackRef`` says so. ``verify`` parses
+    each header once more before the upload.
+
+    The first failure (of storage, lease or callback) is final: it is raised by every later ``add`` and
+    ``flush``, and set as ``error`` of each pack that it keeps from being stored. Then take a new packer.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        key: MasterKey,
+        blob_type: BlobType,
+        *,
+        lease: Callable[[], None],
+        on_stored: Callable[[StoredPack], None],
+        pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
+        upload_threads: int = 2,
+        verify: bool = True,
+        draw: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._storage = storage
+        self._key = key
+        self._blob_type = blob_type
+        self._lease = lease
+        self._on_stored = on_stored
+        self._pack_size_bytes = pack_size_bytes
+        self._verify = verify
+        self._draw = draw
+        self._lock = threading.Lock()
+        self._open: _Pack | None = None
+        self._free: list[bytearray] = []
+        self._slots = threading.Semaphore(upload_threads)
+        self._uploads: set[threading.Thread] = set()
+        self._failure: BaseException | None = None
+
+    def add(self, blob: EncodedBlob) -> PackRef:
+        """Put a blob into the open pack; may wait for uploads. All blobs of a pack share the result."""
+        sealed = blob.sealed
+        length = len(sealed)
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            pack = self._open
+            if pack is None:
+                pack = self._open = self._begin()
+            elif pack.size + length > _MAX_CONTENT_BYTES:
+                self._dispatch(pack)
+                pack = self._open = self._begin()
+            start = pack.size
+            end = pack.size = start + length
+            if end <= len(pack.buffer):
+                pack.buffer[start:end] = sealed
+            else:
+                pack.buffer[start:] = sealed
+            pack.blobs.append(PackedBlob(blob.id, blob.type, start, length, blob.uncompressed_length))
+            if end >= self._pack_size_bytes or len(pack.blobs) >= MAX_PACK_BLOBS:
+                self._dispatch(pack)
+            return pack.ref
+
+    def flush(self) -> None:
+        """Store the open pack, however small, and wait for all that were begun before; raises the failure."""
+        with self._lock:
+            if self._open is not None and self._failure is None:
+                self._dispatch(self._open)
+            uploads = list(self._uploads)
+        for upload in uploads:
+            upload.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def abort(self) -> None:
+        """Store nothing more. An upload under way ends by itself and is still reported if it succeeds."""
+        self._fail(Interrupted("the upload was stopped", hint="Run the command again to resume it."))
+
+    def _begin(self) -> _Pack:
+        # The last buffer given back is the one whose pages are in the processor's cache.
+        return _Pack(self._free.pop() if self._free else bytearray(self._pack_size_bytes + _SLACK_BYTES))
+
+    def _dispatch(self, pack: _Pack) -> None:
+        """Give the pack to an upload thread, once one of the slots is free (the lock is held)."""
+        self._slots.acquire()
+        self._open = None
+        # A thread costs 50 µs, a pack 100 ms: no pool that somebody would have to close.
+        thread = threading.Thread(target=self._upload, args=(pack,), name="upload-pack", daemon=True)
+        self._uploads.add(thread)
+        thread.start()
+
+    def _upload(self, pack: _Pack) -> None:
+        try:
+            if self._failure is not None:
+                raise self._failure
+            stored = self._store(pack)
+            self._on_stored(stored)
+            pack.ref.settle(stored.id, None)
+            self._give_back(pack.buffer)
+        except BaseException as error:  # noqa: BLE001 - raised by the threads that add and flush
+            self._fail(error)
+            pack.ref.settle(b"", self._failure)
+        finally:
+            self._uploads.discard(threading.current_thread())
+            self._slots.release()
+
+    def _store(self, pack: _Pack) -> StoredPack:
+        trailer = encode_trailer(pack.blobs, Sealer(self._key, self._draw))
+        if self._verify:
+            verify_trailer(self._key, pack.blobs, trailer)
+        pack.buffer[pack.size : pack.size + len(trailer)] = trailer
+        size_bytes = pack.size + len(trailer)
+        content = memoryview(pack.buffer)[:size_bytes]
+        pack_id = hashlib.sha256(content).digest()
+        self._lease()
+        self._storage.put(object_name(FileKind.PACK, pack_id), content)
+        # Safe to die here: a pack that nothing names is removed by prune.
+        return StoredPack(pack_id, size_bytes, pack.blobs)
+
+    def _give_back(self, buffer: bytearray) -> None:
+        # A store may hold on to its view of the buffer for a moment: a buffer to be cut back is dropped then.
+        with suppress(BufferError):
+            del buffer[self._pack_size_bytes + _SLACK_BYTES :]
+            self._free.append(buffer)
+
+    def _fail(self, error: BaseException) -> None:
+        """Set the failure, tell who waits for the open pack. Takes no lock: ``add`` may hold it and wait."""
+        if self._failure is None:
+            self._failure = error
+        # A pack given to a thread at this moment meets the failure there, before it is stored.
+        open_pack = self._open
+        if open_pack is not None:
+            open_pack.ref.settle(b"", self._failure)
+
+
+def verify_trailer(key: MasterKey, blobs: list[PackedBlob], trailer: bytes) -> None:
+    """Damaged unless the sealed header opens and lists exactly ``blobs``."""
+    plain = Opener(key).open(memoryview(trailer)[:-LENGTH_BYTES], "header of a new pack")
+    if decode_header(plain, "header of a new pack") != blobs:
+        raise Damaged(
+            "the header of a new pack does not list what is in the pack",
+            hint="The memory of this machine may be faulty: test it. Nothing damaged was uploaded.",
+        )

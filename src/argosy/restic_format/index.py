@@ -1,0 +1,93 @@
+"""Index files: which blobs stand where in which packs.
+
+``{"packs":[{"id":…,"blobs":[{"id":…,"type":"data","offset":0,"length":38,"uncompressed_length":9},…]},…]}``
+and a newline, as restic writes it; ``uncompressed_length`` is absent for a blob that is not compressed. All
+blobs of a pack stand in one index file. ``supersedes`` is read from old repositories and never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.damage import damaged
+from argosy.restic_format.ids import decode_id
+
+
+class IndexedPack(msgspec.Struct, frozen=True, array_like=True):
+    """A pack and all the blobs in it, by offset when it was written by Argosy."""
+
+    id: bytes
+    blobs: Sequence[PackedBlob]
+
+
+class Index(msgspec.Struct, frozen=True):
+    """The content of one index file; ``supersedes`` names older index files that this one replaces."""
+
+    packs: Sequence[IndexedPack]
+    supersedes: Sequence[bytes] = ()
+
+
+class _BlobJson(msgspec.Struct, gc=False):
+    id: str
+    type: Literal["data", "tree"]
+    offset: int
+    length: int
+    uncompressed_length: int = 0
+
+
+class _PackJson(msgspec.Struct):
+    id: str
+    blobs: list[_BlobJson]
+
+
+class _IndexJson(msgspec.Struct):
+    packs: list[_PackJson] | None = None
+    supersedes: list[str] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_IndexJson)
+_TYPE_NAMES = ("data", "tree")
+_TYPES = {"data": BlobType.DATA, "tree": BlobType.TREE}
+
+
+def encode_index(packs: Sequence[IndexedPack]) -> bytes:
+    """The JSON of an index file that lists ``packs``."""
+    body = ",".join(_encode_pack(pack) for pack in packs)
+    return f'{{"packs":[{body}]}}\n'.encode("ascii")
+
+
+def decode_index(data: bytes, what: str) -> Index:
+    """The index in ``data``. Damaged (naming ``what``) if it is not one."""
+    try:
+        document = _DECODER.decode(data)
+    except msgspec.DecodeError as error:
+        raise damaged(what, f"it is not an index ({error})") from error
+    packs = [_decode_pack(pack, what) for pack in document.packs or ()]
+    return Index(packs, [decode_id(text, what) for text in document.supersedes or ()])
+
+
+def _encode_pack(pack: IndexedPack) -> str:
+    blobs = ",".join([_encode_blob(blob) for blob in pack.blobs])
+    return f'{{"id":"{pack.id.hex()}","blobs":[{blobs}]}}'
+
+
+def _encode_blob(blob: PackedBlob) -> str:
+    uncompressed = f',"uncompressed_length":{blob.uncompressed_length}' if blob.uncompressed_length else ""
+    return (
+        f'{{"id":"{blob.id.hex()}","type":"{_TYPE_NAMES[blob.type]}","offset":{blob.offset},'
+        f'"length":{blob.length}{uncompressed}}}'
+    )
+
+
+def _decode_pack(pack: _PackJson, what: str) -> IndexedPack:
+    blobs = [
+        PackedBlob(decode_id(b.id, what), _TYPES[b.type], b.offset, b.length, b.uncompressed_length)
+        for b in pack.blobs
+    ]
+    if any(blob.offset < 0 or blob.length < 0 or blob.uncompressed_length < 0 for blob in blobs):
+        raise damaged(what, f"pack {pack.id} has a blob with a negative offset or length")
+    return IndexedPack(decode_id(pack.id, what), blobs)

@@ -1,0 +1,80 @@
+r"""Trees: the nodes of one directory, ``{"nodes":[…,…]}\n``, in strictly increasing order of their raw names.
+
+The newline belongs to the tree: it is hashed. restic's check does not notice a wrong order, but its lookups
+rely on it, so it is verified whenever a tree is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from argosy.restic_format.damage import damaged
+from argosy.restic_format.node import Node, decode_node
+
+PREFIX = b'{"nodes":['
+SUFFIX = b"]}\n"
+SEPARATOR = b","
+# restic's limit of a blob.
+MAX_TREE_BYTES = 2**32 - 1
+
+
+class _TreeJson(msgspec.Struct, gc=False):
+    nodes: list[Node] | None
+
+
+class _RawTreeJson(msgspec.Struct, gc=False):
+    nodes: list[msgspec.Raw] | None
+
+
+_DECODER = msgspec.json.Decoder(_TreeJson)
+_RAW_DECODER = msgspec.json.Decoder(_RawTreeJson)
+
+
+def encode_tree(nodes: Iterable[bytes]) -> bytes:
+    """The tree of these encoded nodes, given in order of their raw names."""
+    return b"".join((PREFIX, SEPARATOR.join(nodes), SUFFIX))
+
+
+def decode_tree(data: bytes, what: str) -> list[Node]:
+    """The nodes of a tree. Damaged (naming ``what``) unless names are single components in strict order."""
+    try:
+        nodes = _DECODER.decode(data).nodes or []
+    except msgspec.DecodeError as error:
+        raise damaged(what, f"it is not a tree ({error})") from error
+    previous = b""
+    for node in nodes:
+        previous = _checked_name(node, previous, what)
+    return nodes
+
+
+def iter_tree(data: bytes, what: str) -> Iterator[Node]:
+    """As ``decode_tree``, one node at a time: for huge trees, with memory for the bytes and little more.
+
+    Damage is found when its node is reached.
+    """
+    previous = b""
+    for raw in raw_nodes(data, what):
+        node = decode_node(raw, what)
+        previous = _checked_name(node, previous, what)
+        yield node
+
+
+def raw_nodes(data: bytes, what: str) -> list[msgspec.Raw]:
+    """The JSON bytes of each node: views into ``data``, not checked further."""
+    try:
+        return _RAW_DECODER.decode(data).nodes or []
+    except msgspec.DecodeError as error:
+        raise damaged(what, f"it is not a tree ({error})") from error
+
+
+def _checked_name(node: Node, previous: bytes, what: str) -> bytes:
+    name = node.name_bytes()
+    if name <= previous:
+        if not name:
+            raise damaged(what, "it has a node without a name")
+        raise damaged(what, f"node {name!r} stands after {previous!r}: out of order, or twice")
+    if b"/" in name or b"\0" in name or name in (b".", b".."):
+        raise damaged(what, f"node {name!r} is not the name of one file")
+    return name
