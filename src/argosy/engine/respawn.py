@@ -49,9 +49,7 @@ class RespawnPolicy:
 
     def is_hopeless(self) -> bool:
         """Whether starting again makes no sense, provided that no worker is ready."""
-        return self._failed_starts >= (
-            ROUNDS_AFTER_A_START if self._ever_ready else ROUNDS_BEFORE_THE_FIRST_START
-        )
+        return self._failed_starts >= (ROUNDS_AFTER_A_START if self._ever_ready else ROUNDS_BEFORE_THE_FIRST_START)
 
     def has_started(self) -> bool:
         """Whether a worker was ever ready."""
