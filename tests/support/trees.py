@@ -45,9 +45,7 @@ class _Metadata:
 
 @dataclass(frozen=True)
 class File(_Metadata):
-    """A regular file: ``content``, then ``parts`` written at their offsets, then cut or stretched to
-    ``size_bytes``.
-    """
+    """A regular file: ``content``, then ``parts`` written at their offsets, then cut or stretched to ``size_bytes``."""
 
     content: bytes = b""
     parts: Mapping[int, bytes] = field(default_factory=dict)

@@ -6,7 +6,8 @@ import errno
 import os
 from collections.abc import Callable
 
-from argosy.archiver.file_reader import EntryReader, Replaced
+from argosy.archiver.fetching import Fetcher, Replaced
+from argosy.archiver.file_reader import EntryReader
 from argosy.archiver.messages import BatchResult, BatchWork, DirectoryPart, PartResult, Segment, SegmentResult
 from argosy.archiver.open_batch import SEGMENT_BYTES
 from argosy.archiver.placing import BlobPlacer
@@ -39,12 +40,18 @@ class BatchWorker:
     """Runs batches one by one."""
 
     def __init__(
-        self, reader: EntryReader, placer: BlobPlacer, encoder: BlobEncoder, contains_tree: Callable[[bytes], bool]
+        self,
+        reader: EntryReader,
+        placer: BlobPlacer,
+        encoder: BlobEncoder,
+        contains_tree: Callable[[bytes], bool],
+        concurrency: int,
     ) -> None:
         self._reader = reader
         self._placer = placer
         self._encoder = encoder
         self._contains_tree = contains_tree
+        self._fetcher = Fetcher(concurrency)
         self._runs = Compressor("fastest")
         self._files = 0
 
@@ -76,33 +83,34 @@ class BatchWorker:
         kept: dict[tuple[int, bytes], bytes] | None,
         progress: Progress,
     ) -> PartResult:
-        outcome = PartResult(
-            part.directory_id, part.parent_id, part.name, part.prefix, path=part.path, tries=part.tries
-        )
-        outcome.was_whole = part.whole
+        done = PartResult(part.directory_id, part.parent_id, part.name, part.prefix, path=part.path, tries=part.tries)
+        done.was_whole = part.whole
         try:
             dir_fd = open_directory(part.path)
         except OSError as error:
             for name in part.names:
                 self._failed(part.path + b"/" + name, error, work, result)
-            outcome.left_out = True
-            outcome.nodes = encode_run([], [], self._runs)
-            return outcome
+            done.left_out = True
+            done.nodes = encode_run([], [], self._runs)
+            return done
         names: list[bytes] = []
         nodes: list[bytes] = []
         read, exact = self._reader.read, part.tries < MOST_RETURNS
         devices = part.devices or [part.device] * len(part.names)
         try:
-            for name, mode, inode, device in zip(part.names, part.modes, part.inodes, devices, strict=True):
+            fetched = self._fetcher.fetch_all(dir_fd, part.names, part.modes, part.inodes, exact)
+            for name, device, outcome in zip(part.names, devices, fetched, strict=True):
                 try:
-                    nodes.append(read(dir_fd, name, mode, inode, device, exact=exact))
+                    if not isinstance(outcome, tuple):
+                        raise outcome
+                    nodes.append(read(name, outcome, device))
                     names.append(name)
                     self._files += 1
                 except Replaced:
-                    outcome.returned.append(name)
+                    done.returned.append(name)
                 except OSError as error:
                     if error.errno == errno.ELOOP:
-                        outcome.returned.append(name)
+                        done.returned.append(name)
                     else:
                         self._failed(part.path + b"/" + name, error, work, result)
                 progress(self._files, self._reader.bytes_read)
@@ -110,8 +118,8 @@ class BatchWorker:
             os.close(dir_fd)
         if kept is not None:
             kept.update({(part.directory_id, name): node for name, node in zip(names, nodes, strict=True)})
-        self._finish_part(outcome, names, nodes, part.whole and not outcome.returned)
-        return outcome
+        self._finish_part(done, names, nodes, part.whole and not done.returned)
+        return done
 
     def _finish_part(self, outcome: PartResult, names: list[bytes], nodes: list[bytes], whole: bool) -> None:
         if not whole:
@@ -160,7 +168,7 @@ class BatchWorker:
             os.close(fd)
 
     def _failed(self, path: bytes, error: OSError, work: BatchWork, result: BatchResult) -> None:
-        """Gone since the scan: counted. Unreadable: named. A share that goes away: the attempt fails, never the file."""
+        """Gone since the scan: counted. Unreadable: named. A share that goes away fails the attempt, never the file."""
         if error.errno in GOING_AWAY and not work.lenient:
             raise SourceFailed(path, error.strerror or str(error))
         _check_roots(work.roots)

@@ -10,7 +10,7 @@ import errno
 import os
 import stat as stat_module
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,9 @@ from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
 
 HUGE_DIRECTORY_ENTRIES = 100_000
-"""Above this a directory is listed through the disk and handled in runs of as many entries."""
+"""Above this a directory is listed through the disk and handled in runs of RUN_ENTRIES."""
+
+RUN_ENTRIES = 10_000
 
 _LISTING_TRIES = 3
 _LISTING_PAUSE_SECONDS = 0.5
@@ -132,16 +134,17 @@ class _Listing:
             unreadable: list[UnreadableEntry] = []
             listing = iter_directory_sorted(self._fd, self._context.spill_directory, HUGE_DIRECTORY_ENTRIES, unreadable)
             entries = list(islice(listing, HUGE_DIRECTORY_ENTRIES))
-            following = list(islice(listing, HUGE_DIRECTORY_ENTRIES)) if len(entries) == HUGE_DIRECTORY_ENTRIES else []
+            following = next(listing, None)
         except OSError as error:
             self._scanner.leave_out(self._directory, error)
             return
         for item in unreadable:
             self._unread(item)
-        if following:
-            self._work_in_runs(entries, following, listing)
-        else:
+        if following is None:
             self._work_at_once(entries)
+        else:
+            entries.append(following)
+            self._work_in_runs(_in_runs(entries, listing))
 
     def _read_own_metadata(self) -> None:
         directory, owners = self._directory, self._ledger.owners
@@ -239,19 +242,16 @@ class _Listing:
         self._add_fresh(comparison.fresh)
         self._end(self._standing_counts(comparison))
 
-    def _work_in_runs(self, first: list[Entry], second: list[Entry], rest: object) -> None:
+    def _work_in_runs(self, runs: Iterator[list[Entry]]) -> None:
         """A huge directory: no comparison is kept in memory beyond a run, and its nodes all go to parts."""
-        assert hasattr(rest, "__next__")
         directory, parent = self._directory, self._parent_tree()
         if parent is not None and directory.sealed_through is not None:
             parent.skip_through(directory.sealed_through)
         assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
         self._ledger.directory_listed(directory, assembly, [], None)
-        run = first
-        while run:
+        for run in runs:
             self._context.entries += len(run)
             self._work_run(run, parent)
-            run, second = second, list(islice(rest, HUGE_DIRECTORY_ENTRIES)) if second else []  # type: ignore[call-overload]  # an iterator of entries
         self._end({})
 
     def _work_run(self, run: list[Entry], parent: ParentTree | None) -> None:
@@ -391,3 +391,14 @@ class _Listing:
         batch.count("files_changed", comparison.changed)
         files = sum(1 for entry in comparison.fresh if stat_module.S_ISREG(entry.stat.st_mode))
         batch.count("files_new", max(0, files - comparison.changed))
+
+
+def _in_runs(first: list[Entry], rest: Iterator[Entry]) -> Iterator[list[Entry]]:
+    """All entries in runs; ``first`` is emptied on the way, so that its memory goes as it is worked on."""
+    first.reverse()
+    while first:
+        run = first[: -RUN_ENTRIES - 1 : -1]
+        del first[-RUN_ENTRIES:]
+        yield run
+    while run := list(islice(rest, RUN_ENTRIES)):
+        yield run

@@ -1,39 +1,30 @@
-"""Reading one entry of the source on a worker: from a name to its node (R9).
+"""The working half of reading an entry: chunk, place, encode (R9).
 
-Fields come from fstat before the first byte; the size is the number of bytes read. An entry whose type or inode is no
-longer the scanned one raises Replaced: the master looks again.
+Fields come from fstat before the first byte; the size is the number of bytes read.
 """
 
 from __future__ import annotations
 
 import os
-import stat as stat_module
 from collections.abc import Mapping
 
+from argosy.archiver.fetching import SMALL_FILE_BYTES, Fetched
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.placing import BlobPlacer
-from argosy.filesystem.metadata import OwnerNames, read_xattrs_at, read_xattrs_fd
-from argosy.filesystem.reading import open_file, read_into, read_small
+from argosy.filesystem.metadata import OwnerNames, read_xattrs_fd
+from argosy.filesystem.reading import read_into
 from argosy.restic_format.chunker import Chunker
 from argosy.restic_format.node import encode_tail, finish_file, finish_other
-
-SMALL_FILE_BYTES = 512 << 10
-"""Files up to the chunker's least chunk are one blob, without asking it."""
 
 READ_BUFFER_BYTES = 16 << 20
 _REGULAR = 0o100000
 
 
-class Replaced(Exception):
-    """The entry is no longer the one that was scanned."""
-
-
 class EntryReader:
-    """Turns entries into nodes. Not thread-safe: it reuses one buffer."""
+    """Turns what was fetched into nodes. Not thread-safe: it reuses one buffer."""
 
     def __init__(self, encoder: NodeEncoder, placer: BlobPlacer, polynomial: int, *, allow_slow_chunker: bool) -> None:
         self._encoder = encoder
-        self._placer = placer
         self._place = placer.place
         self._polynomial = polynomial
         self._allow_slow = allow_slow_chunker
@@ -44,31 +35,25 @@ class EntryReader:
         self.groups: Mapping[int, str] = {}
         self.bytes_read = 0
 
-    def read(self, dir_fd: int, name: bytes, mode: int, inode: int, device: int, *, exact: bool) -> bytes:
-        """The node of an entry. ``exact`` asks for the scanned inode, else only for the scanned type."""
-        if mode & 0o170000 != _REGULAR:
-            return self._read_special(dir_fd, name, mode, inode, device, exact=exact)
-        fd = open_file(dir_fd, name)
-        try:
-            stat = os.fstat(fd)
-            if stat.st_mode & 0o170000 != _REGULAR or (exact and stat.st_ino != inode):
-                raise Replaced
-            size = stat.st_size
-            if size <= SMALL_FILE_BYTES:
-                data = read_small(fd, size)
-                content = [self._place(data)] if data else []
-                length = len(data)
-                if length > SMALL_FILE_BYTES:
-                    # It grew while it was read; one large blob is still a valid one.
-                    content = [
-                        self._place(data[at : at + SMALL_FILE_BYTES]) for at in range(0, length, SMALL_FILE_BYTES)
-                    ]
-            else:
+    def read(self, name: bytes, fetched: Fetched, device: int) -> bytes:
+        """The node of an entry, its content placed. Closes a large file's descriptor."""
+        stat, tail, data, fd = fetched
+        if stat.st_mode & 0o170000 != _REGULAR:
+            return finish_other(self._prefix(name, stat, device, 0) + tail)
+        if data is None:
+            try:
                 content, length = self.read_range(fd, 0, None)
-            self.bytes_read += length
-            return finish_file(self.segment_head(fd, name, stat, device, length), content)
-        finally:
-            os.close(fd)
+            finally:
+                os.close(fd)
+        else:
+            length = len(data)
+            if length <= SMALL_FILE_BYTES:
+                content = [self._place(data)] if length else []
+            else:
+                # It grew while it was read. Where it is cut matters to nobody.
+                content = [self._place(data[at : at + SMALL_FILE_BYTES]) for at in range(0, length, SMALL_FILE_BYTES)]
+        self.bytes_read += length
+        return finish_file(self._prefix(name, stat, device, length) + tail, content)
 
     def read_range(self, fd: int, start: int, stop: int | None) -> tuple[list[bytes], int]:
         """Chunk and place the bytes from ``start`` to ``stop`` (None: to the end); (blob ids, bytes read)."""
@@ -76,7 +61,8 @@ class EntryReader:
         if chunker is None:
             chunker = self._chunker = Chunker(self._polynomial, allow_slow=self._allow_slow)
             self._buffer = memoryview(bytearray(READ_BUFFER_BYTES))
-        buffer, content, filled, position, ended = self._buffer, [], 0, start, False
+        buffer, filled, position, ended = self._buffer, 0, start, False
+        content: list[bytes] = []
         while not ended:
             room = len(buffer) - filled
             wanted = room if stop is None else min(room, stop - position)
@@ -94,18 +80,7 @@ class EntryReader:
 
     def segment_head(self, fd: int, name: bytes, stat: os.stat_result, device: int, length: int) -> bytes:
         """The node of an open file up to its content: equal for all segments of a file if nothing changed."""
-        xattrs = read_xattrs_fd(fd, [])
-        prefix = self._prefix(name, stat, device, length)
-        return prefix + encode_tail(None, xattrs, 0) if xattrs else prefix
-
-    def _read_special(self, dir_fd: int, name: bytes, mode: int, inode: int, device: int, *, exact: bool) -> bytes:
-        stat = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
-        if stat.st_mode & 0o170000 != mode & 0o170000 or (exact and stat.st_ino != inode):
-            raise Replaced
-        target = os.readlink(name, dir_fd=dir_fd) if stat_module.S_ISLNK(stat.st_mode) else None
-        is_device = stat_module.S_ISBLK(stat.st_mode) or stat_module.S_ISCHR(stat.st_mode)
-        tail = encode_tail(target, read_xattrs_at(dir_fd, name, []), stat.st_rdev if is_device else 0)
-        return finish_other(self._prefix(name, stat, device, 0) + tail)
+        return self._prefix(name, stat, device, length) + encode_tail(None, read_xattrs_fd(fd, []), 0)
 
     def _prefix(self, name: bytes, stat: os.stat_result, device: int, length: int) -> bytes:
         user = self.owners.get(stat.st_uid)

@@ -139,7 +139,7 @@ class PartResult(msgspec.Struct, array_like=True):
 
 
 class SegmentResult(msgspec.Struct, frozen=True, array_like=True):
-    """A piece of a big file. ``head`` is the node up to its content, from fstat before reading; ``after`` from after."""
+    """A piece of a big file. ``head`` is the node up to its content, from before it was read; ``after`` from after."""
 
     segment: Segment
     head: bytes

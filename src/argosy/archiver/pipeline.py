@@ -83,7 +83,7 @@ class BackupWorker:
         reader = EntryReader(
             nodes, self._placer, config.chunker_polynomial, allow_slow_chunker=options.allow_slow_chunker
         )
-        self._batches = BatchWorker(reader, self._placer, encoder, self._contains_tree)
+        self._batches = BatchWorker(reader, self._placer, encoder, self._contains_tree, options.read_concurrency)
         self._held: dict[int, tuple[BatchResult, set[PackRef]]] = {}
         self._next_progress = 0.0
 

@@ -10,14 +10,22 @@ from argosy.restic_format.compression import Compressor, decompress
 
 _Run = tuple[list[bytes], list[bytes]]
 _DECODER = msgspec.msgpack.Decoder(_Run)
+_LENGTH_BYTES = 4
 
 
 def encode_run(names: Sequence[bytes], nodes: Sequence[bytes], compressor: Compressor) -> bytes:
-    """Raw names and their nodes, in the same order, compressed (nodes shrink to about a sixth)."""
-    return compressor.compress(msgspec.msgpack.encode((names, nodes)))
+    """Raw names and their nodes, in the same order, compressed (to about a sixth) behind their plain length."""
+    plain = msgspec.msgpack.encode((names, nodes))
+    return len(plain).to_bytes(_LENGTH_BYTES, "big") + compressor.compress(plain)
 
 
 def decode_run(run: bytes) -> _Run:
     """(names, nodes) of an encoded run."""
-    names, nodes = _DECODER.decode(decompress(run, None, "a run of nodes in the job file"))
+    plain = decompress(memoryview(run)[_LENGTH_BYTES:], plain_bytes(run), "a run of nodes in the job file")
+    names, nodes = _DECODER.decode(plain)
     return names, nodes
+
+
+def plain_bytes(run: bytes) -> int:
+    """The length of a run before compression."""
+    return int.from_bytes(run[:_LENGTH_BYTES], "big")

@@ -81,6 +81,11 @@ class Scanner:
         return self._context.entries
 
     @property
+    def left_out(self) -> tuple[int, int]:
+        """(entries that rules left out, the storage's own snapshot directories that were skipped)."""
+        return self._context.excluded, self._context.snapshot_directories
+
+    @property
     def active_threads(self) -> int:
         """Threads that are to work now."""
         return min(self._target, self._alive)

@@ -16,7 +16,7 @@ from argosy.archiver.ledger import Ledger, decode_names
 from argosy.archiver.merging import merge_runs, place_runs
 from argosy.archiver.parent import named_nodes
 from argosy.archiver.parent_trees import ParentTrees
-from argosy.archiver.runs import decode_run
+from argosy.archiver.runs import decode_run, plain_bytes
 from argosy.repository.encoder import BlobEncoder, EncodedBlob
 from argosy.repository.packer import Packer, StoredPack
 from argosy.restic_format.blob import BlobType, blob_id
@@ -27,8 +27,8 @@ from argosy.state.assemblies import Assembly
 ROOT_DIRECTORY = 1
 """The id of the root's assembly: its tree is the snapshot's."""
 
-LARGE_RUNS_BYTES = 8 << 20
-"""Compressed runs above this (about 140,000 nodes) are merged from the database and streamed."""
+LARGE_TREE_BYTES = 32 << 20
+"""A directory with more nodes than this (about 90,000) is merged from the database and streamed."""
 
 StoreLarge = Callable[..., StoredPack]
 
@@ -103,7 +103,7 @@ class TreeBuilder:
             if assembly.pending:
                 return
         runs = list(ledger.assemblies.parts(assembly))
-        if sum(map(len, runs)) > LARGE_RUNS_BYTES:
+        if assembly.base_tree is None and sum(map(plain_bytes, runs)) > LARGE_TREE_BYTES:
             del runs
             tree_id = self._store_large_tree(assembly)
             blob = None

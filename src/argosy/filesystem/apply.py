@@ -61,20 +61,18 @@ def open_directory_in(dir_fd: int, name: bytes) -> int:
     try:
         return os.open(name, _DIRECTORY_FLAGS, dir_fd=dir_fd)
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def make_directory(dir_fd: int, name: bytes) -> int:
-    """Make the directory ``name``, unless it exists, and open it. ENOTDIR for a symbolic link or anything
-    else.
-    """
+    """Make the directory ``name``, unless it exists, and open it. ENOTDIR for a symbolic link or anything else."""
     check_name(name)
     try:
         with suppress(FileExistsError):  # opening it tells whether it is a directory
             os.mkdir(name, 0o700, dir_fd=dir_fd)
         return os.open(name, _DIRECTORY_FLAGS, dir_fd=dir_fd)
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def create_file(dir_fd: int, name: bytes) -> int:
@@ -83,7 +81,7 @@ def create_file(dir_fd: int, name: bytes) -> int:
     try:
         return os.open(name, _CREATE_FLAGS, 0o600, dir_fd=dir_fd)
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def open_existing_file(dir_fd: int, name: bytes) -> int:
@@ -100,7 +98,7 @@ def open_existing_file(dir_fd: int, name: bytes) -> int:
         os.close(fd)
         raise OSError(errno.EINVAL, "not a regular file")
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def make_symlink(dir_fd: int, name: bytes, link_target: bytes) -> None:
@@ -114,7 +112,7 @@ def make_symlink(dir_fd: int, name: bytes, link_target: bytes) -> None:
     try:
         os.symlink(link_target, name, dir_fd=dir_fd)
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def make_fifo(dir_fd: int, name: bytes) -> None:
@@ -123,7 +121,7 @@ def make_fifo(dir_fd: int, name: bytes) -> None:
     try:
         os.mkfifo(name, 0o600, dir_fd=dir_fd)
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def make_device(dir_fd: int, name: bytes, node_type: str, device: int) -> None:
@@ -133,8 +131,10 @@ def make_device(dir_fd: int, name: bytes, node_type: str, device: int) -> None:
     check_name(name)
     try:
         os.mknod(name, _DEVICE_TYPES[node_type] | 0o600, device, dir_fd=dir_fd)
+    except OverflowError as error:
+        raise RestoreError(f"the device {name!r} has the impossible number {device}", hint=_TAMPERED_HINT) from error
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def make_hard_link(from_dir_fd: int, from_name: bytes, dir_fd: int, name: bytes) -> None:
@@ -144,13 +144,11 @@ def make_hard_link(from_dir_fd: int, from_name: bytes, dir_fd: int, name: bytes)
     try:
         os.link(from_name, name, src_dir_fd=from_dir_fd, dst_dir_fd=dir_fd, follow_symlinks=False)
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def remove_entry(dir_fd: int, name: bytes) -> None:
-    """Remove ``name`` and, if it is a directory, everything below it, however deep. ENOENT if there is
-    nothing.
-    """
+    """Remove ``name`` and, if it is a directory, everything below it, however deep. ENOENT if there is nothing."""
     check_name(name)
     try:
         try:
@@ -159,7 +157,7 @@ def remove_entry(dir_fd: int, name: bytes) -> None:
             _empty_directory(os.open(name, _DIRECTORY_FLAGS, dir_fd=dir_fd))
             os.rmdir(name, dir_fd=dir_fd)
     except OSError as error:
-        _refused(error, dir_fd, name)
+        raise_with_path(error, dir_fd, name)
 
 
 def _empty_directory(fd: int) -> None:
@@ -206,7 +204,7 @@ def _identity(fd: int) -> _Identity:
     return found.st_dev, found.st_ino
 
 
-def _refused(error: OSError, dir_fd: int, name: bytes) -> NoReturn:
+def raise_with_path(error: OSError, dir_fd: int, name: bytes) -> NoReturn:
     """Raise the error again with the full path, which a call relative to a descriptor does not know."""
     path = os.readlink(b"/proc/self/fd/%d" % dir_fd) + b"/" + name
     raise OSError(error.errno, error.strerror, os.fsdecode(path)) from error

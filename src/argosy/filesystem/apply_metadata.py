@@ -6,12 +6,15 @@ permission that the mode may take away; and times come last.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
-from argosy.filesystem.apply import check_name
+from argosy.filesystem.apply import check_name, raise_with_path
 from argosy.filesystem.metadata import Xattrs
 
 _SET_ID_BITS = stat.S_ISUID | stat.S_ISGID
@@ -67,7 +70,10 @@ def set_metadata_at(
     RestoreError for a name that is none.
     """
     check_name(name)
-    pin_fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    try:
+        pin_fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    except OSError as error:
+        raise_with_path(error, dir_fd, name)
     try:
         is_symlink = stat.S_ISLNK(os.fstat(pin_fd).st_mode)
         # Through /proc a call reaches the pinned entry itself, also a symbolic link: the kernel goes no
@@ -82,42 +88,52 @@ def _set(
 ) -> list[MetadataProblem]:
     problems: list[MetadataProblem] = []
     mode = metadata.mode
-    try:
-        os.chown(place, metadata.uid, metadata.gid)
-    except OSError as error:
-        problems.append(MetadataProblem("owner", error))
+    if not _attempt("owner", partial(os.chown, place, metadata.uid, metadata.gid), problems):
         # A program must not run with the rights of whoever happens to restore it.
         mode &= ~_SET_ID_BITS
-    _set_xattrs(place, metadata.xattrs, removable, problems)
+    for name, change in _xattr_changes(place, metadata.xattrs, removable):
+        _attempt(name, partial(_change_xattr, place, change, is_symlink), problems)
     # Linux knows no mode of a symbolic link.
     if not is_symlink:
-        try:
-            os.chmod(place, mode)
-        except OSError as error:
-            problems.append(MetadataProblem("mode", error))
-    try:
-        os.utime(place, ns=(metadata.atime_ns, metadata.mtime_ns))
-    except OSError as error:
-        problems.append(MetadataProblem("times", error))
+        _attempt("mode", partial(os.chmod, place, mode), problems)
+    _attempt("times", partial(os.utime, place, ns=(metadata.atime_ns, metadata.mtime_ns)), problems)
     return problems
 
 
-def _set_xattrs(
-    place: int | bytes, xattrs: Xattrs, removable: Callable[[str], bool], problems: list[MetadataProblem]
-) -> None:
-    for name, value in xattrs:
-        try:
-            os.setxattr(place, name, value)
-        except OSError as error:
-            problems.append(MetadataProblem(name, error))
-    wanted = {name for name, _ in xattrs}
+def _attempt(what: str, change: Callable[[], None], problems: list[MetadataProblem]) -> bool:
     try:
-        present = os.listxattr(place)
-    except OSError:
-        return  # no attributes here, or none to be seen: nothing can be too many
-    for name in present:
-        if name not in wanted and removable(name):
-            try:
-                os.removexattr(place, name)
-            except OSError as error:
-                problems.append(MetadataProblem(name, error))
+        change()
+    except OSError as error:
+        problems.append(MetadataProblem(what, error))
+        return False
+    except (ValueError, OverflowError) as error:
+        # A repository may hold numbers and names that no system call takes.
+        problems.append(MetadataProblem(what, OSError(errno.EINVAL, str(error))))
+        return False
+    return True
+
+
+def _xattr_changes(
+    place: int | bytes, xattrs: Xattrs, removable: Callable[[str], bool]
+) -> list[tuple[str, Callable[[], None]]]:
+    """What to do for each attribute by name: set those of the snapshot, remove the others."""
+    changes: list[tuple[str, Callable[[], None]]] = [
+        (name, partial(os.setxattr, place, name, value)) for name, value in xattrs
+    ]
+    wanted = {name for name, _ in xattrs}
+    # Where attributes cannot be listed, there are none, and none too many.
+    with suppress(OSError):
+        superfluous = [name for name in os.listxattr(place) if name not in wanted and removable(name)]
+        changes += [(name, partial(os.removexattr, place, name)) for name in superfluous]
+    return changes
+
+
+def _change_xattr(place: int | bytes, change: Callable[[], None], is_symlink: bool) -> None:
+    try:
+        change()
+    except PermissionError:
+        if is_symlink:
+            raise
+        # An ordinary user restores over a file that was read-only before; its mode is set afterwards.
+        os.chmod(place, stat.S_IRUSR | stat.S_IWUSR)
+        change()

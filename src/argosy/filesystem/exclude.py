@@ -27,9 +27,7 @@ _SIZE = re.compile(r"([+-]?[0-9]+)([bkmgt]?)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class TagRule:
-    """--exclude-if-present: a directory that holds ``name``, starting with ``header``, keeps nothing but
-    that.
-    """
+    """--exclude-if-present: a directory that holds ``name``, starting with ``header``, keeps nothing but that."""
 
     name: bytes
     header: bytes = b""
@@ -72,9 +70,7 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text)
     size_bytes = int(found[1]) * _UNITS[found[2].lower()] if found else -1
     if not 0 <= size_bytes < 2**63:
-        raise UsageError(
-            f"invalid size: {text!r}", hint="Write a number and, if needed, one of k, M, G, T: 512M."
-        )
+        raise UsageError(f"invalid size: {text!r}", hint="Write a number and, if needed, one of k, M, G, T: 512M.")
     return size_bytes
 
 
@@ -116,9 +112,7 @@ class ExcludeRules:
         return any(patterns.matches(path) for patterns in self._lists)
 
     def select(self, directory: bytes, directory_fd: int, entries: Sequence[Entry]) -> Selection:
-        """Judge the entries of a directory that is itself not left out; ``directory`` is its absolute
-        path.
-        """
+        """Judge the entries of a directory that is itself not left out; ``directory`` is its absolute path."""
         selection = Selection(entries)
         self._drop_snapshot_directories(selection)
         if self._tags:
@@ -163,9 +157,7 @@ def _keep(selection: Selection, kept: Sequence[Entry]) -> None:
 
 
 def _is_tagged(directory_fd: int, tag: TagRule, directory: bytes, warnings: list[str]) -> bool:
-    """Whether the directory bears the tag. A tag that cannot be read, or has another header, is none: it
-    warns.
-    """
+    """Whether the directory bears the tag. A tag that cannot be read, or has another header, is none: it warns."""
     place = os.fsdecode(directory.rstrip(b"/") + b"/" + tag.name)
     try:
         if not _exists(directory_fd, tag.name):
@@ -175,9 +167,7 @@ def _is_tagged(directory_fd: int, tag: TagRule, directory: bytes, warnings: list
         warnings.append(f"the exclusion tag {place} cannot be read: {error.strerror}")
         return False
     if found != tag.header:
-        warnings.append(
-            f"the exclusion tag {place} does not start with the header asked for; nothing is excluded"
-        )
+        warnings.append(f"the exclusion tag {place} does not start with the header asked for; nothing is excluded")
         return False
     return True
 

@@ -31,16 +31,12 @@ def paths_from_patterns(data: bytes, unmatched: list[bytes]) -> list[bytes]:
 
 
 def paths_verbatim(data: bytes) -> list[bytes]:
-    """--files-from-verbatim: a path a line, taken as it stands, spaces and ``#`` too; empty lines are left
-    out.
-    """
+    """--files-from-verbatim: a path a line, taken as it stands, spaces and ``#`` too; empty lines are left out."""
     return [line for line in text_lines(data) if line]
 
 
 def paths_raw(data: bytes) -> list[bytes]:
-    """--files-from-raw: paths that each end with a NUL byte. Raises UsageError for an empty or unfinished
-    path.
-    """
+    """--files-from-raw: paths that each end with a NUL byte. Raises UsageError for an empty or unfinished path."""
     if not data:
         return []
     *paths, rest = data.split(b"\0")

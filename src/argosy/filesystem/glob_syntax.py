@@ -35,7 +35,7 @@ _SAME_LENGTH = ((0x80, 0x7FF), (0x800, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x10
 _ByteRange = tuple[int, int]
 
 
-class BadPattern(ValueError):  # noqa: N818 - the name by which Go and restic report it
+class BadPattern(ValueError):
     """The component is malformed."""
 
 

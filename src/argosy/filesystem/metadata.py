@@ -91,9 +91,7 @@ def _read_values(
 
 
 def _json_text(name: str) -> str:
-    """The name as a tree's JSON can hold it: a byte that is no UTF-8 becomes U+FFFD, as restic's encoder
-    has it.
-    """
+    """The name as a tree's JSON can hold it: a byte that is no UTF-8 becomes U+FFFD, as restic's encoder has it."""
     return "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in name)
 
 

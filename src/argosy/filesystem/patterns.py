@@ -83,9 +83,8 @@ class PatternList:
                 hint='Close each "[", and write "\\\\" for a backslash at the end.',
             )
         # Patterns of one sign that follow each other need no order among themselves.
-        self._groups = [
-            (negated, _path_test(list(group))) for negated, group in groupby(self._patterns, _is_negated)
-        ]
+        self._groups = [(negated, _path_test(list(group))) for negated, group in groupby(self._patterns, _is_negated)]
+        self._below = [(pattern.negated, _below_test(pattern)) for pattern in self._patterns]
         self._names = None if any(map(_needs_whole_paths, self._patterns)) else _NameTests(self._patterns)
 
     def __bool__(self) -> bool:
@@ -107,11 +106,9 @@ class PatternList:
         if self._ignore_case:
             path = lower_case(path)
         below = False
-        for pattern in self._patterns:
-            if pattern.negated:
-                below = below and not _path_test([pattern])(path)
-            else:
-                below = below or _may_match_below(pattern, path)
+        for negated, test in self._below:
+            if below == negated:
+                below = test(path) != negated
         return matched, below
 
     def matching_names(self, directory: bytes, names: Sequence[bytes]) -> set[bytes]:
@@ -165,9 +162,7 @@ def _path_test(patterns: Sequence[Pattern]) -> Callable[[bytes], bool]:
 
 
 def _matches_stepwise(pattern: Pattern, path: bytes) -> bool:
-    """restic's match, which replaces one ``**`` after the other by as many ``*`` as the path leaves room
-    for.
-    """
+    """restic's match, which replaces one ``**`` after the other by as many ``*`` as the path leaves room for."""
     names = path[1:].split(b"/")
     return _expand(list(pattern.components), pattern.anchored, names)
 
@@ -219,16 +214,18 @@ def _directory_expression(pattern: Pattern, components: Iterable[Component | Non
     return anchor + b"".join(_DIRECTORIES if c is None else b"/" + c.expression for c in components)
 
 
-def _may_match_below(pattern: Pattern, path: bytes) -> bool:
-    """restic's childMatch: an anchored pattern's components before ``**`` agree with the path, as far as
-    both go.
+def _below_test(pattern: Pattern) -> Callable[[bytes], bool]:
+    """Whether something below a path may match: restic's childMatch; of a negated pattern, whether it takes the path.
+
+    An anchored pattern's components before ``**`` must agree with the path, as far as both go.
     """
+    if pattern.negated:
+        return _path_test([pattern])
     if not pattern.anchored:
-        return True
+        return lambda _: True
     fixed = takewhile(lambda component: component is not None, pattern.components)
-    tests = [component.expression for component in fixed if component is not None]
-    names = path[1:].split(b"/")
-    return all(re.fullmatch(test, name, re.DOTALL) for test, name in zip(tests, names, strict=False))
+    tests = [re.compile(component.expression, re.DOTALL).fullmatch for component in fixed if component is not None]
+    return lambda path: all(test(name) for test, name in zip(tests, path[1:].split(b"/"), strict=False))
 
 
 class _NameTests:

@@ -1,8 +1,8 @@
 """Reading source files without a trace: no symbolic link followed, no access time moved, no blocking on a
 fifo.
 
-A small file costs open + fstat + one read + close; names are opened relative to their directory's
-descriptor, which costs a third of opening full paths (measured: 22.8 against 7.7 µs for the four calls).
+A small file costs open + fstat + one read + close: 5.3 µs for 12.7 kB on tmpfs, 5.9 with ``read_xattrs_fd``. Names are
+opened relative to their directory's descriptor: full paths cost three times as much.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ GROWTH_LIMIT_BYTES = 16 * 1024 * 1024
 
 
 def open_untouched(path: bytes, flags: int, dir_fd: int | None = None) -> int:
-    """Open with O_NOATIME, or without it where the kernel refuses that flag (EPERM: not the owner, not
-    root).
-    """
+    """Open with O_NOATIME, or without it where the kernel refuses that flag (EPERM: not the owner, not root)."""
     try:
         return os.open(path, flags | os.O_NOATIME, dir_fd=dir_fd)
     except PermissionError as error:
@@ -63,9 +61,7 @@ def read_small(fd: int, size_bytes: int) -> bytes:
 
 
 def read_into(fd: int, buffer: memoryview, offset_bytes: int) -> int:
-    """Fill ``buffer`` from ``offset_bytes`` of the file; return the bytes read, fewer only at the file's
-    end.
-    """
+    """Fill ``buffer`` from ``offset_bytes`` of the file; return the bytes read, fewer only at the file's end."""
     filled = os.preadv(fd, [buffer], offset_bytes)
     if filled == len(buffer) or not filled:
         return filled

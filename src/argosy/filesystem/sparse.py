@@ -21,9 +21,7 @@ def set_size(fd: int, size_bytes: int) -> None:
 
 
 def write_at(fd: int, data: bytes, offset_bytes: int, *, sparse: bool = False) -> int:
-    """Write all of ``data`` at the offset; return the bytes really written, fewer if ``sparse`` left out
-    zeros.
-    """
+    """Write all of ``data`` at the offset; return the bytes really written, fewer if ``sparse`` left out zeros."""
     if not sparse:
         _write_all(fd, memoryview(data), offset_bytes)
         return len(data)
@@ -43,9 +41,7 @@ def _write_all(fd: int, view: memoryview, offset_bytes: int) -> None:
 
 
 def _filled_ranges(data: bytes, offset_bytes: int) -> Iterator[tuple[int, int]]:
-    """What lies between the blocks of zeros that are whole and aligned in the file: only these can be
-    holes.
-    """
+    """What lies between the blocks of zeros that are whole and aligned in the file: only these can be holes."""
     filled = 0
     for block in range(-offset_bytes % HOLE_BYTES, len(data) - HOLE_BYTES + 1, HOLE_BYTES):
         if data[block : block + HOLE_BYTES] == _HOLE:

@@ -33,9 +33,7 @@ _decode = msgspec.msgpack.Decoder(list[_Record]).decode
 
 
 class SpilledEntries:
-    """Runs go in one by one, then come out merged by name. The file vanishes with ``close``, or with the
-    process.
-    """
+    """Runs go in one by one, then come out merged by name. The file vanishes with ``close``, or with the process."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

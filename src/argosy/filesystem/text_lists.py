@@ -1,6 +1,4 @@
-"""Text files that list patterns or paths, read as restic reads them: lines as raw bytes, a byte order mark
-obeyed.
-"""
+"""Text files that list patterns or paths, read as restic reads them: lines as raw bytes, a byte order mark obeyed."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ _VARIABLE = re.compile(
 
 
 def text_lines(data: bytes) -> list[bytes]:
-    """The lines of a text file without their ends. UTF-16 is told by its byte order mark; no mark means
-    bytes as is.
-    """
+    """The lines of a text file without their ends. UTF-16 is told by its byte order mark; no mark means bytes as is."""
     if data.startswith(codecs.BOM_UTF8):
         data = data[len(codecs.BOM_UTF8) :]
     elif data.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF16_LE)):

@@ -72,8 +72,9 @@ def open_session(
 ) -> Iterator[Session]:
     """Open the repository, lock it (unless ``no_lock``), and undo both at the end.
 
-    ``create`` makes the repository; it is called instead of opening one. ``discard_writes`` is for dry runs. With ``confirm`` False the caller confirms
-    the lock itself, before it writes: what it reads meanwhile overlaps with the 200 ms that a lock must stand alone.
+    ``create`` makes the repository; it is called instead of opening one. ``discard_writes`` is for dry runs. With
+    ``confirm`` False the caller confirms the lock itself, before it writes: what it reads meanwhile overlaps with the
+    200 ms that a lock must stand alone.
     """
     with ExitStack() as stack:
         storage = open_storage(access.location, access.storage_options)

@@ -13,9 +13,12 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from argosy.errors import StateError
+
 DEFAULT_LIMIT_BYTES = 8 * 1024 * 1024 * 1024
 # Eviction lists the whole cache: it goes this far below the limit, so that it is rare.
 _EVICT_TO = 0.8
+_TEMPORARY_MARK = ".tmp-"
 _TOUCHED_KEPT = 100_000
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -24,12 +27,18 @@ _TAG = (
 
 
 def repository_cache_directory(cache_directory: Path, repository_id: str) -> Path:
-    """The directory of one repository's caches, made (private) if missing. OSError if that is impossible."""
+    """The directory of one repository's caches, made (private) if missing. StateError if it cannot be."""
     directory = cache_directory / repository_id
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     tag = cache_directory / "CACHEDIR.TAG"
-    if not tag.exists():
-        tag.write_text(_TAG, encoding="ascii")
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not tag.exists():
+            tag.write_text(_TAG, encoding="ascii")
+    except OSError as error:
+        raise StateError(
+            f"cannot write to the cache directory {cache_directory}: {error.strerror}",
+            hint="Check its owner and mode, or name another one with --cache-dir.",
+        ) from error
     return directory
 
 
@@ -69,7 +78,7 @@ class SealedCache:
         if self.trouble or len(data) > self._limit_bytes:
             return
         path = self._path(name)
-        temporary = path.with_name(f"{path.name}.tmp{os.getpid()}-{threading.get_ident()}")
+        temporary = path.with_name(f"{path.name}{_TEMPORARY_MARK}{os.getpid()}-{threading.get_ident()}")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary.write_bytes(data)
@@ -90,7 +99,8 @@ class SealedCache:
         """Forget all copies below ``prefix`` ("snapshots/") whose objects are no longer in the store."""
         for path in self._files(self._directory / prefix):
             name = path.relative_to(self._directory).as_posix()
-            if name not in names:
+            # An unfinished copy belongs to a process that is about to rename it.
+            if name not in names and _TEMPORARY_MARK not in name:
                 self.remove(name)
 
     def _path(self, name: str) -> Path:
@@ -108,18 +118,24 @@ class SealedCache:
     def _account(self, added_bytes: int) -> None:
         with self._lock:
             if self._size_bytes < 0:
-                self._size_bytes = sum(path.stat().st_size for path in self._files(self._directory))
+                self._size_bytes = sum(size for _, size, _ in self._inventory())
             else:
                 self._size_bytes += added_bytes
             if self._size_bytes > self._limit_bytes:
                 self._evict()
 
-    def _evict(self) -> None:
+    def _inventory(self) -> list[tuple[int, int, Path]]:
+        """Time of the last use, size and path of each copy."""
         found = []
         for path in self._files(self._directory):
+            # Another process may have evicted it.
             with suppress(FileNotFoundError):
                 status = path.stat()
                 found.append((status.st_mtime_ns, status.st_size, path))
+        return found
+
+    def _evict(self) -> None:
+        found = self._inventory()
         self._size_bytes = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):
             if self._size_bytes <= self._limit_bytes * _EVICT_TO:

@@ -20,7 +20,7 @@ from argosy.errors import LeaseLost, RepositoryError, RepositoryLocked, StorageE
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.lease import LEASE_SECONDS, WriteLease, boot_seconds
 from argosy.repository.lock_files import describe, load_locks
-from argosy.repository.process_identity import current_identity
+from argosy.repository.process_identity import current_identity, survive_probes
 from argosy.repository.repository import Repository
 from argosy.restic_format.lock_file import LockFile, encode_lock
 from argosy.restic_format.times import format_time
@@ -84,6 +84,7 @@ class RepositoryLock:
         clock: Callable[[], float] = boot_seconds,
     ) -> Self:
         """Write a lock unless another conflicts (RepositoryLocked). It does not count before ``confirm``."""
+        survive_probes()
         lock = cls(repository, exclusive=exclusive, timing=timing, on_refresh=on_refresh, clock=clock)
         lock._refuse_conflict()
         lock._id = lock._write()

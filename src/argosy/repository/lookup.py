@@ -72,8 +72,17 @@ class DedupLookup:
     Errors: StateError, StateFull; Damaged if the file is: the next opening for writing then makes it anew.
     """
 
-    def __init__(self, path: Path, key: MasterKey, *, job: str = "", read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: MasterKey,
+        *,
+        job: str = "",
+        read_only: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.path = path
+        self._now = now
         self._mask = Mask(key)
         self._database = open_lookup_file(path, read_only=read_only)
         self._lock = threading.Lock()
@@ -230,7 +239,7 @@ class DedupLookup:
     def _touch_job(self) -> None:
         sql = """INSERT INTO jobs (job_no, name, used_at) VALUES (?, ?, ?)
                  ON CONFLICT (name) DO UPDATE SET used_at = excluded.used_at"""
-        self._database.execute(sql, (-self._owner or None, self._job, int(time.time())))
+        self._database.execute(sql, (-self._owner or None, self._job, int(self._now())))
 
     def _is_known(self, index_id: bytes) -> bool:
         return self._database.first("SELECT 1 FROM indexes WHERE index_id = ?", (index_id,)) is not None
@@ -269,7 +278,7 @@ class DedupLookup:
                 ):
                     self._drop_packs_of(index_no)
                     self._database.execute("DELETE FROM proved WHERE newest_index_no >= ?", (index_no,))
-            oldest = int(time.time()) - _PENDING_KEPT_SECONDS
+            oldest = int(self._now()) - _PENDING_KEPT_SECONDS
             for (job_no,) in self._database.execute(
                 "DELETE FROM jobs WHERE used_at < ? AND job_no <> ? RETURNING job_no", (oldest, -self._owner)
             ):

@@ -13,7 +13,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from argosy.errors import Damaged
+from argosy.errors import Damaged, StateError
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import MasterKey
 from argosy.sqlite import Database, open_database
@@ -83,20 +83,28 @@ def open_lookup_file(path: Path, *, read_only: bool) -> Database:
     """Open the file; without ``read_only`` make it, also anew if it is damaged or of another version."""
     if read_only:
         return _with_cache(open_database(path, durable=False, read_only=True), _READER_CACHE_KIBIBYTES)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _damage_mark(path).exists():
-        with suppress(Damaged):
-            return _open_current(path)
-    # Another job that has the old file open keeps it, unlinked, to its end.
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    _damage_mark(path).unlink(missing_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _damage_mark(path).exists():
+            with suppress(Damaged):
+                return _open_current(path)
+        # Another job that has the old file open keeps it, unlinked, to its end.
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        _damage_mark(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"cannot write to {path.parent}: {error.strerror}",
+            hint="Check its owner and mode, or name another one with --cache-dir.",
+        ) from error
     return _open_current(path)
 
 
 def mark_damaged(path: Path) -> None:
     """Have the next writer make the file anew: SQLite finds most damage only where it reads."""
-    _damage_mark(path).touch(mode=0o600)
+    # The damage itself is what gets reported.
+    with suppress(OSError):
+        _damage_mark(path).touch(mode=0o600)
 
 
 def _open_current(path: Path) -> Database:

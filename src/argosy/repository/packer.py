@@ -122,6 +122,8 @@ class Packer:
         """Put a blob into the open pack; may wait for uploads. All blobs of a pack share the result."""
         sealed = blob.sealed
         length = len(sealed)
+        if blob.type != self._blob_type:
+            raise ValueError(f"a pack of {self._blob_type.name} blobs takes no {blob.type.name}")
         with self._lock:
             if self._failure is not None:
                 raise self._failure

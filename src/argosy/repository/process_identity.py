@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
+import threading
 from dataclasses import dataclass
 
 
@@ -26,6 +28,19 @@ def current_identity() -> ProcessIdentity:
     except KeyError:
         username = str(uid)
     return ProcessIdentity(os.uname().nodename, username, os.getpid(), uid, os.getgid())
+
+
+def survive_probes() -> None:
+    """Have SIGHUP do nothing, if nobody has decided about it: restic asks with it whether a lock's holder lives.
+
+    It is sent by every `restic unlock` on this machine (internal/restic/lock_unix.go), and ends a process
+    that is not prepared. Only the main thread can do this: a program that takes locks in others must handle
+    SIGHUP itself.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        # A function rather than SIG_IGN, which processes started from this one would inherit.
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 def process_exists(pid: int) -> bool:

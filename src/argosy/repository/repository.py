@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Self
 
 from argosy.errors import RepositoryExists, RepositoryMissing, StorageExists, StorageNotFound
@@ -192,11 +193,13 @@ def init_repository(
         config = RepositoryConfig(VERSION, config.id, polynomial)
     key_id = add_key(storage, key, password, scrypt=scrypt, draw=draw)
     # Safe to die here: a key without a config is no repository; the next init says what to remove.
-    try:
-        storage.put(CONFIG_NAME, seal_config(config, Sealer(key, draw)), create=True)
-    except StorageExists:
+    sealed_config = seal_config(config, Sealer(key, draw))
+    with suppress(StorageExists):
+        storage.put(CONFIG_NAME, sealed_config, create=True)
+    # Read back: some servers let two writers create the same object, and the last one wins.
+    if storage.get(CONFIG_NAME) != sealed_config:
         storage.delete(object_name(FileKind.KEY, key_id))
-        raise _exists(storage) from None
+        raise _exists(storage)
     return Repository(storage, key, config, key_id=key_id)
 
 

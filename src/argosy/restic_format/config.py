@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from argosy.errors import RepositoryError
 from argosy.restic_format.crypto import Buffer, Opener, Sealer
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import ID_BYTES, decode_id
 from argosy.restic_format.polynomial import DEGREE, is_irreducible, make_polynomial
 
@@ -52,25 +54,19 @@ def make_config(draw: Callable[[int], bytes]) -> RepositoryConfig:
 def encode_config(config: RepositoryConfig) -> bytes:
     """The config's JSON, as restic writes it."""
     return (
-        f'{{"version":{config.version},"id":"{config.id.hex()}",'
-        f'"chunker_polynomial":"{config.chunker_polynomial:x}"}}'
+        f'{{"version":{config.version},"id":"{config.id.hex()}","chunker_polynomial":"{config.chunker_polynomial:x}"}}'
     ).encode("ascii")
 
 
 def decode_config(data: bytes, what: str = "config") -> RepositoryConfig:
     """The config in ``data``. Damaged if it makes no sense, RepositoryError for another version than 2."""
-    try:
-        document = _DECODER.decode(data)
-        polynomial = int(document.chunker_polynomial, 16)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise damaged(what, f"it is not the config of a repository ({error})") from error
+    document = decode_document(_DECODER, data, what, "the config of a repository")
     if document.version != VERSION:
         raise RepositoryError(
             f"the repository has format version {document.version}; Argosy knows version {VERSION}",
             hint="`restic migrate upgrade_repo_v2` brings a version 1 repository to version 2.",
         )
-    if polynomial.bit_length() - 1 != DEGREE or not is_irreducible(polynomial):
-        raise damaged(what, f"its chunker polynomial {document.chunker_polynomial} cannot be right")
+    polynomial = _decode_polynomial(document.chunker_polynomial, what)
     return RepositoryConfig(document.version, decode_id(document.id, what), polynomial)
 
 
@@ -82,3 +78,12 @@ def seal_config(config: RepositoryConfig, sealer: Sealer) -> bytes:
 def open_config(stored: Buffer, opener: Opener, what: str = "config") -> RepositoryConfig:
     """The config in the bytes of the file ``config``; errors as ``decode_config``."""
     return decode_config(opener.open(stored, what), what)
+
+
+def _decode_polynomial(text: str, what: str) -> int:
+    # Exactly the digits: int() would take a sign, a prefix and blanks as well.
+    if re.fullmatch("[0-9a-f]{1,16}", text):
+        polynomial = int(text, 16)
+        if polynomial.bit_length() - 1 == DEGREE and is_irreducible(polynomial):
+            return polynomial
+    raise damaged(what, f"its chunker polynomial {text[:40]!r} cannot be right")

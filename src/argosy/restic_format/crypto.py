@@ -10,8 +10,6 @@ CTR context is set back for each piece. ``SealStream`` is for what does not fit 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +20,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_base64, encode_base64
 
 Buffer = bytes | bytearray | memoryview
 
@@ -72,16 +71,15 @@ class MasterKey:
         """The key of restic's JSON. Damaged (naming ``what``) if it is not one."""
         try:
             document = msgspec.json.decode(data, type=_KeyJson)
-            parts = [_unbase64(text) for text in (document.encrypt, document.mac.k, document.mac.r)]
-        except (msgspec.DecodeError, binascii.Error, UnicodeError):
+        except (msgspec.DecodeError, RecursionError):
             # Neither chained nor quoted: the library's message could hold a piece of the key.
             raise damaged(what, "it is not the JSON of a key") from None
-        return cls(*parts)
+        return cls(*(decode_base64(text, what) for text in (document.encrypt, document.mac.k, document.mac.r)))
 
     def to_json(self) -> bytes:
         """restic's JSON of the key, in clear: to be sealed, or kept in memory."""
-        mac = _MacJson(k=_base64(self.mac_k), r=_base64(self.mac_r))
-        return msgspec.json.encode(_KeyJson(mac=mac, encrypt=_base64(self.encrypt)))
+        mac = _MacJson(k=encode_base64(self.mac_k), r=encode_base64(self.mac_r))
+        return msgspec.json.encode(_KeyJson(mac=mac, encrypt=encode_base64(self.encrypt)))
 
 
 class _MacJson(msgspec.Struct):
@@ -176,9 +174,7 @@ class Opener:
         try:
             Poly1305.verify_tag(self._mac_r + self._pad.update(nonce), ciphertext, bytes(view[-MAC_BYTES:]))
         except InvalidSignature as error:
-            raise damaged(
-                what, "its signature does not hold (changed bytes, or another repository's key)"
-            ) from error
+            raise damaged(what, "its signature does not hold (changed bytes, or another repository's key)") from error
         self._cipher.reset_nonce(nonce)
         return self._cipher.update(ciphertext)
 
@@ -215,11 +211,3 @@ def _counter_mode(key: MasterKey, iv: bytes) -> CipherContext:
 def _pad_context(key: MasterKey) -> CipherContext:
     # ECB of single blocks is what Poly1305-AES asks for: AES_k(nonce).
     return Cipher(algorithms.AES(key.mac_k), modes.ECB()).encryptor()
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
-
-
-def _unbase64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)

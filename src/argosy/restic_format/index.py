@@ -14,6 +14,7 @@ import msgspec
 
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import decode_id
 
 
@@ -62,10 +63,7 @@ def encode_index(packs: Sequence[IndexedPack]) -> bytes:
 
 def decode_index(data: bytes, what: str) -> Index:
     """The index in ``data``. Damaged (naming ``what``) if it is not one."""
-    try:
-        document = _DECODER.decode(data)
-    except msgspec.DecodeError as error:
-        raise damaged(what, f"it is not an index ({error})") from error
+    document = decode_document(_DECODER, data, what, "an index")
     packs = [_decode_pack(pack, what) for pack in document.packs or ()]
     return Index(packs, [decode_id(text, what) for text in document.supersedes or ()])
 
@@ -85,8 +83,7 @@ def _encode_blob(blob: PackedBlob) -> str:
 
 def _decode_pack(pack: _PackJson, what: str) -> IndexedPack:
     blobs = [
-        PackedBlob(decode_id(b.id, what), _TYPES[b.type], b.offset, b.length, b.uncompressed_length)
-        for b in pack.blobs
+        PackedBlob(decode_id(b.id, what), _TYPES[b.type], b.offset, b.length, b.uncompressed_length) for b in pack.blobs
     ]
     if any(blob.offset < 0 or blob.length < 0 or blob.uncompressed_length < 0 for blob in blobs):
         raise damaged(what, f"pack {pack.id} has a blob with a negative offset or length")

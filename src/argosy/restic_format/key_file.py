@@ -5,8 +5,6 @@ The files themselves are the only ones of a repository that are stored in clear.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 
 import msgspec
@@ -14,6 +12,7 @@ import msgspec
 from argosy.errors import Damaged, WrongPassword
 from argosy.restic_format.crypto import SALT_BYTES, MasterKey, Opener, Sealer, derive_key
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_base64, decode_document, encode_base64
 from argosy.restic_format.names import json_text
 
 # restic's smallest: 32 MiB of memory and about 0.1 s.
@@ -87,7 +86,7 @@ def seal_key_file(
 
 def encode_key_file(key: KeyFile) -> bytes:
     """The file's bytes, as restic writes them; its name is their SHA-256."""
-    salt, data = base64.b64encode(key.salt).decode(), base64.b64encode(key.data).decode()
+    salt, data = encode_base64(key.salt), encode_base64(key.data)
     return (
         f'{{"created":{json_text(key.created)},"username":{json_text(key.username)},'
         f'"hostname":{json_text(key.hostname)},"kdf":{json_text(key.kdf)},'
@@ -97,9 +96,6 @@ def encode_key_file(key: KeyFile) -> bytes:
 
 def decode_key_file(data: bytes, what: str) -> KeyFile:
     """The key file with these bytes. Damaged (naming ``what``) if it is none."""
-    try:
-        d = _DECODER.decode(data)
-        salt, sealed = (base64.b64decode(text, validate=True) for text in (d.salt, d.data))
-    except (msgspec.DecodeError, binascii.Error, ValueError) as error:
-        raise damaged(what, f"it is not a key file ({error})") from error
+    d = decode_document(_DECODER, data, what, "a key file")
+    salt, sealed = decode_base64(d.salt, what), decode_base64(d.data, what)
     return KeyFile(d.created, d.username, d.hostname, d.N, d.r, d.p, salt, sealed, d.kdf)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_document
 from argosy.restic_format.names import json_text
 from argosy.restic_format.times import parse_time
 
@@ -40,9 +40,6 @@ def encode_lock(lock: LockFile) -> bytes:
 
 def decode_lock(data: bytes, what: str) -> LockFile:
     """The lock in ``data``. Damaged (naming ``what``) if it is none."""
-    try:
-        lock = _DECODER.decode(data)
-    except msgspec.DecodeError as error:
-        raise damaged(what, f"it is not a lock ({error})") from error
+    lock = decode_document(_DECODER, data, what, "a lock")
     parse_time(lock.time, what)
     return lock

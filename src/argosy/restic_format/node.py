@@ -11,8 +11,6 @@ the rest, ``encode_tail`` and ``finish_…``, what had to be read. Keys stand in
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -20,6 +18,7 @@ import msgspec
 
 from argosy.errors import Damaged
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_base64, decode_document, encode_base64
 from argosy.restic_format.ids import decode_id
 from argosy.restic_format.mode import go_to_mode, mode_to_go
 from argosy.restic_format.names import decode_name, json_text, quote_name
@@ -231,13 +230,13 @@ class Node(msgspec.Struct, gc=False):
     def linktarget_bytes(self) -> bytes:
         """A symlink's target; exact even if it is not UTF-8, when restic 0.16 or later wrote it."""
         if self.linktarget_raw:
-            return _unbase64(self.linktarget_raw, f"linktarget_raw of {self.name!r}")
+            return decode_base64(self.linktarget_raw, f"linktarget_raw of {self.name!r}")
         return self.linktarget.encode()
 
     def xattrs(self) -> list[tuple[str, bytes]]:
         """Extended attributes, POSIX ACLs among them, in stored order."""
         what = f"extended attribute of {self.name!r}"
-        return [(a.name, _unbase64(a.value or "", what)) for a in self.extended_attributes or ()]
+        return [(a.name, decode_base64(a.value or "", what)) for a in self.extended_attributes or ()]
 
 
 _DECODER = msgspec.json.Decoder(Node)
@@ -246,15 +245,13 @@ _RAW_KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 def decode_node(raw: bytes | msgspec.Raw, what: str = "node") -> Node:
     """The node with these JSON bytes. Damaged (naming ``what``) if it is none."""
-    try:
-        return _DECODER.decode(raw)
-    except msgspec.DecodeError as error:
-        raise damaged(what, f"it is not a node ({error})") from error
+    return decode_document(_DECODER, raw, what, "a node")
 
 
 def unknown_keys(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
     """The keys of a node that restic 0.19 does not know. ``encode_node`` loses them."""
-    return {key: value for key, value in _RAW_KEYS.decode(raw).items() if key not in Node.__struct_fields__}
+    keys = decode_document(_RAW_KEYS, raw, "node", "a node")
+    return {key: value for key, value in keys.items() if key not in Node.__struct_fields__}
 
 
 def encode_node(node: Node) -> bytes:
@@ -325,16 +322,9 @@ def _link_keys(linktarget: bytes) -> str:
     try:
         linktarget.decode("utf-8")
     except UnicodeDecodeError:
-        return f'{key},"linktarget_raw":"{base64.b64encode(linktarget).decode()}"'
+        return f'{key},"linktarget_raw":"{encode_base64(linktarget)}"'
     return key
 
 
 def _encode_xattr(name: str, value: bytes) -> str:
-    return f'{{"name":{json_text(name)},"value":"{base64.b64encode(value).decode()}"}}'
-
-
-def _unbase64(text: str, what: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise damaged(what, "it is not base64") from error
+    return f'{{"name":{json_text(name)},"value":"{encode_base64(value)}"}}'

@@ -28,9 +28,9 @@ def make_polynomial(draw: Callable[[int], bytes]) -> int:
 
 def is_irreducible(polynomial: int) -> bool:
     """Ben-Or's test: no factor of degree i divides x^(2^i) - x, for i up to half the degree."""
-    degree = polynomial.bit_length() - 1
-    if degree < 1:
+    if polynomial < 0b10:
         return False
+    degree = polynomial.bit_length() - 1
     power = 0b10
     for _ in range(degree // 2):
         power = _square(power, polynomial)

@@ -6,7 +6,7 @@ different Pythons would give one directory two tree ids. Made from Unicode 15.0'
 
 from __future__ import annotations
 
-FIRST = 0x80
+_FIRST = 0x80
 
 # From U+0080 on, in base 36: how many characters do not print, then how many do, and so on to the last that
 # does.
@@ -48,7 +48,7 @@ def printable_ranges() -> list[tuple[int, int]]:
     """The printable characters above ASCII as (first, last) code points, ascending."""
     numbers = [int(text, 36) for text in _RUNS.split()]
     ranges: list[tuple[int, int]] = []
-    at = FIRST
+    at = _FIRST
     for gap, length in zip(numbers[::2], numbers[1::2], strict=True):
         ranges.append((at + gap, at + gap + length - 1))
         at += gap + length

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import decode_id
 from argosy.restic_format.names import json_text
 from argosy.restic_format.times import parse_time
@@ -91,13 +91,9 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
     if s.parent is not None:
         pairs.append(("parent", f'"{s.parent.hex()}"'))
     pairs += [("tree", f'"{s.tree.hex()}"'), ("paths", _encode_list(s.paths))]
-    pairs += [
-        (key, json_text(text)) for key, text in (("hostname", s.hostname), ("username", s.username)) if text
-    ]
+    pairs += [(key, json_text(text)) for key, text in (("hostname", s.hostname), ("username", s.username)) if text]
     pairs += [(key, str(number)) for key, number in (("uid", s.uid), ("gid", s.gid)) if number]
-    pairs += [
-        (key, _encode_list(texts)) for key, texts in (("excludes", s.excludes), ("tags", s.tags)) if texts
-    ]
+    pairs += [(key, _encode_list(texts)) for key, texts in (("excludes", s.excludes), ("tags", s.tags)) if texts]
     if s.original is not None:
         pairs.append(("original", f'"{s.original.hex()}"'))
     if s.program_version:
@@ -110,11 +106,8 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
 
 def decode_snapshot(data: bytes, what: str) -> Snapshot:
     """The snapshot in ``data``. Damaged (naming ``what``) if it is none."""
-    try:
-        document = _DECODER.decode(data)
-        keys = _KEYS.decode(data)
-    except msgspec.DecodeError as error:
-        raise damaged(what, f"it is not a snapshot ({error})") from error
+    document = decode_document(_DECODER, data, what, "a snapshot")
+    keys = decode_document(_KEYS, data, what, "a snapshot")
     parse_time(document.time, what)
     known: dict[str, Any] = msgspec.structs.asdict(document)
     known |= {
@@ -124,9 +117,7 @@ def decode_snapshot(data: bytes, what: str) -> Snapshot:
         "paths": document.paths or (),
         "excludes": document.excludes or (),
         "tags": document.tags or (),
-        "unknown": {
-            key: value.copy() for key, value in keys.items() if key not in _SnapshotJson.__struct_fields__
-        },
+        "unknown": {key: value.copy() for key, value in keys.items() if key not in _SnapshotJson.__struct_fields__},
     }
     return Snapshot(**known)
 

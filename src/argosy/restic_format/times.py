@@ -18,9 +18,7 @@ _SECONDS = tuple(f"{second:02d}" for second in range(60))
 _MINUTE_SECONDS = {text: 60 * minute for minute, text in enumerate(_MINUTES)}
 _SECOND_SECONDS = {text: second for second, text in enumerate(_SECONDS)}
 _FRACTION_UNITS: tuple[int, ...] = tuple(10 ** (9 - digits) for digits in range(10))
-_PATTERN = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
-)
+_PATTERN = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 _FRACTION = re.compile(r"\.(\d{1,9})Z", re.ASCII)
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # Days differ far less than seconds do: a source with files of 60 years has 22,000 of them.

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_document
 from argosy.restic_format.node import Node, decode_node
 
 PREFIX = b'{"nodes":['
@@ -39,10 +40,7 @@ def encode_tree(nodes: Iterable[bytes]) -> bytes:
 
 def decode_tree(data: bytes, what: str) -> list[Node]:
     """The nodes of a tree. Damaged (naming ``what``) unless names are single components in strict order."""
-    try:
-        nodes = _DECODER.decode(data).nodes or []
-    except msgspec.DecodeError as error:
-        raise damaged(what, f"it is not a tree ({error})") from error
+    nodes = decode_document(_DECODER, data, what, "a tree").nodes or []
     previous = b""
     for node in nodes:
         previous = _checked_name(node, previous, what)
@@ -63,10 +61,7 @@ def iter_tree(data: bytes, what: str) -> Iterator[Node]:
 
 def raw_nodes(data: bytes, what: str) -> list[msgspec.Raw]:
     """The JSON bytes of each node: views into ``data``, not checked further."""
-    try:
-        return _RAW_DECODER.decode(data).nodes or []
-    except msgspec.DecodeError as error:
-        raise damaged(what, f"it is not a tree ({error})") from error
+    return decode_document(_RAW_DECODER, data, what, "a tree").nodes or []
 
 
 def _checked_name(node: Node, previous: bytes, what: str) -> bytes:

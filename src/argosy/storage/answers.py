@@ -26,13 +26,13 @@ _MESSAGE = re.compile(r"<Message>([^<]{1,200})</Message>")
 
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PASSING_CODES = frozenset({"RequestTimeout", "SlowDown", "InternalError", "OperationAborted"})
-_FULL_CODES = frozenset(
-    {"QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "StorageQuotaExceeded"}
-)
+_FULL_CODES = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity", "StorageQuotaExceeded"})
 # Codes that some servers send with status 400.
 _DENIED_CODES = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "UnsupportedAlgorithm"}
 )
+# How the message begins where not the object but its whole bucket is missing.
+NO_BUCKET = "there is no bucket"
 _NO_BUCKET_CODES = frozenset({"NoSuchBucket", "ContainerNotFound"})
 _BAD_CERTIFICATE = re.compile(r"InvalidCertificate|UnknownIssuer|CertificateRequired")
 
@@ -46,7 +46,6 @@ _NO_ANSWER = (
     ("dns error", "its host name cannot be resolved", "Check the host name and this machine's DNS."),
     ("ConnectionRefused", "the connection is refused", "Check the host and port, and that the server runs."),
     ("Connection refused", "the connection is refused", "Check the host and port, and that the server runs."),
-    ("InvalidMessage", "it does not speak TLS", "Write s3:http://… if the server speaks plain HTTP."),
     ("TimedOut", "no answer in time", "Check the network; over a slow link, use fewer connections."),
     ("kind: Timeout", "no answer in time", "Check the network; over a slow link, use fewer connections."),
     ("kind: Connect", "it cannot be reached", "Check the host and port, and the network."),
@@ -83,27 +82,21 @@ def translate(error: BaseException, *, store: str, bucket: str, name: str) -> St
     answer = read_answer(text)
     what = f"{store}/{name}" if name else store
     if answer.code in _NO_BUCKET_CODES:
-        return StorageNotFound(
-            f"there is no bucket {bucket} at {store}", hint="Create it, or check the name."
-        )
+        return StorageNotFound(f"{NO_BUCKET} {bucket} at {store}", hint="Create it, or check the name.")
     kind = type(error).__name__  # by name: object_store.py alone imports obstore
     if kind == "AlreadyExistsError":
         return StorageExists(f"{what} exists already", hint="It was left as it is.")
+    if answer.status == 507 or answer.code in _FULL_CODES:
+        return StorageFull(f"{what}: the store is full ({answer})", hint="Make room or raise the quota there.")
     if _is_denied(kind, answer):
         return StorageDenied(
             f"{what}: access refused ({answer})", hint=_DENIED_HINTS.get(answer.code, _CREDENTIALS_HINT)
         )
     if isinstance(error, FileNotFoundError) or answer.status == 404:
         return StorageNotFound(f"{what} does not exist", hint="Check the repository's location.")
-    if answer.status == 507 or answer.code in _FULL_CODES:
-        return StorageFull(
-            f"{what}: the store is full ({answer})", hint="Make room or raise the quota there."
-        )
-    if answer.status == 416:
-        return Damaged(
-            f"{what} is shorter than it should be", hint="Run argosy check to see what is damaged."
-        )
-    if "redirect" in text or answer.code in ("PermanentRedirect", "AuthorizationHeaderMalformed"):
+    if answer.status == 416 or "InvalidRangeRequest" in text:
+        return Damaged(f"{what} is shorter than it should be", hint="Run argosy check to see what is damaged.")
+    if "Received redirect" in text or answer.code in ("PermanentRedirect", "AuthorizationHeaderMalformed"):
         hint = "Set AWS_DEFAULT_REGION to the bucket's region."
         return StorageError(f"{what}: the server wants another region ({answer})", hint=hint)
     if answer.status in _PASSING_STATUS or answer.code in _PASSING_CODES:
@@ -124,6 +117,9 @@ def _no_answer(kind: str, text: str, what: str) -> StorageError:
     if _BAD_CERTIFICATE.search(text):
         hint = "Give the authority's certificate with --cacert."
         return StorageError(f"{what}: the server's TLS certificate cannot be trusted", hint=hint)
+    if "InvalidMessage" in text:
+        hint = "Write s3:http://… if the server speaks plain HTTP."
+        return StorageError(f"{what}: the server does not speak TLS", hint=hint)
     if "HTTP error" not in text:
         # Something in obstore or its configuration; its class is all that is safe to show.
         return StorageError(

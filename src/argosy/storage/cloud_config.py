@@ -70,7 +70,7 @@ def cloud_config(
     if location.scheme == "s3":
         return _s3(location, options, client, region_of)
     if location.scheme == "gs":
-        return CloudConfig(_google(options), client)
+        return CloudConfig(_google(options, client), client)
     return CloudConfig(_azure(options, client), client)
 
 
@@ -87,9 +87,7 @@ def _client(options: StorageOptions, endpoint: str, timeout_seconds: int, *, rea
         client["read_timeout"] = timedelta(seconds=SILENCE_SECONDS)
     if options.cacert_pem:
         if b"-----BEGIN CERTIFICATE-----" not in options.cacert_pem:
-            raise UsageError(
-                "the file of --cacert holds no PEM certificate", hint="Give the authority's PEM file."
-            )
+            raise UsageError("the file of --cacert holds no PEM certificate", hint="Give the authority's PEM file.")
         client["root_certificate"] = options.cacert_pem
     return client
 
@@ -131,17 +129,18 @@ def _amazon_keys(given: Mapping[str, str]) -> dict[str, str] | None:
     access, secret = given.get("AWS_ACCESS_KEY_ID", ""), given.get("AWS_SECRET_ACCESS_KEY", "")
     if bool(access) != bool(secret):
         missing = "AWS_SECRET_ACCESS_KEY" if access else "AWS_ACCESS_KEY_ID"
-        raise StorageDenied(
-            f"{missing} is not set", hint="An access key needs its identifier and its secret."
-        )
+        raise StorageDenied(f"{missing} is not set", hint="An access key needs its identifier and its secret.")
     if not access:
         return None
     return {"access_key_id": access, "secret_access_key": secret, "token": given.get("AWS_SESSION_TOKEN", "")}
 
 
-def _google(options: StorageOptions) -> dict[str, Any]:
+def _google(options: StorageOptions, client: dict[str, Any]) -> dict[str, Any]:
     given = options.credentials
     config: dict[str, Any] = {"skip_signature": options.anonymous}
+    if endpoint := given.get("GOOGLE_BASE_URL"):
+        config["base_url"] = endpoint
+        client["allow_http"] = endpoint.startswith("http://")
     if options.anonymous:
         return config
     if token := given.get("GOOGLE_ACCESS_TOKEN"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -22,7 +23,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 
 from argosy.errors import StorageError, StorageExists, StorageNotFound, StorageUnavailable
 from argosy.storage.amazon import find_region
-from argosy.storage.answers import read_answer, translate
+from argosy.storage.answers import NO_BUCKET, read_answer, translate
 from argosy.storage.cloud_config import MIB, READ_SECONDS, CloudConfig, cloud_config, write_seconds
 from argosy.storage.interface import Buffer, ObjectInfo, too_short
 from argosy.storage.location import Location
@@ -99,29 +100,23 @@ class ObjectStorage:
     def put_file(self, name: str, path: Path) -> None:
         """Store a local file's bytes; a large one goes in parts and appears when the last has arrived."""
         try:
-            size_bytes = path.stat().st_size
-            if size_bytes <= PART_BYTES:
-                self.put(name, path.read_bytes())
-                return
+            with path.open("rb") as file:
+                size_bytes = os.fstat(file.fileno()).st_size
+                small = file.read() if size_bytes <= PART_BYTES else None
         except OSError as error:
             hint = "Check the file and its mode."
             raise StorageError(f"cannot read {path}: {error.strerror}", hint=hint) from error
-        part_bytes = max(PART_BYTES, math.ceil(size_bytes / _MOST_PARTS / MIB) * MIB)
-        seconds = write_seconds(part_bytes, self._options.connections)
-        client = self._client(seconds, reading=False, retries=_PART_RETRIES)
-        self._run(
-            name,
-            lambda: obstore.put(
-                client, name, path, use_multipart=True, chunk_size=part_bytes, max_concurrency=_PARTS_AT_ONCE
-            ),
-        )
+        if small is None:
+            self._run(name, lambda: self._put_parts(name, path, size_bytes))
+        else:
+            self.put(name, small)
 
     def delete(self, name: str) -> None:
         """Remove an object; a missing one is fine, a missing bucket is not."""
         try:
             self._run(name, lambda: obstore.delete(self._reading(), name))
         except StorageNotFound as missing:
-            if missing.message.startswith("there is no bucket"):
+            if missing.message.startswith(NO_BUCKET):
                 raise
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -144,8 +139,7 @@ class ObjectStorage:
                     return interruptible(request)
                 except _ERRORS as error:
                     failure = translate(error, store=self.location, bucket=self._where.bucket, name=name)
-            # Outside the handler: the library's text may hold a signed URL, and must not be kept as the
-            # cause.
+            # Outside the handler: the library's text may hold a signed URL, and must not be kept as the cause.
             raise failure
 
         return self._patience.run(attempt)
@@ -165,6 +159,12 @@ class ObjectStorage:
     def _put(self, name: str, data: Buffer, *, conditional: bool) -> None:
         client = self._client(write_seconds(len(data), self._options.connections), reading=False)
         obstore.put(client, name, data, use_multipart=False, mode="create" if conditional else "overwrite")
+
+    def _put_parts(self, name: str, path: Path, size_bytes: int) -> None:
+        part_bytes = max(PART_BYTES, math.ceil(size_bytes / _MOST_PARTS / MIB) * MIB)
+        seconds = write_seconds(part_bytes, self._options.connections)
+        client = self._client(seconds, reading=False, retries=_PART_RETRIES)
+        obstore.put(client, name, path, use_multipart=True, chunk_size=part_bytes, max_concurrency=_PARTS_AT_ONCE)
 
     def _create(self, name: str, data: Buffer) -> None:
         """Store an object that must not be there yet.

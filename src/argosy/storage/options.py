@@ -20,9 +20,9 @@ class StorageOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     - S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION or AWS_DEFAULT_REGION
     - GCS: GOOGLE_ACCESS_TOKEN, GOOGLE_SERVICE_ACCOUNT_KEY (the JSON itself), GOOGLE_APPLICATION_CREDENTIALS
-      (its path, on the machine that opens the store)
+      (its path, on the machine that opens the store), GOOGLE_BASE_URL
     - Azure: AZURE_ACCOUNT_NAME, AZURE_ACCOUNT_KEY, AZURE_ACCOUNT_SAS, AZURE_ENDPOINT_SUFFIX, AZURE_CLIENT_ID,
-      AZURE_CLIENT_SECRET, AZURE_TENANT_ID, AZURE_FORCE_CLI_CREDENTIAL
+      AZURE_CLIENT_SECRET, AZURE_TENANT_ID, AZURE_FORCE_CLI_CREDENTIAL, AZURE_STORAGE_ENDPOINT (the whole URL)
 
     Other keys are ignored, so a caller may pass a whole environment filtered by prefix. Without any, the
     cloud's own chain is tried (an instance's or a pod's role); ``anonymous`` sends unsigned requests.

@@ -6,18 +6,21 @@ import os
 import pwd
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from argosy import __version__
 from argosy.archiver.ledger import Ledger
 from argosy.errors import RepositoryError, SourceShrunk
-from argosy.operations.backup.options import BackupOptions
+from argosy.operations.backup.options import BackupOptions, JobSpec
+from argosy.operations.jobs import open_history
 from argosy.repository.layout import FileKind
 from argosy.repository.repository import Repository
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.snapshot import Snapshot, SnapshotSummary, encode_snapshot
 from argosy.restic_format.times import format_time
+from argosy.state.history import JobHistory
 from argosy.state.record import JobRecord
 
 _SUMMARY_COUNTERS = (
@@ -57,9 +60,11 @@ def refuse_shrunk_source(counters: dict[str, int], parent: StoredSnapshot | None
         )
 
 
-def require_indexes(repository: Repository, relied: set[bytes]) -> None:
-    """Every index that the job relied on must still exist, or blobs may have gone with it."""
-    gone = relied.difference(repository.list_ids(FileKind.INDEX))
+def require_indexes(repository: Repository, ledger: Ledger) -> None:
+    """Every index that the job relied on must still exist, or blobs may have gone with it (R2)."""
+    value = ledger.state.get("relied_indexes")
+    relied = [] if value is None else msgspec.msgpack.decode(value, type=list[bytes])
+    gone = {*relied, *ledger.packs.index_ids()}.difference(repository.list_ids(FileKind.INDEX))
     if gone:
         raise RepositoryError(
             f"{len(gone)} index files that this backup relied on were removed while it ran",
@@ -119,6 +124,29 @@ def put_snapshot(
     crash_point("before the snapshot is put")
     repository.put_sealed(FileKind.SNAPSHOT, sealed.id, sealed.sealed)
     crash_point("after the snapshot is put")
+
+
+def keep_history(
+    state_directory: Path, ledger: Ledger, record: JobRecord, outcome: str, message: str, snapshot: bytes
+) -> None:
+    """What is kept of a job that ended: its report, with every file that could not be read."""
+    spec = msgspec.msgpack.decode(record.spec, type=JobSpec)
+    open_history(state_directory).add(
+        JobHistory(
+            id=record.id,
+            kind=record.kind,
+            location=record.location,
+            paths=[path.decode("utf-8", "replace") for path, _ in spec.targets],
+            started=record.started_ns / 1e9,
+            ended=time.time(),
+            outcome=outcome,
+            snapshot=snapshot.hex(),
+            message=message,
+            counters=dict(ledger.state.counters),
+            unread=[(path.decode("utf-8", "replace"), reason) for path, reason in ledger.reports.unread_entries()],
+            log=ledger.reports.log_entries(),
+        )
+    )
 
 
 def _username() -> str:

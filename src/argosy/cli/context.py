@@ -1,0 +1,112 @@
+"""What a command works with: the repository's access, directories, output and signals, from flags and environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from argosy.cli import directories
+from argosy.cli.globals import Given
+from argosy.cli.output import Output
+from argosy.cli.password import Passwords
+from argosy.cli.signals import Stop
+from argosy.errors import UsageError
+
+if TYPE_CHECKING:
+    from argosy.operations.session import Access
+    from argosy.storage.options import StorageOptions
+
+_LOCATIONS = {"repo": "REPOSITORY", "repository_file": "REPOSITORY_FILE"}
+
+
+class Context:
+    """Given to each command function as its first argument. Everything is made when it is asked for."""
+
+    def __init__(self, given: Given) -> None:
+        self.given = given
+        self.json = given.yes("json")
+        self.quiet = given.yes("quiet")
+        self.verbosity = 0 if self.quiet else int(given.flags.get("verbose", 0))
+        self.output = Output(json=self.json, quiet=self.quiet, verbosity=self.verbosity)
+        self.passwords = Passwords(given)
+        self._stack = ExitStack()
+
+    @cached_property
+    def location(self) -> str:
+        """The repository's location as given; UsageError if none is."""
+        chosen = self.given.choose(_LOCATIONS)
+        if chosen is None:
+            raise UsageError(
+                "no repository is named",
+                hint="Name one with -r, --repository-file, or the variable ARGOSY_REPOSITORY.",
+            )
+        kind, value = chosen
+        return _read_location(value) if kind == "repository_file" else value
+
+    @cached_property
+    def access(self) -> Access:
+        """How to get at the repository. Nothing is opened or asked for yet."""
+        from argosy.operations.session import Access
+
+        return Access(
+            location=self.location,
+            password=self.passwords.existing,
+            cache_directory=self.cache_directory,
+            storage_options=self.storage_options,
+            key_hint=self.given.text("key_hint", "KEY_HINT"),
+            no_lock=self.given.yes("no_lock"),
+            retry_lock_seconds=float(self.given.flags.get("retry_lock") or 0.0),
+        )
+
+    @cached_property
+    def storage_options(self) -> StorageOptions:
+        """How to reach the store."""
+        from argosy.cli.store import storage_options
+
+        return storage_options(self.given, self.location)
+
+    @cached_property
+    def state_directory(self) -> Path:
+        """Where jobs are recorded; it need not exist."""
+        return directories.state_directory(
+            self.given.text("state_dir"), self.given.variables, is_root=os.geteuid() == 0
+        )
+
+    @cached_property
+    def cache_directory(self) -> Path:
+        """Where caches lie; with --no-cache a directory that goes with the command."""
+        if self.given.yes("no_cache"):
+            import tempfile
+
+            return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="argosy-cache-")))
+        return directories.cache_directory(
+            self.given.text("cache_dir"), self.given.variables, is_root=os.geteuid() == 0
+        )
+
+    @contextmanager
+    def stopping(self, note: str = "stopping; once more: at once") -> Iterator[Callable[[], bool]]:
+        """Within, the first signal only makes the yielded function true; see ``argosy.cli.signals``."""
+        with Stop(lambda: self.output.error_line(note)) as stop:
+            yield stop.requested
+
+    def close(self) -> None:
+        """Remove what was made for this command."""
+        self._stack.close()
+
+
+def _read_location(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            location = file.read().strip()
+    except OSError as error:
+        raise UsageError(
+            f"the repository file {path} cannot be read: {error.strerror}",
+            hint="Check the path after --repository-file.",
+        ) from error
+    if not location:
+        raise UsageError(f"the repository file {path} is empty", hint="Write the repository's location into it.")
+    return location

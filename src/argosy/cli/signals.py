@@ -1,0 +1,67 @@
+"""Ctrl-C, SIGTERM and a closed terminal.
+
+Without ``Stop`` the first signal ends the command by KeyboardInterrupt, so that locks are released on the way out.
+Inside ``Stop`` the first one is a request, which the operation asks about; the second ends it by KeyboardInterrupt, and
+should that not come through (a source that hangs), the process leaves anyway after a few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Self
+
+EXIT_INTERRUPTED = 130
+
+_AT_ONCE_SECONDS = 5.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+def interrupt_on_signals() -> None:
+    """SIGTERM and SIGHUP end the command as Ctrl-C does. An ignored SIGHUP (nohup) stays ignored."""
+    _install(_raise_interrupt)
+
+
+class Stop:
+    """While entered, the first signal is kept for ``requested``; ``on_request`` is called when it arrives."""
+
+    def __init__(self, on_request: Callable[[], None] = lambda: None) -> None:
+        self._on_request = on_request
+        self._count = 0
+
+    def requested(self) -> bool:
+        """Whether the operation is to stop."""
+        return self._count > 0
+
+    def __enter__(self) -> Self:
+        _install(self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _install(_raise_interrupt)
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count == 1:
+            self._on_request()
+            return
+        if self._count == 2:
+            watchdog = threading.Timer(_AT_ONCE_SECONDS, os._exit, (EXIT_INTERRUPTED,))
+            watchdog.daemon = True
+            watchdog.start()
+        raise KeyboardInterrupt
+
+
+def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _install(handler: Handler) -> None:
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)

@@ -1,0 +1,78 @@
+"""Values that flags take: durations, sizes, rates, moments, tags.
+
+Each function is given to click as ``type=``; it raises click.BadParameter, which names the flag, for text that is none.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import click
+
+_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?(?:ns|us|µs|ms|s|m|h|d))+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h|d)")
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmgt]?)((?:i?b)?)", re.IGNORECASE)
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_MOMENTS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+_MOST_BYTES = 1 << 62
+
+Parse = Callable[[str], int]
+
+
+def duration(text: str) -> float:
+    """``90s``, ``1h30m``, ``2d``: seconds."""
+    if text == "0":
+        return 0.0
+    if not _DURATION.fullmatch(text):
+        raise click.BadParameter(f"{text!r} is no duration; write a number and a unit: 90s, 5m, 8h, 2d")
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PART.findall(text))
+
+
+def size_in(unit_bytes: int, *, least: int = 0, most: int = _MOST_BYTES) -> Parse:
+    """A parser of sizes: a bare number counts ``unit_bytes`` each, k, M, G and T are powers of 1024. Bytes."""
+
+    def parse(text: str) -> int:
+        found = _SIZE.fullmatch(text)
+        if not found:
+            raise click.BadParameter(f"{text!r} is no size; write a number and, if needed, one of k, M, G, T: 10M")
+        bare = not (found[2] or found[3])
+        size_bytes = int(float(found[1]) * (unit_bytes if bare else _FACTORS[found[2].lower()]))
+        if not least <= size_bytes <= most:
+            raise click.BadParameter(f"{text!r} is not between {least >> 20} MiB and {most >> 20} MiB")
+        return size_bytes
+
+    return parse
+
+
+rate = size_in(1 << 10)
+"""KiB/s as restic takes them, or with a suffix: ``10M`` is 10 MiB/s. Bytes a second."""
+
+# restic's limits: its reader caches whole packs, and an index names each.
+pack_size = size_in(1 << 20, least=4 << 20, most=128 << 20)
+"""MiB as restic takes them, or with a suffix. Bytes."""
+
+
+def moment(text: str) -> int:
+    """``2012-11-01 22:08:41`` in local time: nanoseconds since 1970."""
+    for form in _MOMENTS:
+        try:
+            return int(time.mktime(time.strptime(text, form))) * 10**9
+        except (ValueError, OverflowError):
+            continue
+    raise click.BadParameter(f"{text!r} is no time; write it as 2012-11-01 22:08:41")
+
+
+def number(text: str) -> int:
+    """A number from 1 on."""
+    if not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise click.BadParameter(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def split_tags(given: tuple[str, ...]) -> tuple[str, ...]:
+    """``--tag a,b --tag c``: (a, b, c). Empty ones are left out, doubled ones kept once."""
+    tags = (tag.strip() for text in given for tag in text.split(","))
+    return tuple(dict.fromkeys(tag for tag in tags if tag))

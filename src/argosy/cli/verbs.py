@@ -1,0 +1,22 @@
+"""The verbs of the program, each with its line in ``argosy --help``: no command module is imported to print it."""
+
+from __future__ import annotations
+
+VERBS: dict[str, str] = {
+    "backup": "Back up files and directories; an interrupted backup goes on",
+    "cat": "Print an internal document of the repository",
+    "check": "Test the repository for errors",
+    "dump": "Print a saved file, or a directory as an archive",
+    "init": "Make a new repository",
+    "jobs": "Running, unfinished and ended jobs of this machine",
+    "key": "Manage the repository's passwords",
+    "list": "List the ids of the repository's files",
+    "logs": "What happened to a job",
+    "ls": "List the files of a snapshot",
+    "restore": "Give back a snapshot, or a part of it",
+    "snapshots": "List the snapshots",
+    "stats": "Sizes and counts of snapshots and the repository",
+    "status": "Running and unfinished jobs: members, batches, scan threads",
+    "unlock": "Remove locks that other processes left",
+    "version": "Print the version",
+}

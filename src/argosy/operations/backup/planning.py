@@ -1,0 +1,165 @@
+"""Which job a start runs: an unfinished one that is resumed, or a new one with its parent snapshot."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from argosy.archiver.ledger import Ledger
+from argosy.archiver.source import Source
+from argosy.archiver.targets import Target
+from argosy.filesystem.metadata import OwnerNames
+from argosy.operations.backup.closing import keep_history
+from argosy.operations.backup.options import BackupOptions, JobSpec
+from argosy.operations.backup.resume import decide_resume
+from argosy.operations.jobs import find_jobs, job_path, new_job_id, open_job
+from argosy.repository.repository import Repository
+from argosy.repository.snapshots import StoredSnapshot, find_parent, load_snapshots, resolve_snapshot
+from argosy.state.job_database import JobDatabase
+from argosy.state.record import JobRecord
+
+
+@dataclass(slots=True)
+class Plan:
+    """A job that is about to run."""
+
+    job: JobDatabase
+    record: JobRecord
+    ledger: Ledger
+    parent: StoredSnapshot | None
+    resumed: bool
+
+
+class Planner:
+    """Decides and opens; nothing is written to the repository here."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        options: BackupOptions,
+        targets: list[Target],
+        source: Source,
+        owners: OwnerNames,
+        state_directory: Path,
+        say: Callable[[str], None],
+        stack: ExitStack,
+    ) -> None:
+        self._repository = repository
+        self._options = options
+        self._targets = targets
+        self._source = source
+        self._owners = owners
+        self._state_directory = state_directory
+        self._say = say
+        self._stack = stack
+
+    def plan(self) -> Plan:
+        """The job to run, its file held by this process."""
+        spec = self._spec()
+        decision = decide_resume(
+            find_jobs(self._state_directory),
+            self._repository.id,
+            spec,
+            now=time.time(),
+            within_seconds=self._options.resume_within_seconds,
+            allowed=self._options.resume,
+        )
+        for job, reason in decision.close:
+            self._say(f"job {job.record.id} was unfinished and is closed: {reason}")
+            self._close_unfinished(job.path, reason)
+        if decision.resume is not None:
+            return self._resume(decision.resume.path)
+        return self._begin(spec)
+
+    def _spec(self) -> JobSpec:
+        options = self._options
+        return JobSpec(
+            targets=[(target.path, list(target.components)) for target in self._targets],
+            host=options.host,
+            tags=list(options.tags),
+            parent=options.parent or "",
+            force=options.force,
+            content_key=list(options.content_key),
+            ignore_inode=options.ignore_inode,
+            ignore_ctime=options.ignore_ctime,
+            with_atime=options.with_atime,
+            device_id_always=options.device_id_always,
+            one_file_system=options.one_file_system,
+            time_ns=options.time_ns,
+        )
+
+    def _begin(self, spec: JobSpec) -> Plan:
+        parent = self._find_parent()
+        record = JobRecord(
+            id=new_job_id(),
+            kind="backup",
+            repository_id=self._repository.id,
+            location=self._repository.storage.location,
+            started_ns=time.time_ns(),
+            spec=msgspec.msgpack.encode(spec),
+            parent="" if parent is None else parent.id.hex(),
+        )
+        job = self._open(job_path(self._state_directory, record.id))
+        ledger = Ledger(job, self._source.roots, self._owners)
+        ledger.state.put("roots", msgspec.msgpack.encode(self._source.roots))
+        ledger.state.create(record)
+        return Plan(job, record, ledger, parent, resumed=False)
+
+    def _resume(self, path: Path) -> Plan:
+        job = self._open(path)
+        ledger = Ledger(job, self._source.roots, self._owners)
+        record = ledger.state.record()
+        assert record is not None
+        started = time.strftime("%a %H:%M", time.localtime(record.started_ns / 1e9))
+        self._say(f"resumed job of {started} ({record.id})")
+        ledger.reports.log("resumed")
+        parent = None
+        if record.parent:
+            stored = load_snapshots(self._repository, on_damaged=lambda _id, error: self._say(error.message))
+            parent = next((snapshot for snapshot in stored if snapshot.id.hex() == record.parent), None)
+        return Plan(job, record, ledger, parent, resumed=True)
+
+    def _open(self, path: Path) -> JobDatabase:
+        job = open_job(path)
+        self._stack.callback(job.close)
+        return job
+
+    def _find_parent(self) -> StoredSnapshot | None:
+        options = self._options
+        if options.force:
+            return None
+        if options.parent is not None:
+            return resolve_snapshot(self._repository, options.parent)[0]
+        return find_parent(
+            load_snapshots(self._repository, on_damaged=lambda _id, error: self._say(error.message)),
+            host=options.host,
+            paths=snapshot_paths(options, self._targets),
+            before_ns=options.time_ns if options.time_ns is not None else time.time_ns(),
+        )
+
+    def _close_unfinished(self, path: Path, reason: str) -> None:
+        job = open_job(path)
+        try:
+            ledger = Ledger(job, [], self._owners)
+            record = ledger.state.record()
+            assert record is not None
+            ledger.state.load_counters()
+            keep_history(self._state_directory, ledger, record, "closed", reason, b"")
+        finally:
+            job.close()
+        job.delete()
+
+
+def snapshot_paths(options: BackupOptions, targets: list[Target]) -> list[str]:
+    """The paths that the snapshot names: absolute, sorted, as restic's."""
+    if options.shown_as is not None:
+        paths = [os.path.normpath(options.shown_as)]
+    else:
+        paths = [target.path for target in targets]
+    return sorted(path.decode("utf-8", "surrogateescape") for path in paths)
