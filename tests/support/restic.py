@@ -25,9 +25,7 @@ PASSWORD = "correct horse battery staple"
 Version = tuple[int, int, int]
 
 _TIMEOUT_SECONDS = 100
-_REMEDY = (
-    "apt-get install restic, or name one in ARGOSY_TEST_RESTIC or (0.18 or later) ARGOSY_TEST_RESTIC_018"
-)
+_REMEDY = "apt-get install restic, or name one in ARGOSY_TEST_RESTIC or (0.18 or later) ARGOSY_TEST_RESTIC_018"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""Runs one backup as a process that tests may kill: reads an order from stdin, a JSON line, and says what it came to.
+
+The order: ``home`` (of the scene), ``paths``, ``options``; ``crash`` and ``nth`` kill the process group when that crash
+point is reached for the nth time; ``limits`` sets module constants, ``{"archiver.trees.LARGE_TREE_BYTES": 1}``;
+``faults`` go to the workers (``backup_workers.py``); ``power`` is the directory of a disk that forgets
+(``power_loss.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from argosy.archiver.directory_scan import DirectoryScanner
+from argosy.engine.local import LocalEngine
+from argosy.errors import ArgosyError
+from argosy.operations.backup.options import BackupResult
+from argosy.operations.backup.run import run_backup
+from argosy.state.frontier import ScanDirectory
+from tests.support.backup_workers import FAULTY_WORKER
+from tests.support.backups import WORKER_FAULTS, Scene
+from tests.support.power_loss import forget_what_is_not_synced
+
+
+def main() -> int:
+    """Run the backup; the exit code is the one that the command would have."""
+    order = json.loads(sys.stdin.readline())
+    scene = Scene(Path(order["home"]))
+    set_limits(order.get("limits", {}))
+    use_workers({**order.get("faults", {}), "limits": order.get("limits", {}), "power": order.get("power", "")})
+    if order.get("power"):
+        forget_what_is_not_synced(Path(order["power"]), scene.home)
+    note_scanned_directories(scene.home / "scanned")
+    options = dict(order["options"])
+    if "crash" in order:
+        options["crash_point"] = dying_at(order["crash"], order.get("nth", 1))
+    try:
+        result = run_backup(
+            scene.access(),
+            scene.options(*(os.fsencode(path) for path in order["paths"]), **options),
+            scene.state,
+            scene.heard.observer(),
+        )
+    except ArgosyError as error:
+        say({"error": type(error).__name__, "message": error.message, "hint": error.hint, **heard(scene)})
+        return error.exit_code
+    say({**described(result), **heard(scene)})
+    return result.exit_code
+
+
+def dying_at(name: str, nth: int) -> Callable[[str], None]:
+    """A crash point that kills the whole process group when it is reached for the nth time."""
+    left = nth
+
+    def reached(point: str) -> None:
+        nonlocal left
+        left -= point == name
+        if point == name and not left:
+            os.killpg(0, signal.SIGKILL)
+
+    return reached
+
+
+def set_limits(limits: Mapping[str, int]) -> None:
+    """Set module constants; a constant that no module has is a mistake of the test."""
+    for place, value in limits.items():
+        module_name, _, constant = place.rpartition(".")
+        module = import_module(f"argosy.{module_name}")
+        assert hasattr(module, constant), place
+        setattr(module, constant, value)
+
+
+def use_workers(faults: Mapping[str, Any]) -> None:
+    """Let the engine start workers that have these faults."""
+    os.environ[WORKER_FAULTS] = json.dumps(faults)
+    start = LocalEngine.start
+
+    def start_faulty(self: LocalEngine, setup: bytes, handler: str) -> None:  # noqa: ARG001 - replaced by ours
+        start(self, setup, FAULTY_WORKER)
+
+    LocalEngine.start = start_faulty  # type: ignore[method-assign]  # a process of its own, thrown away after
+
+
+def note_scanned_directories(log: Path) -> None:
+    """Append the path of each directory that is listed to a file that survives this process."""
+    scan = DirectoryScanner.scan
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def noted(self: DirectoryScanner, directory: ScanDirectory) -> None:
+        os.write(fd, json.dumps(os.fsdecode(directory.path)).encode("ascii") + b"\n")
+        scan(self, directory)
+
+    DirectoryScanner.scan = noted  # type: ignore[method-assign]  # a process of its own, thrown away after
+
+
+def described(result: BackupResult) -> dict[str, Any]:
+    """A result as JSON takes it."""
+    return {
+        "tree": result.tree_id.hex(),
+        "snapshot": None if result.snapshot_id is None else result.snapshot_id.hex(),
+        "job": result.job_id,
+        "counters": result.counters,
+        "unread": result.unread,
+        "resumed": result.resumed,
+    }
+
+
+def heard(scene: Scene) -> dict[str, Any]:
+    """What the observer was told."""
+    return {
+        "messages": scene.heard.messages,
+        "unread_entries": [(os.fsdecode(path), reason) for path, reason in scene.heard.unread],
+    }
+
+
+def say(document: Mapping[str, Any]) -> None:
+    """One JSON line."""
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

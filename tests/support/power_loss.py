@@ -1,0 +1,3 @@
+"""placeholder"""
+from pathlib import Path
+def forget_what_is_not_synced(disk: Path, home: Path) -> None: ...
