@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat as stat_module
 from collections.abc import Callable
 
 from argosy.archiver.fetching import Fetcher, Replaced
@@ -24,6 +25,7 @@ MOST_RETURNS = 2
 """After so many returns an entry is read whatever its inode is by then, and named in the report."""
 
 Progress = Callable[[int, int], None]
+_PROGRESS_FILES = 16
 _GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
@@ -105,7 +107,7 @@ class BatchWorker:
                         raise outcome
                     nodes.append(read(name, outcome, device))
                     names.append(name)
-                    self._files += 1
+                    self._files += stat_module.S_ISREG(outcome[0].st_mode)
                 except Replaced:
                     done.returned.append(name)
                 except OSError as error:
@@ -113,7 +115,8 @@ class BatchWorker:
                         done.returned.append(name)
                     else:
                         self._failed(part.path + b"/" + name, error, work, result)
-                progress(self._files, self._reader.bytes_read)
+                if not self._files % _PROGRESS_FILES:
+                    progress(self._files, self._reader.bytes_read)
         finally:
             os.close(dir_fd)
         if kept is not None:

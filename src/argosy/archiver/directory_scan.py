@@ -22,6 +22,7 @@ from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
 from argosy.archiver.parent import CompareOptions, Comparison, ParentTree
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.archiver.source import GOING_AWAY, Source
+from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry, UnreadableEntry, iter_directory_sorted, open_directory
 from argosy.filesystem.exclude import ExcludeRules
 from argosy.filesystem.metadata import read_xattrs_at, read_xattrs_fd
@@ -162,19 +163,14 @@ class _Listing:
     def _work_at_once(self, listed: Sequence[Entry]) -> None:
         directory, context = self._directory, self._context
         context.entries += len(listed)
-        entries = self._wanted(listed)
-        comparison = Comparison()
+        wanted = self._wanted(listed)
         parent = self._parent_tree()
-        resumed = directory.sealed_through
-        if resumed is not None:
-            entries = [entry for entry in entries if entry.name > resumed]
-        if parent is None:
-            self._sort_out(entries, comparison)
-        else:
-            if resumed is not None:
-                parent.skip_through(resumed)
-            parent.compare(entries, self._encode, comparison)
-            parent.finish(comparison)
+        comparison = None if parent is None else self._compare_at_once(wanted, parent)
+        if comparison is None:
+            parent = None
+            self._resume_upon(None)
+            comparison = Comparison()
+            self._sort_out(self._still_to_seal(wanted), comparison)
         self._count(comparison)
         if self._is_unchanged_leaf(comparison, parent):
             assert directory.base_tree is not None
@@ -183,7 +179,38 @@ class _Listing:
         elif self._is_whole(comparison):
             self._add_whole(comparison)
         else:
-            self._collect(comparison)
+            self._collect(comparison, None if parent is None else directory.base_tree)
+
+    def _compare_at_once(self, wanted: Sequence[Entry], parent: ParentTree) -> Comparison | None:
+        """What the entries come to beside the parent's tree; None if that has a shape that cannot be compared."""
+        self._resume_upon(self._directory.base_tree)
+        resumed = self._directory.sealed_through
+        comparison = Comparison()
+        try:
+            if resumed is not None:
+                parent.skip_through(resumed)
+            parent.compare(self._still_to_seal(wanted), self._encode, comparison)
+            parent.finish(comparison)
+        except Damaged:
+            self._context.parents.missing += 1
+            return None
+        return comparison
+
+    def _resume_upon(self, base: bytes | None) -> None:
+        """Skip what an earlier scan has sealed only if that scan built upon the same tree (None: upon none).
+
+        Else what stood there without a batch would be lost: the parent cannot be read any more, or the directory has
+        become a huge one meanwhile, or was one.
+        """
+        directory = self._directory
+        if directory.sealed_through is not None:
+            there = self._ledger.assemblies.get(directory.id)
+            if there.base_tree != base:
+                self._ledger.frontier.restart(directory)
+
+    def _still_to_seal(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        resumed = self._directory.sealed_through
+        return entries if resumed is None else [entry for entry in entries if entry.name > resumed]
 
     def _is_unchanged_leaf(self, comparison: Comparison, parent: ParentTree | None) -> bool:
         return (
@@ -219,10 +246,10 @@ class _Listing:
         batch.parts.append(part)
         for entry in comparison.fresh:
             batch.add(part, entry)
-        self._count_fresh(comparison)
+            batch.count(_fresh_counter(entry, comparison), 1)
         batch.ended.append(self._directory)
 
-    def _collect(self, comparison: Comparison) -> None:
+    def _collect(self, comparison: Comparison, base: bytes | None) -> None:
         directory = self._directory
         subdirectories = self._subdirectories(comparison.directories)
         dropped = set(comparison.dropped)
@@ -234,48 +261,52 @@ class _Listing:
             directory.parent_id,
             directory.name,
             self._prefix,
-            directory.base_tree,
+            base,
             encode_names(sorted(dropped)),
         )
         self._ledger.directory_listed(directory, assembly, subdirectories, self._reused_run(comparison))
-        self._count_fresh(comparison)
-        self._add_fresh(comparison.fresh)
+        self._add_fresh(comparison)
         self._end(self._standing_counts(comparison))
 
     def _work_in_runs(self, runs: Iterator[list[Entry]]) -> None:
         """A huge directory: no comparison is kept in memory beyond a run, and its nodes all go to parts."""
         directory, parent = self._directory, self._parent_tree()
-        if parent is not None and directory.sealed_through is not None:
-            parent.skip_through(directory.sealed_through)
+        self._resume_upon(None)
         assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
         self._ledger.directory_listed(directory, assembly, [], None)
         for run in runs:
             self._context.entries += len(run)
-            self._work_run(run, parent)
+            parent = self._work_run(run, parent)
         self._end({})
 
-    def _work_run(self, run: list[Entry], parent: ParentTree | None) -> None:
+    def _work_run(self, run: list[Entry], parent: ParentTree | None) -> ParentTree | None:
+        """Returns the parent's tree for the next run, None once it has turned out to be of no use."""
         directory = self._directory
-        entries = self._wanted(run)
-        if directory.sealed_through is not None:
-            entries = [entry for entry in entries if entry.name > directory.sealed_through]
+        entries = self._still_to_seal(self._wanted(run))
         comparison = Comparison()
+        try:
+            if parent is not None:
+                if directory.sealed_through is not None:
+                    parent.skip_through(directory.sealed_through)
+                parent.compare(entries, self._encode, comparison, keep_standing=True)
+        except Damaged:
+            self._context.parents.missing += 1
+            parent, comparison = None, Comparison()
         if parent is None:
             self._sort_out(entries, comparison)
-        else:
-            parent.compare(entries, self._encode, comparison, keep_standing=True)
         self._count(comparison)
         assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
         subdirectories = self._subdirectories(comparison.directories)
         self._ledger.directory_listed(directory, assembly, subdirectories, self._reused_run(comparison))
-        self._count_fresh(comparison)
-        self._add_fresh(comparison.fresh)
+        self._add_fresh(comparison)
         last = entries[-1].name if entries else None
         if last is not None:
             if self._part is not None:
                 self._seal_part()
-            self._ledger.seal(OpenBatch(self._scanner.batch.limits), (directory, last))
-        self._ledger.state.count(**self._standing_counts(comparison))
+            through = OpenBatch(self._scanner.batch.limits)
+            through.counts = self._standing_counts(comparison)
+            self._ledger.seal(through, (directory, last))
+        return parent
 
     def _parent_tree(self) -> ParentTree | None:
         base = self._directory.base_tree
@@ -342,17 +373,19 @@ class _Listing:
             directory.id, directory.parent_id, directory.name, directory.path, self._prefix, self._device
         )
 
-    def _add_fresh(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
+    def _add_fresh(self, comparison: Comparison) -> None:
+        for entry in comparison.fresh:
+            counter = _fresh_counter(entry, comparison)
             if entry.stat.st_size > SEGMENT_BYTES and stat_module.S_ISREG(entry.stat.st_mode):
                 self._seal_part()
-                self._ledger.seal_big_file(self._directory, entry)
+                self._ledger.seal_big_file(self._directory, entry, counter=counter)
                 self._last = entry.name
                 continue
             if self._part is None:
                 self._part = self._new_part()
                 self._scanner.batch.parts.append(self._part)
             self._scanner.batch.add(self._part, entry)
+            self._scanner.batch.count(counter, 1)
             self._last = entry.name
             if self._scanner.batch.full:
                 self._seal_part()
@@ -386,12 +419,6 @@ class _Listing:
             "total_bytes_processed": sum(entry.stat.st_size for entry in files),
         }
 
-    def _count_fresh(self, comparison: Comparison) -> None:
-        batch = self._scanner.batch
-        batch.count("files_changed", comparison.changed)
-        files = sum(1 for entry in comparison.fresh if stat_module.S_ISREG(entry.stat.st_mode))
-        batch.count("files_new", max(0, files - comparison.changed))
-
 
 def _in_runs(first: list[Entry], rest: Iterator[Entry]) -> Iterator[list[Entry]]:
     """All entries in runs; ``first`` is emptied on the way, so that its memory goes as it is worked on."""
@@ -402,3 +429,10 @@ def _in_runs(first: list[Entry], rest: Iterator[Entry]) -> Iterator[list[Entry]]
         yield run
     while run := list(islice(rest, RUN_ENTRIES)):
         yield run
+
+
+def _fresh_counter(entry: Entry, comparison: Comparison) -> str:
+    """What to count with the transaction that seals a fresh entry; "" for what is no file."""
+    if not stat_module.S_ISREG(entry.stat.st_mode):
+        return ""
+    return "files_changed" if entry.name in comparison.changed else "files_new"

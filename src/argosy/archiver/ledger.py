@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from argosy.archiver.messages import BatchWork, DirectoryPart, LinkFirst, Segment, decode, encode
-from argosy.archiver.nodes import rename_node
+from argosy.archiver.nodes import rename_node, totals_of_node
 from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
 from argosy.archiver.runs import encode_run
 from argosy.filesystem.directory import Entry
@@ -130,7 +130,9 @@ class Ledger:
             self.state.count(**batch.counts)
         self.wake()
 
-    def seal_big_file(self, directory: ScanDirectory, entry: Entry, *, through: bool = True, tries: int = 0) -> None:
+    def seal_big_file(
+        self, directory: ScanDirectory, entry: Entry, *, through: bool = True, tries: int = 0, counter: str = ""
+    ) -> None:
         """Queue all segments of a file above SEGMENT_BYTES, each a batch of its own, in one transaction."""
         stat = entry.stat
         count = -(-stat.st_size // SEGMENT_BYTES)
@@ -155,6 +157,8 @@ class Ledger:
                 self.queue.enqueue(encode(work), 1 if index == 0 else 0, size)
             if through:
                 self.frontier.advance(directory, entry.name)
+            if counter:
+                self.state.count(**{counter: 1})
         self.wake()
 
     def requeue_entries(self, part: DirectoryPart, stat: os.stat_result) -> None:
@@ -190,7 +194,7 @@ class Ledger:
             else:
                 run = encode_run([name], [rename_node(node, encode_name(name))], self._compressor)
                 self.assemblies.add_part(part.directory_id, run)
-                self.state.count(total_files_processed=1, total_bytes_processed=stat.st_size)
+                self.state.count(**totals_of_node(node))
         return firsts
 
     def _users(self, uids: set[int]) -> dict[int, str]:

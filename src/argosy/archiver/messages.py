@@ -33,7 +33,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, array_like=True):
 
 
 class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
-    """The first thing a worker hears. Holds secrets: it stands in memory alone."""
+    """The first thing a worker hears. Holds secrets: it stands in memory alone. It may not write before a Notice."""
 
     protocol: int
     job_id: str
@@ -42,7 +42,6 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
     master_key: bytes
     repository_config: bytes
     lookup_path: str
-    lease_seconds: float
     options: WorkerOptions
 
     def __repr__(self) -> str:
@@ -50,10 +49,13 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):
-    """Said to all workers: how long they may write from now on, and whether the lookup has grown."""
+    """Said to all workers: how long they may write from now on, and the ids of data blobs recorded just now.
+
+    ``blob_ids`` are 32 bytes each, one after the other.
+    """
 
     lease_seconds: float
-    lookup_changed: bool = True
+    blob_ids: bytes = b""
 
 
 class DirectoryPart(msgspec.Struct, array_like=True):

@@ -6,6 +6,7 @@ The scan and the workers use the same encoder, so that a directory's tree does n
 from __future__ import annotations
 
 import os
+import re
 import stat as stat_module
 
 from argosy.restic_format.mode import mode_to_go
@@ -19,6 +20,10 @@ _TYPES = {
     stat_module.S_IFCHR: "chardev",
     stat_module.S_IFIFO: "fifo",
 }
+
+_TYPE = b'","type":"'
+# A quote within a name or an owner is escaped, so that this matches the key alone.
+_SIZE = re.compile(rb',"size":(\d+)')
 
 
 class NodeEncoder:
@@ -73,6 +78,14 @@ class NodeEncoder:
         )
 
 
+def totals_of_node(node: bytes) -> dict[str, int]:
+    """What a node adds to the job's totals: files count, as restic counts them, and nothing else does."""
+    if not node.startswith(b'file"', node.index(_TYPE) + len(_TYPE)):
+        return {}
+    size = _SIZE.search(node)
+    return {"total_files_processed": 1, "total_bytes_processed": 0 if size is None else int(size[1])}
+
+
 def rename_node(node: bytes, name: bytes) -> bytes:
     """The same node under another name: hard links differ in nothing else. ``name`` is encoded."""
-    return b'{"name":"' + name + node[node.index(b'","type":"') :]
+    return b'{"name":"' + name + node[node.index(_TYPE) :]

@@ -69,6 +69,6 @@ class OpenBatch:
             self.links.append((part, entry))
 
     def count(self, key: str, number: int) -> None:
-        """Count something with the transaction that seals this batch."""
-        if number:
+        """Count something with the transaction that seals this batch; "" counts for nothing."""
+        if number and key:
             self.counts[key] = self.counts.get(key, 0) + number

@@ -18,12 +18,14 @@ import msgspec
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
 from argosy.restic_format.names import decode_name
+from argosy.restic_format.times import parse_time
 
 _HEAD = b'{"nodes":['
 _NAME = b'{"name":"'
 _TYPE = b'","type":"'
 _CONTENT = b',"content":'
 _SUBTREE = b',"subtree":"'
+_BETWEEN = b'},{"name":"'
 _COMMA = 0x2C
 
 EncodePrefix = Callable[[Entry], bytes]
@@ -54,11 +56,12 @@ class CompareOptions:
 class Comparison:
     """What a run of entries came to. ``dropped`` are names of the parent's tree whose nodes do not stand.
 
-    ``reused`` has (entry, prefix, content list) of files whose content is good and whose metadata is not as it was.
+    ``changed`` are names of ``fresh`` files that the parent has, ``reused`` has (entry, prefix, content list) of files
+    whose content is good and whose metadata is not as it was.
     """
 
     fresh: list[Entry] = field(default_factory=list)
-    changed: int = 0
+    changed: set[bytes] = field(default_factory=set)
     reused: list[tuple[Entry, bytes, bytes]] = field(default_factory=list)
     directories: list[tuple[Entry, bytes | None]] = field(default_factory=list)
     dropped: list[bytes] = field(default_factory=list)
@@ -152,19 +155,24 @@ class ParentTree:
             into.reused.append((entry, prefix, msgspec.json.encode(node.content)))
         else:
             into.fresh.append(entry)
-            into.changed += node is not None
+            if node is not None:
+                into.changed.add(entry.name)
 
     def _same_content(self, entry: Entry, node: _Comparable) -> bool:
         stat, options = entry.stat, self._options
         if node.content is None or node.type != "file" or (stat.st_mode & 0o170000) != 0o100000:
             return False
-        if node.size != stat.st_size or node.mtime != self._format_time(stat.st_mtime_ns):
+        if node.size != stat.st_size or not self._same_time(node.mtime, stat.st_mtime_ns):
             return False
-        if not options.ignore_ctime and node.ctime != self._format_time(stat.st_ctime_ns):
+        if not options.ignore_ctime and not self._same_time(node.ctime, stat.st_ctime_ns):
             return False
         if not options.ignore_inode and node.inode != stat.st_ino:
             return False
         return self._is_complete(msgspec.json.encode(node.content)[1:-1])
+
+    def _same_time(self, text: str, ns: int) -> bool:
+        """restic writes times in the zone of its machine, so equal times may look different."""
+        return text == self._format_time(ns) or (not text.endswith("Z") and _parsed(text) == ns)
 
     def _name(self) -> bytes | None:
         """The raw name of the node at the cursor, None behind the last."""
@@ -188,10 +196,20 @@ class ParentTree:
         return position + 1 if self._tree[position] == _COMMA else position
 
 
+def _parsed(text: str) -> int | None:
+    try:
+        return parse_time(text, "the parent snapshot")
+    except Damaged:
+        return None
+
+
 def skip_node(tree: bytes, position: int) -> int:
     """The offset just behind the node that starts at ``position``."""
     content = tree.find(_CONTENT, position)
     if content < 0:
+        raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
+    if tree.find(_BETWEEN, position, content) >= 0:
+        # A node without content, as no restic writes: what was found belongs to a later node.
         raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
     after = content + len(_CONTENT)
     after = tree.index(b"]", after) + 1 if tree[after] == 0x5B else after + len(b"null")
@@ -236,11 +254,10 @@ def named_nodes(tree: bytes) -> list[tuple[bytes, bytes]]:
     return nodes
 
 
-def child_subtrees(tree: bytes) -> dict[bytes, bytes]:
-    """The subtree's id of each directory in a tree, by raw name."""
-    found: dict[bytes, bytes] = {}
+def child_subtrees(tree: bytes) -> dict[bytes, bytes | None]:
+    """Every raw name in a tree, with its subtree's id if it is a directory."""
+    found: dict[bytes, bytes | None] = {}
     for name, node in named_nodes(tree):
         subtree = msgspec.json.decode(node, type=_Comparable).subtree
-        if subtree:
-            found[name] = bytes.fromhex(subtree)
+        found[name] = bytes.fromhex(subtree) if subtree else None
     return found

@@ -7,11 +7,13 @@ one of its blobs is durable; packs span batches, so several batches may wait for
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
 from argosy.archiver.batch_work import BatchWorker, SourceFailed
 from argosy.archiver.file_reader import EntryReader
+from argosy.archiver.known_blobs import KnownBlobs
 from argosy.archiver.messages import (
     PROTOCOL,
     BatchProgress,
@@ -41,6 +43,7 @@ from argosy.storage.discarding import DiscardingStorage
 from argosy.storage.open import open_storage
 
 _PROGRESS_SECONDS = 0.5
+_GRANT_SECONDS = 60.0
 
 
 def backup_worker(setup: bytes, outlet: Outlet) -> BackupWorker:
@@ -58,7 +61,8 @@ class BackupWorker:
             )
         options = setup.options
         self._outlet = outlet
-        self._lease = WriteLease(setup.lease_seconds)
+        self._lease = WriteLease()
+        self._granted = threading.Event()
         key = MasterKey.from_bytes(setup.master_key)
         storage = open_storage(setup.location, setup.storage_options)
         self._storage = DiscardingStorage(storage) if options.dry_run else storage
@@ -67,7 +71,7 @@ class BackupWorker:
             self._storage,
             key,
             BlobType.DATA,
-            lease=self._lease.check,
+            lease=self._check_lease,
             on_stored=self._report_pack,
             pack_size_bytes=options.pack_size_bytes,
             upload_threads=options.upload_threads,
@@ -76,14 +80,14 @@ class BackupWorker:
         self._lookup = (
             DedupLookup(Path(setup.lookup_path), key, job=setup.job_id, read_only=True) if setup.lookup_path else None
         )
-        self._lookup_filled = self._lookup is not None and self._lookup.blob_count > 0
-        self._placer = BlobPlacer(encoder, self._packer, self._contains)
+        self._known = KnownBlobs(self._lookup)
+        self._placer = BlobPlacer(encoder, self._packer, self._known.contains)
         nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
         config = decode_config(setup.repository_config)
         reader = EntryReader(
             nodes, self._placer, config.chunker_polynomial, allow_slow_chunker=options.allow_slow_chunker
         )
-        self._batches = BatchWorker(reader, self._placer, encoder, self._contains_tree, options.read_concurrency)
+        self._batches = BatchWorker(reader, self._placer, encoder, self._known.contains_tree, options.read_concurrency)
         self._held: dict[int, tuple[BatchResult, set[PackRef]]] = {}
         self._next_progress = 0.0
 
@@ -103,10 +107,11 @@ class BackupWorker:
         self._settle()
 
     def notice(self, payload: bytes) -> None:
-        """Hear how long writing is allowed, and that others' blobs are in the lookup."""
+        """Hear how long writing is allowed, and of blobs that others have made durable."""
         notice = decode(payload, Notice)
         self._lease.extend(notice.lease_seconds)
-        self._lookup_filled = self._lookup_filled or (notice.lookup_changed and self._lookup is not None)
+        self._granted.set()
+        self._known.add(notice.blob_ids)
 
     def idle(self) -> None:
         """Store the open pack, however small, and complete everything held."""
@@ -138,11 +143,10 @@ class BackupWorker:
             # Safe to die here: the packs are recorded, the batch is done again and uploads nothing.
             self._outlet.complete(batch, encode(result))
 
-    def _contains(self, identity: bytes) -> bool:
-        return self._lookup_filled and self._lookup is not None and self._lookup.contains(identity)
-
-    def _contains_tree(self, identity: bytes) -> bool:
-        return self._lookup_filled and self._lookup is not None and self._lookup.contains(identity, BlobType.TREE)
+    def _check_lease(self) -> None:
+        """Writing waits for the master's first word: it may still be confirming the repository's lock."""
+        self._granted.wait(_GRANT_SECONDS)
+        self._lease.check()
 
     def _report_pack(self, pack: StoredPack) -> None:
         self._outlet.report(encode(PackReport(pack.id, pack.size_bytes, encode_header(pack.blobs))))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from argosy.archiver.big_files import BigFiles
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import BatchResult, DirectoryPart, LinkFirst, PartResult
-from argosy.archiver.nodes import rename_node
+from argosy.archiver.nodes import rename_node, totals_of_node
 from argosy.filesystem.directory import Entry
 from argosy.restic_format.names import encode_name
 from argosy.restic_format.node import finish_directory
@@ -116,7 +116,7 @@ class Results:
                 run = ledger.encode_run([name], [rename_node(node, encode_name(name))])
                 ledger.assemblies.add_part(directory_id, run)
                 ledger.assemblies.settle(directory_id)
-                ledger.state.count(total_files_processed=1)
+                ledger.state.count(**totals_of_node(node))
             return
         for directory_id, path, name in ledger.links.forget(link.device, link.inode):
             stat = _look(path, name)

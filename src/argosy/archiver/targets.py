@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from argosy.errors import SourceGone, UsageError
@@ -79,19 +79,28 @@ def plan_top(targets: Sequence[Target]) -> TopNode:
 
 
 def lstat_top(path: bytes) -> os.stat_result:
-    """The metadata of a path that the user named, or of a directory above it."""
-    try:
-        return os.lstat(path)
-    except OSError as error:
-        raise SourceGone(
-            f"the source {os.fsdecode(path)} cannot be read: {error.strerror}",
-            hint="Check that the path is right and the share is mounted.",
-        ) from error
+    """The metadata of a path that the user named."""
+    return _look(path, os.lstat)
+
+
+def stat_above(path: bytes) -> os.stat_result:
+    """The metadata of a directory above a target. A link on the way counts as what it leads to, as in restic."""
+    return _look(path, os.stat)
 
 
 def is_directory(path: bytes) -> bool:
     """Whether a target is to be scanned, rather than saved as one entry."""
     return stat_module.S_ISDIR(lstat_top(path).st_mode)
+
+
+def _look(path: bytes, look: Callable[[bytes], os.stat_result]) -> os.stat_result:
+    try:
+        return look(path)
+    except OSError as error:
+        raise SourceGone(
+            f"the source {os.fsdecode(path)} cannot be read: {error.strerror}",
+            hint="Check that the path is right and the share is mounted.",
+        ) from error
 
 
 def _ancestor(target: Target, levels: int) -> bytes:

@@ -90,7 +90,7 @@ class Context:
     @contextmanager
     def stopping(self, note: str = "stopping; once more: at once") -> Iterator[Callable[[], bool]]:
         """Within, the first signal only makes the yielded function true; see ``argosy.cli.signals``."""
-        with Stop(lambda: self.output.error_line(note)) as stop:
+        with Stop(lambda: self.output.message(note)) as stop:
             yield stop.requested
 
     def close(self) -> None:

@@ -3,11 +3,12 @@
 =================  =============================  ==================================
 method             as text                        with ``--json``
 =================  =============================  ==================================
-``line``           standard output                standard output
-``message``        standard output; not with -q   standard error; not with -q
-``detail``         standard output from -v on     standard error from -v on
-``document``       (JSON only)                    standard output, one line
+``line``           standard output                (for text only)
+``message``        standard output; not with -q   standard error, as "message"; not with -q
+``detail``         the same, from -v on           the same, from -v on
+``document``       (for JSON only)                standard output, one line
 ``error``          standard error                 standard error, as restic's "error"
+``warning``        standard error                 standard error, as "warning"
 =================  =============================  ==================================
 
 Names are made fit to print by their caller (``wording.printable``): Output writes what it is given, and bytes that are
@@ -83,9 +84,9 @@ class Output:
             self._say(f"error: {item}: {message}" if item else f"error: {message}", error=True)
 
     def warning(self, message: str) -> None:
-        """Something that the user should know, with -q too. (With --json: restic's "error" without an item.)"""
+        """Something that the user should know, with -q too."""
         if self.json:
-            self.error(message)
+            self.error_document({"message_type": "warning", "message": message})
         else:
             self._say(f"warning: {message}", error=True)
 
@@ -114,11 +115,12 @@ class Output:
         self._stderr.flush()
 
     def _say(self, text: str, *, error: bool = False) -> None:
-        to_stderr = error or self.json
-        if self.interrupt is not None:
-            self.interrupt(text, to_stderr)
+        if self.json and not error:
+            self.error_document({"message_type": "message", "message": text})
+        elif self.interrupt is not None:
+            self.interrupt(text, error)
         else:
-            stream = self._stderr if to_stderr else self._stdout
+            stream = self._stderr if error else self._stdout
             stream.write(f"{text}\n")
             stream.flush()
 

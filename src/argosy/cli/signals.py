@@ -28,14 +28,19 @@ def interrupt_on_signals() -> None:
 
 
 class Stop:
-    """While entered, the first signal is kept for ``requested``; ``on_request`` is called when it arrives."""
+    """While entered, the first signal is kept for ``requested``, which says so once by ``on_request``."""
 
     def __init__(self, on_request: Callable[[], None] = lambda: None) -> None:
         self._on_request = on_request
         self._count = 0
+        self._said = False
 
     def requested(self) -> bool:
         """Whether the operation is to stop."""
+        if self._count and not self._said:
+            # Said here, not in the handler: that one may have interrupted a write to the same stream.
+            self._said = True
+            self._on_request()
         return self._count > 0
 
     def __enter__(self) -> Self:
@@ -48,7 +53,6 @@ class Stop:
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self._count += 1
         if self._count == 1:
-            self._on_request()
             return
         if self._count == 2:
             watchdog = threading.Timer(_AT_ONCE_SECONDS, os._exit, (EXIT_INTERRUPTED,))

@@ -72,6 +72,11 @@ def number(text: str) -> int:
     return int(text)
 
 
+def number_or_auto(text: str) -> int | None:
+    """A number from 1 on, or ``auto``: None."""
+    return None if text == "auto" else number(text)
+
+
 def split_tags(given: tuple[str, ...]) -> tuple[str, ...]:
     """``--tag a,b --tag c``: (a, b, c). Empty ones are left out, doubled ones kept once."""
     tags = (tag.strip() for text in given for tag in text.split(","))

@@ -110,6 +110,12 @@ class Frontier:
             directory.sealed_through = sealed_through
             self._changed[directory.id] = directory
 
+    def restart(self, directory: ScanDirectory) -> None:
+        """Scan all entries of ``directory`` once more; its subdirectories that were handed out stay so."""
+        with self._job.mutex:
+            directory.sealed_through = None
+            self._changed[directory.id] = directory
+
     def finish(self, directory: ScanDirectory) -> None:
         """All entries of ``directory`` are sealed or need no batch: its row goes."""
         with self._job.mutex:

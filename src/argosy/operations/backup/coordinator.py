@@ -44,9 +44,11 @@ from argosy.operations.backup.indexing import Indexer
 from argosy.operations.backup.options import BackupObserver
 from argosy.operations.backup.watching import Watcher
 from argosy.repository.packer import StoredPack
+from argosy.restic_format.blob import BlobType
 from argosy.restic_format.pack import decode_header
 
 COMMIT_SECONDS = 0.25
+LOCK_ALONE_SECONDS = 0.2
 _MEMBER_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 20.0
 MOST_FAILURES = 3
@@ -74,6 +76,7 @@ class Coordinator:
         results: Results,
         indexer: Indexer,
         observer: BackupObserver,
+        confirm_lock: Callable[[], None],
         lease_seconds: Callable[[], float],
         options: CoordinatorOptions,
     ) -> None:
@@ -85,7 +88,10 @@ class Coordinator:
         self._results = results
         self._indexer = indexer
         self._observer = observer
+        self._confirm_lock = confirm_lock
         self._lease_seconds = lease_seconds
+        # Scan and workers start while the lock must stand alone; nothing is written before it is confirmed.
+        self._confirm_at: float | None = time.monotonic() + LOCK_ALONE_SECONDS
         self._options = options
         self._crash_point = options.crash_point
         self._watcher = Watcher(ledger, scanner, observer)
@@ -94,7 +100,6 @@ class Coordinator:
         self._flushed_for = -1
         self._offered = 0
         self._notice_due = False
-        self._lookup_filled = False
         self._deadline = None if options.stop_after_seconds is None else time.monotonic() + options.stop_after_seconds
 
     def run(self) -> bytes:
@@ -105,6 +110,7 @@ class Coordinator:
             while not self._finished():
                 self._check_stop()
                 self._offer()
+                self._confirm()
                 for event in self._engine.events(self._patience_seconds()):
                     self._handle(event)
                 self._record_tree_packs()
@@ -142,9 +148,16 @@ class Coordinator:
                 self._handle(event)
         self._ledger.job.commit()
 
+    def _confirm(self) -> None:
+        if self._confirm_at is not None and time.monotonic() >= self._confirm_at:
+            self._confirm_lock()
+            self._confirm_at = None
+            self._engine.broadcast(encode(Notice(self._lease_seconds())))
+
     def _finished(self) -> bool:
         return (
-            self._trees.root_tree is not None
+            self._confirm_at is None
+            and self._trees.root_tree is not None
             and self._ledger.queue.unfinished == 0
             and self._ledger.frontier.empty
             and not self._ledger.assemblies.ready
@@ -163,6 +176,8 @@ class Coordinator:
     def _patience_seconds(self) -> float:
         if self._ledger.assemblies.ready:
             return 0.0
+        if self._confirm_at is not None:
+            return max(0.0, min(COMMIT_SECONDS, self._confirm_at - time.monotonic()))
         return COMMIT_SECONDS if not self._scanner.done else 0.5
 
     def _offer(self) -> None:
@@ -195,7 +210,7 @@ class Coordinator:
             case Report(payload=payload):
                 report = decode(payload, PackReport)
                 blobs = decode_header(report.header, "the header of a new pack")
-                self._indexer.record(StoredPack(report.pack_id, report.size_bytes, blobs), "data")
+                self._indexer.record(StoredPack(report.pack_id, report.size_bytes, blobs), report.header, "data")
             case TaskTaken(task_id=seq, attempt=attempt, member=member, worker=worker):
                 ledger.queue.taken(seq, attempt, member, worker)
             case TaskProgress(task_id=seq, attempt=attempt, payload=payload):
@@ -259,9 +274,10 @@ class Coordinator:
         heard = self._indexer.tell_lookup()
         for pack in heard:
             self._trees.heard(pack)
-        if self._notice_due or (heard and not self._lookup_filled):
-            self._notice_due, self._lookup_filled = False, True
-            self._engine.broadcast(encode(Notice(self._lease_seconds())))
+        if self._notice_due or heard:
+            self._notice_due = False
+            ids = b"".join([blob.id for pack in heard for blob in pack.blobs if blob.type == BlobType.DATA])
+            self._engine.broadcast(encode(Notice(self._lease_seconds(), ids)))
         if self._indexer.write_due():
             self._ledger.job.commit()
 

@@ -31,15 +31,15 @@ class Indexer:
         self._blobs = 0
         self._oldest = time.monotonic()
 
-    def record(self, pack: StoredPack, kind: str) -> None:
+    def record(self, pack: StoredPack, header: bytes, kind: str) -> None:
         """A pack is durable: record it in the checkpoint database (with the next commit)."""
-        self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, encode_header(pack.blobs), kind))
+        self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, header, kind))
         self.recorded(pack)
 
     def record_tree_pack(self, pack: StoredPack) -> None:
         """A tree pack is durable: record it, and let go of the sealed trees that were kept for it."""
         with self._ledger.job.mutex:
-            self.record(pack, "tree")
+            self.record(pack, encode_header(pack.blobs), "tree")
             self._ledger.open_trees.packed([blob.id for blob in pack.blobs])
 
     def recorded(self, pack: StoredPack) -> None:

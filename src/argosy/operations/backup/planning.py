@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +24,8 @@ from argosy.repository.repository import Repository
 from argosy.repository.snapshots import StoredSnapshot, find_parent, load_snapshots, resolve_snapshot
 from argosy.state.job_database import JobDatabase
 from argosy.state.record import JobRecord
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 @dataclass(slots=True)
@@ -157,9 +160,9 @@ class Planner:
 
 
 def snapshot_paths(options: BackupOptions, targets: list[Target]) -> list[str]:
-    """The paths that the snapshot names: absolute, sorted, as restic's."""
+    """The paths that the snapshot names: absolute, sorted. Bytes that are not UTF-8 as they will stand in its JSON."""
     if options.shown_as is not None:
         paths = [os.path.normpath(options.shown_as)]
     else:
         paths = [target.path for target in targets]
-    return sorted(path.decode("utf-8", "surrogateescape") for path in paths)
+    return sorted(_NOT_UTF8.sub("\ufffd", path.decode("utf-8", "surrogateescape")) for path in paths)

@@ -115,13 +115,12 @@ class _Backup:
             stack,
         ).plan()
         lookup = self._session.open_lookup(job=plan.record.id)
-        if self._session.lock is not None:
-            self._session.lock.confirm()
         wiring = Wiring(self._session, self._options, self._targets, self._source, lookup, self._state_directory)
         sealed = sealed_before(plan.ledger) if plan.resumed else None
         if sealed is not None:
             self._observer.message("the snapshot of this job was sealed before; it is put now")
             plan.ledger.state.load_counters()
+            wiring.confirm_lock()
             put_snapshot(self._repository, sealed, wiring.check_lock, self._options.crash_point)
             return self._close(plan, sealed, sealed.tree)
         tree = self._work(plan, lookup, wiring)
@@ -182,6 +181,7 @@ class _Backup:
             results,
             indexer,
             self._observer,
+            wiring.confirm_lock,
             wiring.lease_seconds,
             CoordinatorOptions(options.queue_after_scan, options.stop_after_seconds, options.crash_point),
         )

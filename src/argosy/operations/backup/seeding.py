@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import stat as stat_module
 
-from argosy.archiver.ledger import Ledger
+from argosy.archiver.ledger import Ledger, encode_names
 from argosy.archiver.messages import DirectoryPart
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.parent import child_subtrees
 from argosy.archiver.parent_trees import ParentTrees
-from argosy.archiver.targets import TopNode, lstat_top
+from argosy.archiver.targets import TopNode, lstat_top, stat_above
 from argosy.archiver.trees import ROOT_DIRECTORY
 from argosy.errors import ArgosyError
 from argosy.filesystem.metadata import read_xattrs_fd
@@ -39,11 +39,13 @@ class Seeder:
 
     def _open(self, node: TopNode, directory_id: int, parent_id: int, prefix: bytes, base_tree: bytes | None) -> None:
         ledger = self._ledger
-        ledger.assemblies.open(Assembly(directory_id, parent_id, node.name, prefix))
         subtrees = self._subtrees(base_tree)
+        # Everything in it comes as a part; the parent's tree only tells whether the directory has changed.
+        dropped = encode_names(sorted(subtrees))
+        ledger.assemblies.open(Assembly(directory_id, parent_id, node.name, prefix, base_tree, dropped))
         for name in sorted(node.children):
             child = node.children[name]
-            stat = lstat_top(child.path)
+            stat = lstat_top(child.path) if child.is_target else stat_above(child.path)
             if child.is_target and not stat_module.S_ISDIR(stat.st_mode):
                 ledger.requeue_entries(_single(directory_id, child.path, name, stat), stat)
                 continue
@@ -70,7 +72,7 @@ class Seeder:
         finally:
             os.close(fd)
 
-    def _subtrees(self, tree_id: bytes | None) -> dict[bytes, bytes]:
+    def _subtrees(self, tree_id: bytes | None) -> dict[bytes, bytes | None]:
         if tree_id is None:
             return {}
         try:

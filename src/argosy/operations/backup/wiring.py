@@ -32,6 +32,8 @@ from argosy.restic_format.config import encode_config
 UPLOAD_THREADS = 2
 MOST_SCAN_THREADS = 64
 
+_WITHOUT_LOCK_SECONDS = 1e9
+
 NETWORK_READ_CONCURRENCY = 16
 # Measured on tmpfs with small files: 61 µs of processor time a file one by one, 88 µs with two threads; the workers
 # already read side by side.
@@ -59,6 +61,11 @@ class Wiring:
         self._spill_directory = spill_directory
         self.nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
 
+    def confirm_lock(self) -> None:
+        """Make the lock count; RepositoryLocked if another one conflicts after all. Nothing is written before."""
+        if self._session.lock is not None:
+            self._session.lock.confirm()
+
     def check_lock(self) -> None:
         """LeaseLost unless writing is allowed."""
         if self._session.lock is not None:
@@ -66,7 +73,7 @@ class Wiring:
 
     def lease_seconds(self) -> float:
         """For how long a worker may write from now on; without a lock, as long as it likes."""
-        return 1e9 if self._session.lock is None else self._session.lock.lease_remaining_seconds()
+        return _WITHOUT_LOCK_SECONDS if self._session.lock is None else self._session.lock.lease_remaining_seconds()
 
     def indexer(self, ledger: Ledger) -> Indexer:
         """A dry run stores no packs, so the lookup must not hear of any."""
@@ -124,7 +131,6 @@ class Wiring:
             master_key=repository.key.encrypt + repository.key.mac_k + repository.key.mac_r,
             repository_config=encode_config(repository.config),
             lookup_path=str(self._lookup.path),
-            lease_seconds=self.lease_seconds(),
             options=WorkerOptions(
                 compression=options.compression,
                 verify=options.verify,

@@ -1,0 +1,43 @@
+"""Which blobs are in the repository already, as a worker knows it.
+
+Of a repository that was empty when the worker started, the ids that the master tells of are all there is to know: a set
+in memory, at a fiftieth of a look-up's price. Otherwise, and once the set has grown large, the shared lookup is asked.
+"""
+
+from __future__ import annotations
+
+from argosy.repository.lookup import DedupLookup
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.ids import ID_BYTES
+
+REMEMBERED_MOST = 300_000
+"""About 30 MB."""
+
+
+class KnownBlobs:
+    """Answers for blobs that are durable and recorded. ``add`` may be called from another thread."""
+
+    def __init__(self, lookup: DedupLookup | None) -> None:
+        self._lookup = lookup
+        self._ask = lookup is not None and lookup.blob_count > 0
+        self._told: set[bytes] = set()
+
+    def add(self, ids: bytes) -> None:
+        """Hear of data blobs that were recorded."""
+        if self._ask:
+            return
+        self._told.update([ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES)])
+        if len(self._told) > REMEMBERED_MOST and self._lookup is not None:
+            self._ask = True
+            self._told = set()
+
+    def contains(self, identity: bytes) -> bool:
+        """Whether a data blob is there."""
+        if self._ask:
+            assert self._lookup is not None
+            return self._lookup.contains(identity)
+        return identity in self._told
+
+    def contains_tree(self, identity: bytes) -> bool:
+        """Whether a tree blob is there; of these nobody tells."""
+        return self._lookup is not None and self._lookup.contains(identity, BlobType.TREE)
