@@ -155,9 +155,11 @@ class Coordinator:
             self._engine.broadcast(encode(Notice(self._lease_seconds())))
 
     def _finished(self) -> bool:
+        return self._confirm_at is None and self._nothing_left()
+
+    def _nothing_left(self) -> bool:
         return (
-            self._confirm_at is None
-            and self._trees.root_tree is not None
+            self._trees.root_tree is not None
             and self._ledger.queue.unfinished == 0
             and self._ledger.frontier.empty
             and not self._ledger.assemblies.ready
@@ -174,11 +176,11 @@ class Coordinator:
             )
 
     def _patience_seconds(self) -> float:
-        if self._ledger.assemblies.ready:
-            return 0.0
         if self._confirm_at is not None:
             return max(0.0, min(COMMIT_SECONDS, self._confirm_at - time.monotonic()))
-        return COMMIT_SECONDS if not self._scanner.done else 0.5
+        if self._ledger.assemblies.ready or self._nothing_left():
+            return 0.0
+        return COMMIT_SECONDS
 
     def _offer(self) -> None:
         if self._options.after_scan and not self._scanner.done:

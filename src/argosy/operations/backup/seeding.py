@@ -40,6 +40,8 @@ class Seeder:
     def _open(self, node: TopNode, directory_id: int, parent_id: int, prefix: bytes, base_tree: bytes | None) -> None:
         ledger = self._ledger
         subtrees = self._subtrees(base_tree)
+        if subtrees is None:
+            base_tree, subtrees = None, {}
         # Everything in it comes as a part; the parent's tree only tells whether the directory has changed.
         dropped = encode_names(sorted(subtrees))
         ledger.assemblies.open(Assembly(directory_id, parent_id, node.name, prefix, base_tree, dropped))
@@ -72,7 +74,8 @@ class Seeder:
         finally:
             os.close(fd)
 
-    def _subtrees(self, tree_id: bytes | None) -> dict[bytes, bytes | None]:
+    def _subtrees(self, tree_id: bytes | None) -> dict[bytes, bytes | None] | None:
+        """The parent's entries here; None if they cannot be read: then nothing may be built upon them."""
         if tree_id is None:
             return {}
         try:
@@ -80,7 +83,7 @@ class Seeder:
         except ArgosyError:
             # A damaged parent must not stop the backup that may replace it.
             self._parents.missing += 1
-            return {}
+            return None
 
 
 def _single(directory_id: int, path: bytes, name: bytes, stat: os.stat_result) -> DirectoryPart:

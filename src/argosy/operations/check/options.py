@@ -1,0 +1,115 @@
+"""What a user can ask of a check, what it tells while it runs, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from argosy.operations.check.subset import ReadSubset
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """Flags of `argosy check`. ``subset`` is which packs to read; None: none. ``workers``: None is one a processor."""
+
+    subset: ReadSubset | None = None
+    with_cache: bool = False
+    workers: int | None = None
+
+
+class Part(StrEnum):
+    """What a problem is about; it decides what can be done."""
+
+    KEY = "key"
+    LOCK = "lock"
+    INDEX = "index"
+    SNAPSHOT = "snapshot"
+    PACK = "pack"
+    TREE = "tree"
+    BLOB = "blob"
+
+
+_ADVICE = {
+    Part.KEY: "Restore the file from a copy of the repository, or remove it and make a new key with `argosy key add`.",
+    Part.LOCK: "If nobody uses the repository, `argosy unlock --remove-all` removes it.",
+    Part.INDEX: "`argosy repair index` writes the index anew from the packs.",
+    Part.SNAPSHOT: "Restore the file from a copy of the repository, or remove it: its snapshot is lost.",
+    Part.PACK: "`argosy repair packs` saves what is left of it, then `argosy repair snapshots --forget`.",
+    Part.TREE: "Back up the source again, which may bring it back; else `argosy repair snapshots --forget`.",
+    Part.BLOB: "Back up the source again, which may bring it back; else `argosy repair snapshots --forget`.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Damage. ``what`` names the file (or the tree and its directory), ``reason`` says what is wrong with it.
+
+    ``identity`` is the id of ``what``, empty where it has none.
+    """
+
+    part: Part
+    what: str
+    reason: str
+    identity: bytes = b""
+
+    @property
+    def message(self) -> str:
+        """One line for the user."""
+        return f"{self.what}: {self.reason}"
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return _ADVICE[self.part]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckProgress:
+    """A look at a running check. ``packs`` and ``pack_bytes`` are what is to be read, 0 without --read-data."""
+
+    trees_done: int
+    packs_done: int
+    packs: int
+    bytes_done: int
+    pack_bytes: int
+    problems: int
+
+
+@dataclass(slots=True)
+class CheckObserver:
+    """How a check tells its caller what happens. All are called from the thread that runs the check.
+
+    ``message``: what is done now. ``detail``: what only the curious want to know. ``hint``: see the package.
+    """
+
+    problem: Callable[[Problem], None] = lambda _: None
+    hint: Callable[[str], None] = lambda _: None
+    message: Callable[[str], None] = lambda _: None
+    detail: Callable[[str], None] = lambda _: None
+    progress: Callable[[CheckProgress], None] = lambda _: None
+    stop_requested: Callable[[], bool] = lambda: False
+
+
+@dataclass(slots=True)
+class CheckResult:
+    """What a check came to; ``broken_packs`` are those whose bytes are damaged, in hex.
+
+    ``suggest_repair_index``, ``suggest_prune``: whether these commands would help, as in restic's summary.
+    """
+
+    problems: int = 0
+    snapshots: int = 0
+    trees: int = 0
+    packs: int = 0
+    packs_read: int = 0
+    bytes_read: int = 0
+    unindexed_packs: int = 0
+    broken_packs: list[str] = field(default_factory=list)
+    suggest_repair_index: bool = False
+    suggest_prune: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 1 if there is any problem."""
+        return 1 if self.problems else 0
