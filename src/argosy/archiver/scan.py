@@ -14,7 +14,7 @@ from argosy.archiver.open_batch import BatchLimits, OpenBatch
 
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 0.02
-_STARVED_BATCH_SECONDS = 0.5
+_STARVED_BATCH_SECONDS = 0.1
 
 
 class Scanner:

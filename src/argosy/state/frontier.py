@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -191,11 +192,7 @@ def _to_row(directory: ScanDirectory) -> tuple[object, ...]:
     )
 
 
-def _from_row(row: tuple[object, ...]) -> ScanDirectory:
-    known = row[7]
-    assert isinstance(row[0], int) and isinstance(row[1], int)
-    assert isinstance(row[2], bytes) and isinstance(row[3], bytes)
-    assert row[4] is None or isinstance(row[4], bytes)
-    assert row[6] is None or isinstance(row[6], bytes)
-    names = None if not isinstance(known, bytes) else frozenset(msgspec.msgpack.decode(known, type=list[bytes]))
-    return ScanDirectory(row[0], row[1], row[2], row[3], row[4], None, row[6], names, stored=True)
+def _from_row(row: tuple[Any, ...]) -> ScanDirectory:
+    directory_id, parent_id, name, path, base_tree, _, sealed_through, known = row
+    names = None if known is None else frozenset(msgspec.msgpack.decode(known, type=list[bytes]))
+    return ScanDirectory(directory_id, parent_id, name, path, base_tree, None, sealed_through, names, stored=True)

@@ -43,6 +43,8 @@ class BatchQueue:
         self._job = job
         self._waiting: list[int] = []
         self._sizes: dict[int, Batch] = {}
+        self._running: dict[int, Batch] = {}
+        self._unfinished_bytes = 0
         self._payloads: dict[int, bytes] = {}
         self._payload_bytes = 0
         self._durable: set[int] = set()
@@ -61,6 +63,9 @@ class BatchQueue:
             batch = Batch(*row)
             self._sizes[batch.seq] = batch
             self._durable.add(batch.seq)
+            self._unfinished_bytes += batch.bytes
+            if batch.state == IN_PROGRESS:
+                self._running[batch.seq] = batch
         self._waiting = [row[0] for row in rows]
         stored = self._job.read("SELECT value FROM job WHERE key = 'next_batch'")
         self._next_seq = int(stored[0][0]) if stored else 1
@@ -72,6 +77,7 @@ class BatchQueue:
             seq = self._next_seq
             self._next_seq += 1
             self._sizes[seq] = Batch(seq, files, size_bytes)
+            self._unfinished_bytes += size_bytes
             self._fresh.append(seq)
             self._job.journal(
                 "INSERT INTO batches (seq, state, attempt, files, bytes, payload) VALUES (?, ?, 0, ?, ?, ?)",
@@ -106,6 +112,7 @@ class BatchQueue:
             batch = self._current(seq, attempt)
             if batch is not None:
                 batch.state = IN_PROGRESS
+                self._running[seq] = batch
                 batch.member, batch.worker, batch.updated = member, worker, time.time()
                 self._changed.add(seq)
 
@@ -122,7 +129,8 @@ class BatchQueue:
         with self._job.mutex:
             if self._current(seq, attempt) is None:
                 return False
-            del self._sizes[seq]
+            self._unfinished_bytes -= self._sizes.pop(seq).bytes
+            self._running.pop(seq, None)
             self._changed.discard(seq)
             self._durable.discard(seq)
             self._job.journal("DELETE FROM batches WHERE seq = ?", (seq,))
@@ -167,12 +175,12 @@ class BatchQueue:
     def remaining_bytes(self) -> int:
         """Bytes of all batches that are not complete (for the estimate of the end)."""
         with self._job.mutex:
-            return sum(batch.bytes - batch.bytes_done for batch in self._sizes.values())
+            return self._unfinished_bytes - sum(batch.bytes_done for batch in self._running.values())
 
     def in_progress(self) -> list[Batch]:
         """The batches that members hold, or held when they were lost."""
         with self._job.mutex:
-            return [batch for batch in self._sizes.values() if batch.state == IN_PROGRESS]
+            return list(self._running.values())
 
     def changes(self) -> list[Statement]:
         """Rows whose state changed since the last commit."""

@@ -115,4 +115,6 @@ class _Look:
 
 
 def _shown(name: bytes) -> str:
-    return '"' + name.decode("utf-8", "backslashreplace") + '"'
+    """A name in quotes, fit to print."""
+    text = name.decode("utf-8", "backslashreplace")
+    return f'"{text if text.isprintable() else text.encode("unicode_escape").decode("ascii")}"'

@@ -1,0 +1,162 @@
+"""A worker's half of a check: looks at trees and reads packs. It needs no state: every task says all there is to know.
+
+A local repository is read in the worker's main thread: there is one worker for each processor. A remote one is read by
+several threads, so that requests overlap with each other and with hashing, which runs without the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from argosy.engine.interface import Outlet, Task
+from argosy.errors import ArgosyError, EngineError
+from argosy.operations.check.messages import (
+    PROTOCOL,
+    PacksRead,
+    PackWork,
+    TreeFound,
+    TreesFound,
+    TreeWork,
+    WorkerSetup,
+    Work,
+    decode_setup,
+    decode_work,
+    encode,
+)
+from argosy.operations.check.pack_checks import read_pack
+from argosy.operations.check.tree_checks import look_at_tree
+from argosy.repository.blobs import BlobReader
+from argosy.repository.cache import SealedCache
+from argosy.repository.lookup import Location
+from argosy.repository.repository import Repository
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.config import decode_config
+from argosy.restic_format.crypto import MasterKey
+from argosy.storage.open import open_storage
+
+_REMOTE_THREADS = 4
+# Of remote tree packs that stay in memory, because their other trees are wanted soon.
+_REMOTE_TREE_PACK_BYTES = 32 * 1024 * 1024
+# A message grows to about this before it is sent.
+_PART_BYTES = 1024 * 1024
+
+
+def check_worker(setup: bytes, outlet: Outlet) -> CheckWorker:
+    """The engine's factory of workers."""
+    return CheckWorker(decode_setup(setup), outlet)
+
+
+class CheckWorker:
+    """An engine handler (see ``engine.interface.Handler``)."""
+
+    def __init__(self, setup: WorkerSetup, outlet: Outlet) -> None:
+        if setup.protocol != PROTOCOL:
+            raise EngineError(
+                f"the master speaks protocol {setup.protocol}, this worker {PROTOCOL}", hint="Install the same version."
+            )
+        self._outlet = outlet
+        self._storage = open_storage(setup.location, setup.storage_options)
+        key, config = MasterKey.from_bytes(setup.master_key), decode_config(setup.repository_config)
+        self._repository = Repository.from_grant(self._storage, key, config)
+        if setup.cache_directory:
+            self._repository.use_cache(SealedCache(Path(setup.cache_directory)))
+        self._threads = None if self._storage.is_local else ThreadPoolExecutor(_REMOTE_THREADS)
+        self._free = threading.Semaphore(_REMOTE_THREADS)
+        self._busy = threading.Semaphore(_REMOTE_THREADS)
+
+    def work(self, task: Task) -> None:
+        """Do a task, or hand it to a thread once one is free."""
+        work = decode_work(task.payload)
+        if self._threads is None:
+            self._do(task.id, work)
+            return
+        self._free.acquire()
+        self._threads.submit(self._do_in_thread, task.id, work)
+
+    def notice(self, payload: bytes) -> None:
+        """Nothing is broadcast in a check."""
+
+    def idle(self) -> None:
+        """Nothing is held back: a thread completes its task itself."""
+
+    def close(self) -> None:
+        """End in order."""
+        if self._threads is not None:
+            self._threads.shutdown()
+        self._storage.close()
+
+    def _do_in_thread(self, task_id: int, work: Work) -> None:
+        try:
+            self._do(task_id, work)
+        except Exception as error:  # noqa: BLE001 - as the engine does for work(): it fails this task alone
+            self._outlet.fail(task_id, f"{type(error).__name__}: {error}".encode())
+        finally:
+            self._free.release()
+
+    def _do(self, task_id: int, work: Work) -> None:
+        if isinstance(work, TreeWork):
+            self._look_at_trees(task_id, work)
+        elif isinstance(work, PackWork):
+            packs = [read_pack(self._repository, *pack) for pack in work.packs]
+            self._outlet.complete(task_id, encode(PacksRead(packs)))
+        else:
+            self._outlet.complete(task_id, encode(PacksRead([])))
+
+    def _look_at_trees(self, task_id: int, work: TreeWork) -> None:
+        found: list[TreeFound] = []
+        size_bytes = 0
+        for tree in self._trees(dict(work.trees)):
+            for part in _parts(tree):
+                found.append(part)
+                size_bytes += len(part.contents) + len(part.subtrees)
+                if size_bytes >= _PART_BYTES:
+                    self._outlet.progress(task_id, encode(TreesFound(found)))
+                    found, size_bytes = [], 0
+        self._outlet.complete(task_id, encode(TreesFound(found)))
+
+    def _trees(self, places: Mapping[bytes, list[Location]]) -> Iterator[TreeFound]:
+        reader = BlobReader(self._repository, _Places(places), memory_bytes=2 * _REMOTE_TREE_PACK_BYTES)
+        left = dict.fromkeys(places)
+        try:
+            for tree_id, data in reader.load_many(places, BlobType.TREE):
+                del left[tree_id]
+                yield look_at_tree(tree_id, data)
+        except ArgosyError:
+            # One of them cannot be read: the rest is tried one by one.
+            for tree_id in left:
+                yield _tree_alone(reader, tree_id)
+
+
+class _Places:
+    """The places that came with the task."""
+
+    def __init__(self, places: Mapping[bytes, list[Location]]) -> None:
+        self._places = places
+
+    def find(self, blob_id: bytes, blob_type: int = BlobType.TREE, /) -> list[Location]:
+        """Every place of a tree."""
+        del blob_type
+        return self._places[blob_id]
+
+
+def _tree_alone(reader: BlobReader, tree_id: bytes) -> TreeFound:
+    try:
+        data = reader.load_blob(tree_id, BlobType.TREE)
+    except ArgosyError as error:
+        return TreeFound(tree_id, problems=[error.message.removeprefix(f"tree {tree_id.hex()} in ")])
+    return look_at_tree(tree_id, data)
+
+
+def _parts(tree: TreeFound) -> Iterator[TreeFound]:
+    """A tree's findings in pieces that a message can hold."""
+    if len(tree.contents) + len(tree.subtrees) <= _PART_BYTES:
+        yield tree
+        return
+    yield TreeFound(tree.id, problems=tree.problems)
+    for at in range(0, len(tree.subtrees), _PART_BYTES):
+        yield TreeFound(tree.id, subtrees=tree.subtrees[at : at + _PART_BYTES])
+    for at in range(0, len(tree.contents), _PART_BYTES):
+        yield TreeFound(tree.id, contents=tree.contents[at : at + _PART_BYTES])
