@@ -172,8 +172,8 @@ def progress_line(progress: BackupProgress, seconds: float, pace: Pace) -> str:
     parts = [
         f"[{duration(seconds)}] {counted(progress.files_done, 'file')}, {size(progress.bytes_done)}",
         f"{size(pace.bytes_per_second)}/s",
-        scan_words(progress),
-        queue_words(progress),
+        f"scan {scan_words(progress)}",
+        f"queue {queue_words(progress)}",
     ]
     left = pace.seconds_left(progress.queue_bytes) if progress.scan_done else None
     if left is not None:
@@ -187,14 +187,14 @@ def scan_words(progress: BackupProgress) -> str:
     """How the scan stands."""
     entries = counted(progress.entries_scanned, "entry", "entries")
     if progress.scan_done:
-        return f"scan done, {entries}"
-    return f"scanning with {counted(progress.scan_threads, 'thread')}, {entries}"
+        return f"finished, {entries}"
+    return f"goes on with {counted(progress.scan_threads, 'thread')}, {entries}"
 
 
 def queue_words(progress: BackupProgress) -> str:
     """How the queue stands, and what was stored."""
     batches = counted(progress.queue_batches, "batch", "batches")
-    return f"queue {batches} of {size(progress.queue_bytes)}; stored {size(progress.packed_bytes)}"
+    return f"{batches} of {size(progress.queue_bytes)}; stored {size(progress.packed_bytes)}"
 
 
 def _share_done(progress: BackupProgress) -> float:
@@ -254,7 +254,8 @@ def summary_lines(result: BackupResult, *, dry_run: bool) -> list[str]:
     added, stored = size(count["data_added"]), size(count["data_added_packed"])
     lines += [f"{would} to the repository: {added} ({stored} stored)", ""]
     processed = f"processed {count['total_files_processed']} files, {size(count['total_bytes_processed'])}"
-    lines.append(f"{processed} in {duration((result.ended_ns - result.started_ns) / 1e9)}")
+    since = " since its first start" if result.resumed else ""
+    lines.append(f"{processed} in {duration((result.ended_ns - result.started_ns) / 1e9)}{since}")
     if result.parent is None:
         lines.append("compared with no snapshot: every file was read")
     else:

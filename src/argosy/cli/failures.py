@@ -26,7 +26,8 @@ def report(error: BaseException, output: Output, context: Context | None) -> int
         label = "" if error.exit_code == EXIT_INTERRUPTED else "Fatal: "
         return _say(output, label, error.message, error.hint, error.exit_code)
     if isinstance(error, click.UsageError):
-        hint = "" if error.ctx is None else f"'{error.ctx.command_path} --help' lists what there is."
+        command = "argosy" if error.ctx is None else error.ctx.command_path
+        hint = f"'{command} --help' lists what there is."
         return _say(output, "Fatal: ", error.format_message(), hint, EXIT_FAILED)
     if isinstance(error, click.ClickException):
         return _say(output, "Fatal: ", error.format_message(), "", EXIT_FAILED)
@@ -50,13 +51,21 @@ def _say(output: Output, label: str, message: str, hint: str, code: int) -> int:
 
 
 def _report_bug(error: BaseException, output: Output, context: Context | None) -> int:
-    """A bug of ours: one line for the user, the traceback for the one who mends it."""
+    """A bug of ours: one line for the user, the traceback for the one who mends it.
+
+    An OSError may well be no bug (standard output on a full disk, a cache directory that cannot be made).
+    """
     text = "".join(traceback.format_exception(error))
     kept = _keep(text, context)
     if context is not None and context.verbosity >= 2:
         output.error_line(text.rstrip())
-    where = f"The traceback is in {kept}: please report it." if kept else "With -v -v it prints the traceback."
-    return _say(output, "Fatal: ", f"this is a bug in Argosy: {type(error).__name__}: {error}", where, EXIT_FAILED)
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        where = f"Where it happened stands in {kept}." if kept else "With -v -v it says where it happened."
+    else:
+        message = f"this is a bug in Argosy: {type(error).__name__}: {error}"
+        where = f"The traceback is in {kept}: please report it." if kept else "With -v -v it prints the traceback."
+    return _say(output, "Fatal: ", message, where, EXIT_FAILED)
 
 
 def _keep(text: str, context: Context | None) -> Path | None:

@@ -104,7 +104,9 @@ def status_lines(job: JobStatus, now: float) -> list[str]:
     """A running or unfinished job for a reader; ``now`` is Unix seconds."""
     paths = ", ".join(printable(path) for path in job.paths)
     scan, queue = job.scan, job.queue
-    scanning = "finished" if scan.done else f"{scan.in_progress} directories in progress, {scan.frontier} to do"
+    scanning = "finished"
+    if not scan.done:
+        scanning = f"{counted(scan.in_progress, 'directory', 'directories')} in progress, {scan.frontier:,} to do"
     lines = [
         f"job {job.record.id}: {job.record.kind} of {paths} to {printable(job.record.location)}",
         f"  {_run_words(job, now)}",

@@ -12,7 +12,7 @@ import click
 
 from argosy import __version__
 from argosy.cli.context import Context
-from argosy.cli.decorators import HELP_SETTINGS
+from argosy.cli.decorators import HELP_SETTINGS, context_of
 from argosy.cli.failures import report
 from argosy.cli.globals import global_flags
 from argosy.cli.output import Output
@@ -72,21 +72,23 @@ def run(arguments: Sequence[str]) -> int:
         # A name may hold any byte: it is written as it came, never refused.
         stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # the process's own text streams
     interrupt_on_signals()
-    arguments = _as_click_reads(arguments)
-    output = Output(json="--json" in arguments)
+    words = _as_click_reads(arguments)
+    output = Output(json="--json" in words[: _own_words(words)])
     context: Context | None = None
     try:
-        with program.make_context("argosy", list(arguments)) as ctx:
+        with program.make_context("argosy", words) as ctx:
             try:
                 code = program.invoke(ctx)
             finally:
-                context = ctx.obj
-        output.flush()
+                context = context_of(ctx)
+        context.output.flush()
         return int(code or 0)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except BaseException as error:  # noqa: BLE001 - the last stop: everything becomes a message and a code
-        return _end(error, context.output if context is not None else output, context)
+        # A command line that cannot be parsed has no context of its own, but --json in it is meant.
+        same_mode = context is not None and context.json == output.json
+        return _end(error, context.output if context is not None and same_mode else output, context)
     finally:
         if context is not None:
             context.close()
@@ -106,9 +108,14 @@ def _as_click_reads(arguments: Sequence[str]) -> list[str]:
     words = list(arguments)
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
-    ours = words.index("--") if "--" in words else len(words)
+    ours = _own_words(words)
     read: list[str] = []
     for word in words[:ours]:
         repeated = _REPEATED.fullmatch(word)
         read += ["-v"] * int(repeated[1]) if repeated else [word]
     return read + words[ours:]
+
+
+def _own_words(words: Sequence[str]) -> int:
+    """How many words stand before ``--``."""
+    return words.index("--") if "--" in words else len(words)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import getpass
 import os
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable
 
@@ -87,6 +84,10 @@ def read_password_file(path: str) -> bytes:
 
 
 def _from_command(command: str) -> bytes:
+    # Imported here, like getpass below: 6 ms that no other command waits for.
+    import shlex
+    import subprocess
+
     try:
         words = shlex.split(command)
         done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
@@ -113,6 +114,8 @@ def _refuse_empty(password: bytes) -> bytes:
 def _ask(question: str) -> str:
     """From the terminal without echo; where standard input is none, its first line."""
     if sys.stdin is not None and sys.stdin.isatty():
+        import getpass
+
         try:
             return getpass.getpass(question)
         except EOFError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from argosy.operations.jobs import find_jobs, open_history
 from argosy.operations.session import Access
 from argosy.repository.layout import CONFIG_NAME
 from argosy.repository.repository import Repository, init_repository, open_repository
+from argosy.restic_format.config import make_config
+from argosy.restic_format.crypto import MasterKey
 from argosy.storage.interface import Storage
 from argosy.storage.open import open_storage
 
@@ -41,11 +44,14 @@ def open_or_create(
     state_directory: Path,
     new_password: Callable[[], bytes],
     created: Callable[[InitResult], None],
+    *,
+    dry_run: bool = False,
 ) -> Callable[[Storage], Repository]:
     """What ``open_session`` may call to open the repository, or to make it where there is none.
 
     RepositoryMissing where this host has used a repository before: one should be there then, and a backup into a new
-    one would hide that it is not (a disk that is not mounted, another bucket).
+    one would hide that it is not (a disk that is not mounted, another bucket). With ``dry_run`` the new one exists in
+    memory alone.
     """
 
     def open_it(storage: Storage) -> Repository:
@@ -58,6 +64,8 @@ def open_or_create(
                 f" {time.strftime('%Y-%m-%d', time.localtime(last_used))}, so --init makes no new one",
                 hint="Is the disk mounted, the location right? If it is gone for good, run `argosy init` first.",
             )
+        if dry_run:
+            return Repository(storage, MasterKey.generate(os.urandom), make_config(os.urandom))
         repository = init_repository(storage, new_password())
         created(InitResult(repository.id, storage.location))
         return repository
@@ -81,6 +89,6 @@ def _last_use(state_directory: Path, location: str) -> float | None:
 def _uses(state_directory: Path) -> Iterator[tuple[str, float]]:
     for found in find_jobs(state_directory):
         yield found.record.location, found.active
-    if (state_directory / "history.sqlite").exists():
+    if os.path.exists(state_directory / "history.sqlite"):
         for job in open_history(state_directory).all(most=_ALL):
             yield job.location, job.ended

@@ -6,6 +6,7 @@ reads ``in progress`` until another worker takes it; so does one of a job that n
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ from argosy.state.queue import IN_PROGRESS
 from argosy.state.record import JobRecord
 
 _SUFFIX = ".job"
-_ALL = 1 << 31
 _NAMED = 5
 
 
@@ -159,7 +159,10 @@ def read_jobs(state_directory: Path, on_trouble: Callable[[ArgosyError], None]) 
 def find_job(state_directory: Path, text: str) -> JobStatus | JobHistory:
     """The job whose id starts with ``text``. UsageError if there is none, or several start so."""
     files = {path.stem: path for path in _job_files(state_directory) if path.stem.startswith(text)}
-    ended = {job.id: job for job in read_history(state_directory, _ALL) if job.id.startswith(text)}
+    ended = {job.id: job for job in read_history(state_directory) if job.id.startswith(text)}
+    exact = open_history(state_directory).find(text) if _has_history(state_directory) else None
+    if exact is not None:  # however old it is
+        ended[text] = exact
     names = sorted(files.keys() | ended.keys())
     if len(names) > 1 and text not in names:
         listed = ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
@@ -189,7 +192,7 @@ def read_history(state_directory: Path, most: int = 1000) -> list[JobHistory]:
 
 def _has_history(state_directory: Path) -> bool:
     # Opening it would make it: what only looks leaves nothing behind.
-    return (state_directory / "history.sqlite").exists()
+    return os.path.exists(state_directory / "history.sqlite")
 
 
 def _job_files(state_directory: Path) -> Iterator[Path]:

@@ -128,7 +128,7 @@ def command(ctx: Context, /, **flags: Any) -> int:
         BackupReporter(ctx.output, _display(ctx)) as reporter,
     ):
         observer = BackupObserver(reporter.progress, reporter.message, reporter.unread, stop)
-        create = _opener(ctx) if flags["init"] else None
+        create = _opener(ctx, dry_run=options.dry_run) if flags["init"] else None
         result = run_backup(ctx.access, options, ctx.state_directory, observer, create=create)
     _say_result(ctx, result, dry_run=options.dry_run)
     return EXIT_INCOMPLETE if sources.missing else result.exit_code
@@ -211,13 +211,13 @@ def _progress_seconds(ctx: Context) -> float | None:
     return 1 / frames_per_second
 
 
-def _opener(ctx: Context) -> Callable[[Storage], Repository]:
+def _opener(ctx: Context, *, dry_run: bool) -> Callable[[Storage], Repository]:
     from argosy.operations.init import InitResult, open_or_create
 
     def created(result: InitResult) -> None:
         say_created(ctx.output, result.id, ctx.location, result.location)
 
-    return open_or_create(ctx.access, ctx.state_directory, ctx.passwords.new, created)
+    return open_or_create(ctx.access, ctx.state_directory, ctx.passwords.new, created, dry_run=dry_run)
 
 
 def _say_result(ctx: Context, result: BackupResult, *, dry_run: bool) -> None:

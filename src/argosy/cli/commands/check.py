@@ -1,0 +1,143 @@
+"""``argosy check``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from argosy.cli.context import Context
+from argosy.cli.decorators import verb
+from argosy.cli.output import Output
+from argosy.cli.wording import counted, duration, size
+from argosy.errors import UsageError
+
+if TYPE_CHECKING:
+    from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Problem
+
+_PROGRESS_SECONDS = 10.0
+
+
+@verb("check")
+@click.option("--read-data", is_flag=True, help="read and verify every byte")
+@click.option(
+    "--read-data-subset",
+    metavar="SUBSET",
+    help="read a part: n/t (the n-th of t), x% or a size with k, M, G or T (at random)",
+)
+@click.option("--with-cache", is_flag=True, help="trust this machine's cache of trees and snapshots")
+@click.option("--check-unused", is_flag=True, hidden=True, help="restic's old flag, without effect")
+def command(
+    ctx: Context,
+    read_data: bool,
+    read_data_subset: str | None,
+    with_cache: bool,
+    check_unused: bool,  # noqa: ARG001 - restic ignores it too
+) -> int:
+    """Test the repository for errors.
+
+    Every snapshot, tree and index is read, and each pack must be there with its right size; with
+    --read-data everything else is read, too. What is damaged is named with what can be done, and
+    the exit code is then 1. Nothing is changed.
+    """
+    from argosy.operations.check.options import CheckOptions
+    from argosy.operations.check.run import run_check
+    from argosy.operations.check.subset import READ_ALL, parse_subset
+
+    if read_data and read_data_subset is not None:
+        raise UsageError("--read-data and --read-data-subset exclude each other", hint="Leave out one of the two.")
+    subset = READ_ALL if read_data else None
+    if read_data_subset is not None:
+        subset = parse_subset(read_data_subset)
+    reporter = _Reporter(ctx.output)
+    with ctx.stopping() as stop_requested:
+        options = CheckOptions(subset, with_cache=with_cache)
+        result = run_check(ctx.access, options, reporter.observer(stop_requested))
+    reporter.end(result)
+    return result.exit_code
+
+
+class _Reporter:
+    """Prints what a check tells, and its result."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._began = time.monotonic()
+        self._next_progress = self._began + _PROGRESS_SECONDS
+        self._advice: dict[str, None] = {}
+
+    def observer(self, stop_requested: object) -> CheckObserver:
+        """What the operation is given."""
+        from argosy.operations.check.options import CheckObserver
+
+        assert callable(stop_requested)
+        return CheckObserver(
+            problem=self._problem,
+            hint=self._hint,
+            message=self._output.message if not self._output.json else lambda _text: None,
+            detail=self._output.detail,
+            progress=self._progress,
+            stop_requested=stop_requested,
+        )
+
+    def end(self, result: CheckResult) -> None:
+        """The summary."""
+        if self._output.json:
+            self._output.document(_summary(result))
+            return
+        done = f"{counted(result.snapshots, 'snapshot')}, {counted(result.trees, 'tree')}, " + counted(
+            result.packs, "pack"
+        )
+        if result.packs_read:
+            done += f"; {size(result.bytes_read)} of {counted(result.packs_read, 'pack')} read"
+        self._output.message(f"checked {done} in {duration(time.monotonic() - self._began)}")
+        if not result.problems:
+            self._output.message("no errors were found")
+            return
+        for advice in self._advice:
+            self._output.error_line(advice)
+        if result.broken_packs:
+            self._output.error_line(f"damaged packs: {' '.join(result.broken_packs)}")
+        self._output.error_line(f"Fatal: repository contains errors ({result.problems})")
+
+    def _problem(self, problem: Problem) -> None:
+        self._advice[f"{problem.part.value}: {problem.advice}"] = None
+        if self._output.json:
+            message = f"{problem.message}. {problem.advice}"
+            self._output.error_document({"message_type": "error", "message": message})
+        else:
+            self._output.error_line(f"error: {problem.message}")
+
+    def _hint(self, text: str) -> None:
+        if not self._output.json:
+            self._output.message(text)
+
+    def _progress(self, progress: CheckProgress) -> None:
+        """A line every few seconds."""
+        now = time.monotonic()
+        if self._output.json or now < self._next_progress:
+            return
+        self._next_progress = now + _PROGRESS_SECONDS
+        words = f"[{duration(now - self._began)}] {counted(progress.trees_done, 'tree')}"
+        if progress.packs:
+            share = progress.bytes_done / progress.pack_bytes if progress.pack_bytes else 1.0
+            words += f", {progress.packs_done:,} of {counted(progress.packs, 'pack')}, {share:.0%}"
+        self._output.message(words)
+
+
+def _summary(result: CheckResult) -> dict[str, object]:
+    """restic's summary; below its keys ours."""
+    return {
+        "message_type": "summary",
+        "num_errors": result.problems,
+        "broken_packs": result.broken_packs or None,
+        "suggest_repair_index": result.suggest_repair_index,
+        "suggest_prune": result.suggest_prune,
+        "snapshots": result.snapshots,
+        "trees": result.trees,
+        "packs": result.packs,
+        "packs_read": result.packs_read,
+        "bytes_read": result.bytes_read,
+        "unindexed_packs": result.unindexed_packs,
+    }

@@ -1,0 +1,235 @@
+"""``argosy ls``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from argosy.cli.choosing import snapshot_flags
+from argosy.cli.context import Context
+from argosy.cli.decorators import verb
+from argosy.cli.output import Output
+from argosy.cli.snapshot_words import describe, local_time, snapshot_json, wanted_snapshots
+from argosy.cli.wording import json_text, printable, size
+from argosy.errors import UsageError
+
+if TYPE_CHECKING:
+    from argosy.operations.ls import LsListener
+    from argosy.repository.snapshots import StoredSnapshot
+    from argosy.restic_format.node import Node
+
+# Letters of Go's FileMode.String, from bit 31 down.
+_MODE_LETTERS = "dalTLDpSugct?"
+_PERMISSIONS = "rwxrwxrwx"
+_TYPE_BITS = {
+    "dir": 1 << 31,
+    "symlink": 1 << 27,
+    "dev": 1 << 26,
+    "chardev": 1 << 26 | 1 << 21,
+    "fifo": 1 << 25,
+    "socket": 1 << 24,
+}
+_NCDU_BLOCK_BYTES = 512
+
+
+@verb("ls")
+@snapshot_flags
+@click.option("-l", "--long", is_flag=True, help="with type, mode, owner, size and time")
+@click.option("--recursive", is_flag=True, help="with a DIRECTORY: what is further below it, too")
+@click.option("--human-readable", is_flag=True, help="sizes in KiB, MiB …")
+@click.option("--ncdu", is_flag=True, help="print what 'ncdu -f -' reads")
+@click.option(
+    "-s",
+    "--sort",
+    type=click.Choice(["name", "size", "time", "mtime", "atime", "ctime", "extension"]),
+    default="name",
+    help="by what to sort",
+)
+@click.option("--reverse", is_flag=True, help="sort the other way round")
+@click.argument("snapshot_id", metavar="SNAPSHOT[:PATH]")
+@click.argument("directories", metavar="[DIRECTORY…]", nargs=-1)
+def command(
+    ctx: Context,
+    snapshot_id: str,
+    directories: tuple[str, ...],
+    hosts: tuple[str, ...],
+    tags: tuple[str, ...],
+    paths: tuple[str, ...],
+    long: bool,
+    recursive: bool,
+    human_readable: bool,
+    ncdu: bool,
+    sort: str,
+    reverse: bool,
+) -> None:
+    """List the files of a snapshot ("latest": the newest), all or those in the directories named."""
+    from argosy.operations.ls import LsOptions, LsOrder, run_ls
+
+    if ncdu and (ctx.json or sort != "name" or reverse):
+        raise UsageError("--ncdu excludes --json, --sort and --reverse", hint="Leave out one of them.")
+    options = LsOptions(
+        snapshot=snapshot_id,
+        directories=[os.fsencode(directory) for directory in directories],
+        wanted=wanted_snapshots(ctx, hosts, tags, paths),
+        recursive=recursive,
+        order=LsOrder(sort),
+        reverse=reverse,
+    )
+    if ctx.json:
+        run_ls(ctx.access, options, _Json(ctx.output))
+    elif ncdu:
+        listener = _Ncdu(ctx.output)
+        run_ls(ctx.access, options, listener)
+        listener.finish()
+    else:
+        shown = [printable(directory) for directory in directories]
+        run_ls(ctx.access, options, _text(ctx.output, shown, long=long, human_readable=human_readable))
+
+
+def _text(output: Output, directories: list[str], *, long: bool, human_readable: bool) -> LsListener:
+    return _Text(output, directories, long=long, human_readable=human_readable)
+
+
+class _Text:
+    """Paths, one a line; on a terminal in a form that cannot steer it."""
+
+    def __init__(self, output: Output, directories: list[str], *, long: bool, human_readable: bool) -> None:
+        self._output = output
+        self._directories = directories
+        self._long = long
+        self._human_readable = human_readable
+        self._name = printable if output.on_terminal else _as_it_is
+
+    def snapshot(self, stored: StoredSnapshot) -> None:
+        """A line about the snapshot."""
+        self._output.message(f"{describe(stored)} filtered by [{' '.join(self._directories)}]:")
+
+    def entry(self, path: bytes, node: Node, *, leading: bool) -> None:
+        """A line for an entry."""
+        if leading:
+            return
+        name = self._name(path)
+        if self._long:
+            size_text = size(node.size) if self._human_readable else f"{node.size:6d}"
+            target = f" -> {self._name(node.linktarget_bytes())}" if node.type == "symlink" else ""
+            mode = mode_text(node.mode | _TYPE_BITS.get(node.type, 0))
+            time = local_time(node.mtime_ns())
+            name = f"{mode} {node.uid:5d} {node.gid:5d} {size_text} {time} {name}{target}"
+        self._output.line(name)
+
+    def left(self, path: bytes) -> None:
+        """Nothing."""
+
+
+class _Json:
+    """restic's documents, "snapshot" and "node"."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def snapshot(self, stored: StoredSnapshot) -> None:
+        """The first document."""
+        self._output.line(snapshot_json(stored, ',"message_type":"snapshot","struct_type":"snapshot"'))
+
+    def entry(self, path: bytes, node: Node, *, leading: bool) -> None:
+        """One document for an entry."""
+        if leading:
+            return
+        document: dict[str, object] = {
+            "name": json_text(node.name_bytes()),
+            "type": node.type,
+            "path": json_text(path),
+            "uid": node.uid,
+            "gid": node.gid,
+        }
+        if node.type == "file":
+            document["size"] = node.size
+        if node.mode:
+            document["mode"] = node.mode
+        document |= {
+            "permissions": mode_text(node.mode),
+            "mtime": node.mtime,
+            "atime": node.atime,
+            "ctime": node.ctime,
+        }
+        if node.inode:
+            document["inode"] = node.inode
+        self._output.document({**document, "message_type": "node", "struct_type": "node"})
+
+    def left(self, path: bytes) -> None:
+        """Nothing."""
+
+
+class _Ncdu:
+    """The export format of ncdu (https://dev.yorhel.nl/ncdu/jsonfmt): lists within lists."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._depth = 0
+        self._line = ""
+
+    def snapshot(self, stored: StoredSnapshot) -> None:
+        """The head, and the root directory."""
+        from argosy.restic_format.snapshot import encode_snapshot
+
+        self._depth = 1
+        self._line = f'[1, 2, {encode_snapshot(stored.snapshot).decode()}, [{{"name":"/"}}'
+
+    def entry(self, path: bytes, node: Node, *, leading: bool) -> None:
+        """An entry; a directory opens a list."""
+        del path, leading
+        self._put(f"{self._line},")
+        if node.type == "dir":
+            self._put("  " * self._depth + "[")
+            self._depth += 1
+        self._line = "  " * self._depth + _ncdu_json(node)
+
+    def left(self, path: bytes) -> None:
+        """The end of a directory's list."""
+        del path
+        self._put(self._line)
+        self._depth -= 1
+        self._line = "  " * self._depth + "]"
+
+    def finish(self) -> None:
+        """The end."""
+        self._put(self._line)
+        self._put("]")
+        self._put("]")
+
+    def _put(self, line: str) -> None:
+        self._output.line(line)
+
+
+def _ncdu_json(node: Node) -> str:
+    import stat
+
+    import msgspec
+
+    document = {
+        "name": json_text(node.name_bytes()),
+        "asize": node.size,
+        "dsize": -(-node.size // _NCDU_BLOCK_BYTES) * _NCDU_BLOCK_BYTES,
+        "dev": node.device_id,
+        "ino": node.inode,
+        "nlink": node.links,
+        "notreg": node.type not in ("dir", "file"),
+        "uid": node.uid,
+        "gid": node.gid,
+        "mode": stat.S_IMODE(node.st_mode()),
+        "mtime": max(0, node.mtime_ns() // 1_000_000_000),
+    }
+    return msgspec.json.encode(document).decode()
+
+
+def mode_text(mode: int) -> str:
+    """``drwxr-xr-x``, as Go's FileMode prints itself."""
+    letters = "".join(letter for number, letter in enumerate(_MODE_LETTERS) if mode >> (31 - number) & 1)
+    bits = "".join(letter if mode >> (8 - number) & 1 else "-" for number, letter in enumerate(_PERMISSIONS))
+    return (letters or "-") + bits
+
+
+def _as_it_is(name: bytes | str) -> str:
+    return name if isinstance(name, str) else os.fsdecode(name)

@@ -1,0 +1,258 @@
+"""What a restore says while it runs and when it is done: as JSON, as lines, or on a live line."""
+
+from __future__ import annotations
+
+import os
+import time
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from argosy.cli.output import Output
+from argosy.cli.pace import Pace
+from argosy.cli.wording import counted, duration, json_text, moment, printable, size
+from argosy.operations.restore.options import RestoreProgress, RestoreResult
+from argosy.repository.snapshots import StoredSnapshot
+
+_LIST_LEVEL = 2
+
+# Seconds between two lines where nobody watches: soon at first, rarely in a long job's log.
+_LINE_SECONDS = (10.0, 10.0, 10.0, 30.0)
+_LINE_SECONDS_LATER = 60.0
+
+
+class Display(Protocol):
+    """Shows a look at a running restore."""
+
+    def show(self, progress: RestoreProgress, seconds: float, pace: Pace) -> None:
+        """Called a few times a second."""
+
+    def close(self) -> None:
+        """Leave nothing half drawn."""
+
+
+class RestoreReporter:
+    """The observer's ears."""
+
+    def __init__(self, output: Output, display: Display | None, target: bytes) -> None:
+        self._output = output
+        self._display = display
+        self._target = target
+        self._pace = Pace()
+        self._started = time.monotonic()
+        self._verifying_since = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if self._display is not None:
+            self._display.close()
+
+    def begun(self, stored: StoredSnapshot, subpath: str) -> None:
+        """Say which snapshot it is."""
+        if not self._output.json:
+            self._output.message(f"restoring {snapshot_words(stored, subpath)} to {printable(self._target)}")
+
+    def progress(self, progress: RestoreProgress) -> None:
+        """Show how far it is."""
+        now = time.monotonic()
+        self._pace.look(now, progress.verified_bytes if progress.verifying else progress.bytes_restored)
+        if self._display is not None:
+            self._display.show(progress, now - self._started, self._pace)
+
+    def item(self, action: str, path: bytes, size_bytes: int | None) -> None:
+        """An entry, for those who asked for a list. Deleted ones are named as they stood at the target (restic)."""
+        if action == "deleted":
+            path = os.path.abspath(self._target) + path
+        if self._output.json:
+            self._output.document(
+                {"message_type": "verbose_status", "action": action, "item": json_text(path), "size": size_bytes or 0}
+            )
+        else:
+            tail = "" if size_bytes is None else f" with size {size(size_bytes)}"
+            self._output.detail(f"{action:<9} {printable(path)}{tail}", level=_LIST_LEVEL)
+
+    def error(self, path: bytes, reason: str) -> None:
+        """An entry that was not restored, or not wholly."""
+        name = json_text(path) if self._output.json else printable(path)
+        self._output.error(reason, item=name, during="restore")
+
+    def verifying(self) -> None:
+        """What was restored is read again."""
+        self._verifying_since = time.monotonic()
+        self._pace = Pace()
+        if not self._output.json:
+            self._output.message(f"verifying files in {printable(self._target)}")
+
+    def finish(self, result: RestoreResult) -> None:
+        """Say what it came to."""
+        seconds = time.monotonic() - self._started
+        for note, count in sorted(result.notes.items()):
+            self._output.warning(f"{note} ({counted(count, 'case')})")
+        if self._output.json:
+            self._output.document(summary_document(result, seconds), flush=True)
+            return
+        self._output.message(summary_line(result, seconds))
+        if result.verified is not None:
+            took = duration(time.monotonic() - self._verifying_since)
+            files = counted(result.verified, "file")
+            self._output.message(f"finished verifying {files} in {printable(self._target)} (took {took})")
+
+
+class JsonDisplay:
+    """restic's "status" documents."""
+
+    def __init__(self, output: Output, every_seconds: float) -> None:
+        self._output = output
+        self._every_seconds = every_seconds
+        self._next = 0.0
+
+    def show(self, progress: RestoreProgress, seconds: float, pace: Pace) -> None:
+        """Print a document if it is time."""
+        if seconds >= self._next:
+            self._next = seconds + self._every_seconds
+            self._output.document(status_document(progress, seconds, pace), flush=True)
+
+    def close(self) -> None:
+        """Nothing is half drawn."""
+
+
+class LineDisplay:
+    """A line now and then, for logs."""
+
+    def __init__(self, output: Output, fixed_seconds: float | None = None) -> None:
+        self._output = output
+        self._fixed_seconds = fixed_seconds
+        self._lines = 0
+        self._next = self._pause()
+
+    def show(self, progress: RestoreProgress, seconds: float, pace: Pace) -> None:
+        """Print a line if it is time."""
+        if seconds >= self._next:
+            self._output.message(progress_line(progress, seconds, pace))
+            self._lines += 1
+            self._next = seconds + self._pause()
+
+    def close(self) -> None:
+        """Nothing is half drawn."""
+
+    def _pause(self) -> float:
+        if self._fixed_seconds is not None:
+            return self._fixed_seconds
+        return _LINE_SECONDS[self._lines] if self._lines < len(_LINE_SECONDS) else _LINE_SECONDS_LATER
+
+
+def snapshot_words(stored: StoredSnapshot, subpath: str) -> str:
+    """``snapshot 1a2b3c4d of [/srv] at 2026-11-23 08:47:54 by me@host``."""
+    snapshot = stored.snapshot
+    paths = " ".join(printable(path) for path in snapshot.paths)
+    words = f"snapshot {stored.id.hex()[:8]} of [{paths}] at {moment(snapshot.time_ns() / 1e9)}"
+    if snapshot.username or snapshot.hostname:
+        words += f" by {printable(snapshot.username)}@{printable(snapshot.hostname)}"
+    return f"{words}, its part {printable(subpath)}," if subpath.strip("/") else words
+
+
+def share_done(progress: RestoreProgress) -> float:
+    """How much of the content is there, 0 to 1, as far as can be known."""
+    total = progress.bytes_total if progress.planned else max(progress.bytes_total, progress.expected_bytes)
+    if not total:
+        return float(progress.planned)
+    return min(1.0, progress.bytes_restored / total)
+
+
+def status_document(progress: RestoreProgress, seconds: float, pace: Pace) -> dict[str, Any]:
+    """restic's "status"; what restic has no field for is added. Totals are what is known so far, until "planned"."""
+    document: dict[str, Any] = {"message_type": "status"}
+    if seconds >= 1:
+        document["seconds_elapsed"] = int(seconds)
+    document["percent_done"] = share_done(progress)
+    document |= _counts(
+        progress.entries_total,
+        progress.entries_restored,
+        progress.entries_skipped,
+        progress.deleted,
+        progress.bytes_total,
+        progress.bytes_restored,
+        progress.bytes_skipped,
+    )
+    if progress.errors:
+        document["error_count"] = progress.errors
+    document |= {"planned": progress.planned, "bytes_per_second": int(pace.bytes_per_second)}
+    if progress.verifying:
+        document |= {"files_verified": progress.verified_files, "bytes_verified": progress.verified_bytes}
+    return document
+
+
+def summary_document(result: RestoreResult, seconds: float) -> dict[str, Any]:
+    """restic's "summary"; what restic has no field for is added."""
+    document: dict[str, Any] = {"message_type": "summary"}
+    if seconds >= 1:
+        document["seconds_elapsed"] = int(seconds)
+    document |= _counts(
+        result.entries_total,
+        result.entries_restored,
+        result.entries_skipped,
+        result.deleted,
+        result.bytes_total,
+        result.bytes_restored,
+        result.bytes_skipped,
+    )
+    if result.verified is not None:
+        document["files_verified"] = result.verified
+    document["error_count"] = result.errors
+    document["snapshot_id"] = result.snapshot.id.hex()
+    return document
+
+
+def _counts(
+    total: int, restored: int, skipped: int, deleted: int, total_bytes: int, restored_bytes: int, skipped_bytes: int
+) -> dict[str, int]:
+    """restic leaves out what is zero."""
+    named = {
+        "total_files": total,
+        "files_restored": restored,
+        "files_skipped": skipped,
+        "files_deleted": deleted,
+        "total_bytes": total_bytes,
+        "bytes_restored": restored_bytes,
+        "bytes_skipped": skipped_bytes,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def progress_line(progress: RestoreProgress, seconds: float, pace: Pace) -> str:
+    """One line about a running restore."""
+    if progress.verifying:
+        done = f"verified {counted(progress.verified_files, 'file')}, {size(progress.verified_bytes)}"
+        return f"[{duration(seconds)}] {done}; {size(pace.bytes_per_second)}/s"
+    parts = [
+        f"[{duration(seconds)}] {share_done(progress):.1%}",
+        f"{counted(progress.entries_restored, 'entry', 'entries')}, {size(progress.bytes_restored)}",
+        f"{size(pace.bytes_per_second)}/s",
+    ]
+    total = progress.bytes_total if progress.planned else progress.expected_bytes
+    left = pace.seconds_left(max(0, total - progress.bytes_restored)) if total else None
+    if left is not None:
+        parts.append(f"ETA {duration(left)}")
+    if progress.entries_skipped:
+        parts.append(f"skipped {counted(progress.entries_skipped, 'entry', 'entries')}")
+    if progress.deleted:
+        parts.append(f"deleted {counted(progress.deleted, 'entry', 'entries')}")
+    if progress.errors:
+        parts.append(counted(progress.errors, "error"))
+    return "; ".join(parts)
+
+
+def summary_line(result: RestoreResult, seconds: float) -> str:
+    """restic's summary."""
+    if result.entries_restored == result.entries_total and result.bytes_restored == result.bytes_total:
+        done = f"{result.entries_total} files/dirs ({size(result.bytes_total)})"
+    else:
+        entries = f"{result.entries_restored} / {result.entries_total} files/dirs"
+        done = f"{entries} ({size(result.bytes_restored)} / {size(result.bytes_total)})"
+    line = f"Summary: Restored {done} in {duration(seconds)}"
+    if result.entries_skipped:
+        line += f", skipped {result.entries_skipped} files/dirs {size(result.bytes_skipped)}"
+    if result.deleted:
+        line += f", deleted {result.deleted} files/dirs"
+    return line

@@ -1,0 +1,142 @@
+"""What the documents say of flags, fields and exit codes is what the program has."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from argosy import errors
+from argosy.cli import job_words
+from argosy.cli.backup_reporter import status_document, summary_document
+from argosy.cli.commands import backup, init, jobs, logs, status, version
+from argosy.cli.failures import EXIT_BROKEN_PIPE
+from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, QueueStatus, ScanStatus, ScanThreadStatus
+from argosy.state.history import JobHistory
+from argosy.state.record import JobRecord
+from tests.unit.cli.test_backup_reporter import RESULT, SCANNED, going
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+COMMAND_LINE = (DOCS / "command-line.md").read_text(encoding="utf-8")
+JSON = (DOCS / "json.md").read_text(encoding="utf-8")
+HELD = BatchStatus(9, "in progress", 2, 1, 10, 4, 1000, 700, 1e9, 1)
+RUNNING = JobStatus(
+    record=JobRecord("20260102-030405-abcdef", "backup", "ab" * 32, "/repository", 10**18, b""),
+    pid=7,
+    active=1e9,
+    paths=[b"/data/\xff"],
+    counters={"total_files_processed": 100, "total_bytes_processed": 5000},
+    scan=ScanStatus(3, 1, [ScanThreadStatus(0, b"/data/x", 2, 30, 400, 1e9)]),
+    queue=QueueStatus(5, 4, 1, 50, 6000, 700),
+    members=[
+        MemberStatus(
+            [BatchStatus(9, "in progress", 2, 1, 10, 4, 1000, 700, 1e9, 1)],
+            "vm",
+            "h",
+            7,
+            2,
+            1e9,
+            1e9,
+            None,
+            100,
+            5000,
+            8,
+        )
+    ],
+    packs=2,
+    packed_bytes=3000,
+    unread=1,
+    log=[(1e9, "resumed")],
+)
+ENDED = JobHistory(
+    "20260102-030405-abcdef", "backup", "/repository", ["/a"], 1e9, 1e9 + 60, "closed", "ab" * 32, "too old"
+)
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading of the second level."""
+    found = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"there is no section {heading}"
+    return found[1]
+
+
+def fields(document: Any) -> Iterator[str]:
+    """All keys, at whatever depth, but those of counters."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield key
+            if key != "counters":
+                yield from fields(value)
+    elif isinstance(document, list):
+        for item in document:
+            yield from fields(item)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [module.command for module in (backup, init, jobs, logs, status, version)],
+    ids=lambda command: str(command.name),
+)
+def test_every_flag_is_documented(command: click.Command) -> None:
+    names = [name for param in command.params if isinstance(param, click.Option) for name in param.opts]
+    assert names
+    missing = [name for name in names if not re.search(rf"`[^`]*{re.escape(name)}\b[^`]*`", COMMAND_LINE)]
+    assert not missing
+
+
+def test_every_exit_code_is_documented() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ArgosyError)]
+    codes = {0, backup.EXIT_INCOMPLETE, EXIT_BROKEN_PIPE, *(kind.exit_code for kind in kinds)}
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", section(COMMAND_LINE, "Exit codes"), re.MULTILINE)}
+    assert codes == documented
+
+
+@pytest.mark.parametrize(
+    ("heading", "document"),
+    [
+        ("status", status_document(SCANNED, 12.0, going())),
+        ("summary", summary_document(RESULT, dry_run=True)),
+        ("jobs_status", job_words.status_document(RUNNING)),
+        ("job", job_words.job_document(RUNNING)),
+        ("job", job_words.job_document(ENDED)),
+    ],
+)
+def test_every_field_is_documented(heading: str, document: dict[str, Any]) -> None:
+    said = section(JSON, heading)
+    assert [field for field in fields(document) if field != "message_type" and f"`{field}`" not in said] == []
+
+
+def test_a_running_job_in_words() -> None:
+    text = "\n".join(job_words.status_lines(RUNNING, now=1e9 + 5))
+    for words in (
+        'backup of "/data/\\xff" to /repository',
+        "running by process 7",
+        "last progress 0:05 ago",
+        "104 files",
+        "1 could not be read",
+        "1 directory in progress, 3 to do",
+        "thread 0: fills a batch with 30 files, 400 B; last at /data/x",
+        "5 batches of 5.859 KiB: 1 in progress, 4 waiting",
+        "member  vm (host h, process 7): 2 workers",
+        "batch 9: in progress, attempt 2, worker 1: 4 of 10 files, 700 B of 1000 B",
+    ):
+        assert words in text
+
+
+def test_an_ended_job_in_words() -> None:
+    text = "\n".join(job_words.job_lines(ENDED, [(b"/a\nb", "permission denied")]))
+    assert "closed; started" in text
+    assert "after 1:00" in text
+    assert "too old" in text
+    assert '"/a\\nb": permission denied' in text
+
+
+def test_times_are_rfc_3339() -> None:
+    assert job_words.json_time(None) is None
+    assert job_words.json_time(time.time()) is not None
+    assert job_words.json_time(1e9 + 0.5) == "2001-09-09T01:46:40.5Z"
