@@ -22,8 +22,9 @@ from argosy.engine.local import LocalEngine
 from argosy.errors import ArgosyError
 from argosy.operations.backup.options import BackupResult
 from argosy.operations.backup.run import run_backup
+from argosy.operations.jobs import open_history
 from argosy.state.frontier import ScanDirectory
-from tests.support.backup_workers import FAULTY_WORKER
+from tests.support.backup_workers import FAULTY_WORKER, leave_unsynced
 from tests.support.backups import WORKER_FAULTS, Scene
 from tests.support.power_loss import forget_what_is_not_synced
 
@@ -33,7 +34,10 @@ def main() -> int:
     order = json.loads(sys.stdin.readline())
     scene = Scene(Path(order["home"]))
     set_limits(order.get("limits", {}))
-    use_workers({**order.get("faults", {}), "limits": order.get("limits", {}), "power": order.get("power", "")})
+    faults = order.get("faults", {})
+    use_workers({**faults, **{key: order[key] for key in ("home", "limits", "power") if key in order}})
+    if faults.get("unsynced"):
+        leave_unsynced()
     if order.get("power"):
         forget_what_is_not_synced(Path(order["power"]), scene.home)
     note_scanned_directories(scene.home / "scanned")
@@ -43,14 +47,14 @@ def main() -> int:
     try:
         result = run_backup(
             scene.access(),
-            scene.options(*(os.fsencode(path) for path in order["paths"]), **options),
+            scene.options(*map(Path, order["paths"]), **options),
             scene.state,
             scene.heard.observer(),
         )
     except ArgosyError as error:
         say({"error": type(error).__name__, "message": error.message, "hint": error.hint, **heard(scene)})
         return error.exit_code
-    say({**described(result), **heard(scene)})
+    say({**described(result, scene.state), **heard(scene)})
     return result.exit_code
 
 
@@ -99,8 +103,10 @@ def note_scanned_directories(log: Path) -> None:
     DirectoryScanner.scan = noted  # type: ignore[method-assign]  # a process of its own, thrown away after
 
 
-def described(result: BackupResult) -> dict[str, Any]:
-    """A result as JSON takes it."""
+def described(result: BackupResult, state: Path) -> dict[str, Any]:
+    """A result as JSON takes it, with the job's log."""
+    job = open_history(state).find(result.job_id)
+    logged = [] if job is None else job.log
     return {
         "tree": result.tree_id.hex(),
         "snapshot": None if result.snapshot_id is None else result.snapshot_id.hex(),
@@ -108,6 +114,7 @@ def described(result: BackupResult) -> dict[str, Any]:
         "counters": result.counters,
         "unread": result.unread,
         "resumed": result.resumed,
+        "log": [text for _, text in logged],
     }
 
 

@@ -1,8 +1,9 @@
 """Workers with faults: what the source does to them while they read, and limits made small.
 
 The faults stand in the environment variable WORKER_FAULTS, as JSON: ``limits`` as in ``backup_driver.py``; ``power`` is
-a disk that forgets; ``disturb`` maps the name of a file to what happens to it, once (``"sometimes": n`` for n times),
-while it is read:
+a disk that forgets what is not synced below ``home``; ``unsynced`` lets the store sync nothing; ``disturb`` maps the
+name of a file to what happens to it while it is read, once or as [what, how often]; ``marks`` is a directory that
+counts:
 
     vanish      it is removed before it is opened
     replace     another file takes its place before it is opened
@@ -30,6 +31,8 @@ from typing import Any
 from argosy.archiver import batch_work, fetching, file_reader
 from argosy.archiver.pipeline import BackupWorker, backup_worker
 from argosy.engine.interface import Outlet
+from argosy.storage import local
+from tests.support.power_loss import forget_what_is_not_synced
 
 FAULTY_WORKER = f"{__name__}:faulty_worker"
 WORKER_FAULTS = "ARGOSY_TEST_WORKER_FAULTS"
@@ -44,12 +47,17 @@ def faulty_worker(setup: bytes, outlet: Outlet) -> BackupWorker:
         module_name, _, constant = place.rpartition(".")
         setattr(import_module(f"argosy.{module_name}"), constant, value)
     if faults.get("power"):
-        from tests.support.power_loss import forget_what_is_not_synced
-
-        forget_what_is_not_synced(Path(faults["power"]), Path(faults["power"]).parent)
+        forget_what_is_not_synced(Path(faults["power"]), Path(faults["home"]))
+    if faults.get("unsynced"):
+        leave_unsynced()
     if faults.get("disturb"):
         Disturbance(faults["disturb"], Path(faults["marks"])).begin()
     return backup_worker(setup, outlet)
+
+
+def leave_unsynced() -> None:
+    """Let the local store promise durability without giving it."""
+    local._sync = lambda fd: None  # noqa: ARG005 - named as the function that it replaces
 
 
 class Disturbance:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,21 +80,31 @@ class Scene:
         init_repository(open_storage(str(self.repository)), PASSWORD.encode(), scrypt=CHEAP)
         return self
 
+    def init_like(self, other: Scene) -> Scene:
+        """Make an empty repository with the other's key and cuts: equal files are equal blobs in both."""
+        shutil.copytree(other.repository, self.repository, ignore=shutil.ignore_patterns("data", "index", "snap*"))
+        return self
+
     def access(self, password: str = PASSWORD) -> Access:
         """The way to the repository."""
         return Access(str(self.repository), lambda: password.encode(), self.home / "cache")
 
     def options(self, *paths: Path | bytes, **options: Any) -> BackupOptions:
-        """Options with this scene's host, two workers and no verification of what was just encoded."""
+        """Options with this scene's host, two workers and no verification of what was just encoded.
+
+        A Path is named relative to its parent: then the tree holds nothing of the directories above, whose times
+        change whenever some test makes a directory there. Bytes are passed as they are.
+        """
         given: dict[str, Any] = {"host": HOST, "workers": 2, "verify": False, **options}
+        if len(paths) == 1 and isinstance(paths[0], Path):
+            given["working_directory"] = os.fsencode(paths[0].parent)
+            paths = (os.fsencode(paths[0].name),)
         return BackupOptions(tuple(os.fsencode(path) for path in paths), **given)
 
     def backup(self, *paths: Path | bytes, observer: BackupObserver | None = None, **options: Any) -> BackupResult:
         """Run a backup in this process; what its observer hears is in ``heard``."""
         self.heard = Heard()
-        return run_backup(
-            self.access(), self.options(*paths, **options), self.state, observer or self.heard.observer()
-        )
+        return run_backup(self.access(), self.options(*paths, **options), self.state, observer or self.heard.observer())
 
     def open(self) -> Repository:
         """The repository, opened."""
@@ -132,7 +143,9 @@ class Scene:
     def job(self) -> JobFile:
         """What stands in the one unfinished job's file."""
         (path,) = self.job_files()
-        return read_job(path)
+        job = read_job(path)
+        assert job is not None
+        return job
 
     def edit_job(self, sql: str, bindings: Sequence[Any] = ()) -> None:
         """Change the one unfinished job's file, as time or another hand would."""
@@ -161,10 +174,11 @@ class Scene:
         command = [sys.executable, "-m", "tests.support.backup_driver"]
         if confined and os.geteuid() == 0:
             command = [*_WITHOUT_ROOT, *command]
+        environment: dict[str, str] = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -204,10 +218,17 @@ class JobFile:
     batches: Mapping[int, str]
 
 
-def read_job(path: Path) -> JobFile:
-    """Read a job file that nobody runs. ``frontier`` maps paths to the subdirectories handed out before."""
+def read_job(path: Path) -> JobFile | None:
+    """Read a job file that nobody runs; None if it died before its first commit.
+
+    ``frontier`` maps paths to the subdirectories handed out before.
+    """
     database = open_database(path, durable=False)
     try:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'job'"):
+            return None
+        if not database.execute("SELECT 1 FROM job WHERE key = 'record'"):
+            return None
         known: dict[bytes, frozenset[bytes]] = {}
         busy = set()
         for place, thread, names in database.execute("SELECT path, thread, known_subdirectories FROM frontier"):
@@ -309,9 +330,9 @@ def assert_restores(scene: Scene, restic: Restic, source: Path, *, ignore: froze
     """restic restores the latest snapshot of ``source`` to something equal to it."""
     target = scene.home / "restored"
     scene.restic(restic).run("restore", "latest", "--target", target)
-    assert_same_tree(source, Path(f"{target}{source}"), ignore=ignore)
+    assert_same_tree(source, target / source.name, ignore=ignore)
 
 
-def without_times(options: BackupOptions) -> BackupOptions:
-    """The same options under another host, for a job of its own."""
-    return replace(options, host=f"{options.host}-other")
+def tell(figure: str) -> None:
+    """A figure for whoever runs the tests with -s or -rP."""
+    sys.stdout.write(f"{figure}\n")

@@ -6,10 +6,21 @@ import errno
 import os
 import stat as stat_module
 from collections.abc import Callable
+from contextlib import closing
 
 from argosy.archiver.fetching import Fetcher, Replaced
 from argosy.archiver.file_reader import EntryReader
-from argosy.archiver.messages import BatchResult, BatchWork, DirectoryPart, PartResult, Segment, SegmentResult
+from argosy.archiver.messages import (
+    GONE,
+    REPLACED,
+    UNREAD,
+    BatchResult,
+    BatchWork,
+    DirectoryPart,
+    PartResult,
+    Segment,
+    SegmentResult,
+)
 from argosy.archiver.open_batch import SEGMENT_BYTES
 from argosy.archiver.placing import BlobPlacer
 from argosy.archiver.runs import encode_run
@@ -90,6 +101,8 @@ class BatchWorker:
         try:
             dir_fd = open_directory(part.path)
         except OSError as error:
+            if not part.names:
+                self._failed(part.path, error, work, result)
             for name in part.names:
                 self._failed(part.path + b"/" + name, error, work, result)
             done.left_out = True
@@ -100,23 +113,24 @@ class BatchWorker:
         read, exact = self._reader.read, part.tries < MOST_RETURNS
         devices = part.devices or [part.device] * len(part.names)
         try:
-            fetched = self._fetcher.fetch_all(dir_fd, part.names, part.modes, part.inodes, exact)
-            for name, device, outcome in zip(part.names, devices, fetched, strict=True):
-                try:
-                    if not isinstance(outcome, tuple):
-                        raise outcome
-                    nodes.append(read(name, outcome, device))
-                    names.append(name)
-                    self._files += stat_module.S_ISREG(outcome[0].st_mode)
-                except Replaced:
-                    done.returned.append(name)
-                except OSError as error:
-                    if error.errno == errno.ELOOP:
+            # Closed before the directory's descriptor: what is still being fetched uses that.
+            with closing(self._fetcher.fetch_all(dir_fd, part.names, part.modes, part.inodes, exact)) as fetched:
+                for name, device, outcome in zip(part.names, devices, fetched, strict=True):
+                    try:
+                        if not isinstance(outcome, tuple):
+                            raise outcome
+                        nodes.append(read(name, outcome, device))
+                        names.append(name)
+                        self._files += stat_module.S_ISREG(outcome[0].st_mode)
+                    except Replaced:
                         done.returned.append(name)
-                    else:
-                        self._failed(part.path + b"/" + name, error, work, result)
-                if not self._files % _PROGRESS_FILES:
-                    progress(self._files, self._reader.bytes_read)
+                    except OSError as error:
+                        if error.errno == errno.ELOOP:
+                            done.returned.append(name)
+                        else:
+                            self._failed(part.path + b"/" + name, error, work, result)
+                    if not self._files % _PROGRESS_FILES:
+                        progress(self._files, self._reader.bytes_read)
         finally:
             os.close(dir_fd)
         if kept is not None:
@@ -138,13 +152,15 @@ class BatchWorker:
         path = segment.path + b"/" + segment.name
         try:
             head, after, content, length = self._read_open_segment(segment, lambda size: progress(0, size))
+            outcome = SegmentResult(segment, head, after, length, content)
+        except Replaced:
+            outcome = SegmentResult(segment, b"", b"", 0, b"", REPLACED)
         except OSError as error:
-            self._failed(path, error, work, result)
-            head = after = content = b""
-            length = 0
+            fate = REPLACED if error.errno == errno.ELOOP else self._fate(path, error, work)
+            outcome = SegmentResult(segment, b"", b"", 0, b"", fate, error.strerror or str(error))
         if segment.index == 0:
             self._files += 1
-        result.segments.append(SegmentResult(segment, head, after, length, content))
+        result.segments.append(outcome)
 
     def _read_open_segment(self, segment: Segment, progress: Callable[[int], None]) -> tuple[bytes, bytes, bytes, int]:
         dir_fd = open_directory(segment.path)
@@ -154,6 +170,8 @@ class BatchWorker:
             os.close(dir_fd)
         try:
             stat = os.fstat(fd)
+            if not stat_module.S_ISREG(stat.st_mode) or (segment.count > 1 and stat.st_ino != segment.inode):
+                raise Replaced
             before = self._reader.segment_head(fd, segment.name, stat, segment.device, stat.st_size)
             start = segment.index * SEGMENT_BYTES
             stop = None if segment.index == segment.count - 1 else start + SEGMENT_BYTES
@@ -171,14 +189,18 @@ class BatchWorker:
             os.close(fd)
 
     def _failed(self, path: bytes, error: OSError, work: BatchWork, result: BatchResult) -> None:
-        """Gone since the scan: counted. Unreadable: named. A share that goes away fails the attempt, never the file."""
-        if error.errno in GOING_AWAY and not work.lenient:
-            raise SourceFailed(path, error.strerror or str(error))
-        _check_roots(work.roots)
-        if error.errno in _GONE:
+        """Gone since the scan: counted. Unreadable: named."""
+        if self._fate(path, error, work) == GONE:
             result.vanished += 1
         else:
             result.unread.append((path, error.strerror or str(error)))
+
+    def _fate(self, path: bytes, error: OSError, work: BatchWork) -> str:
+        """GONE or UNREAD. A share that goes away fails the attempt, never the file (SourceFailed)."""
+        if error.errno in GOING_AWAY and not work.lenient:
+            raise SourceFailed(path, error.strerror or str(error))
+        _check_roots(work.roots)
+        return GONE if error.errno in _GONE else UNREAD
 
 
 def _check_roots(roots: Roots) -> None:

@@ -255,6 +255,8 @@ class _Listing:
         dropped = set(comparison.dropped)
         if directory.sealed_through is not None:
             there = self._ledger.assemblies.get(directory.id)
+            # Of what is sealed the earlier scan has judged; in a tree of an odd order this one cannot.
+            dropped = {name for name in dropped if name > directory.sealed_through}
             dropped.update(name for name in decode_names(there.deleted) if name <= directory.sealed_through)
         assembly = Assembly(
             directory.id,

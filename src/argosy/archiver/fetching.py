@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat as stat_module
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from argosy.filesystem.metadata import read_xattrs_at, read_xattrs_fd
@@ -71,8 +71,8 @@ class Fetcher:
 
     def fetch_all(
         self, dir_fd: int, names: Sequence[bytes], modes: Sequence[int], inodes: Sequence[int], exact: bool
-    ) -> Iterator[Fetched | Replaced | OSError]:
-        """What became of each entry, in the order given."""
+    ) -> Generator[Fetched | Replaced | OSError, None, None]:
+        """What became of each entry, in the order given. Close it if you stop early: descriptors may be open."""
         if self._pool is None:
             for name, mode, inode in zip(names, modes, inodes, strict=True):
                 try:

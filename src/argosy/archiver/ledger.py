@@ -138,7 +138,7 @@ class Ledger:
         count = -(-stat.st_size // SEGMENT_BYTES)
         with self.job.mutex:
             self.assemblies.expect(directory.id, 1)
-            self.job.journal("DELETE FROM segments WHERE directory_id = ? AND name = ?", (directory.id, entry.name))
+            sealing = self.queue.next_number
             for index in range(count):
                 segment = Segment(
                     directory.id,
@@ -150,6 +150,7 @@ class Ledger:
                     index,
                     count,
                     tries,
+                    sealing,
                 )
                 owners, groups = self._users({stat.st_uid}), self._groups({stat.st_gid})
                 size = min(SEGMENT_BYTES, stat.st_size - index * SEGMENT_BYTES)
@@ -160,6 +161,16 @@ class Ledger:
             if counter:
                 self.state.count(**{counter: 1})
         self.wake()
+
+    def seal_in_sequence(self, changing: Segment, stat: os.stat_result) -> None:
+        """Queue a big file that kept changing as one segment, which is saved as it is read."""
+        directory_id, path, name = changing.directory_id, changing.path, changing.name
+        with self.job.mutex:
+            sealing = self.queue.next_number
+            segment = Segment(directory_id, path, name, stat.st_dev, stat.st_ino, stat.st_size, 0, 1, sealing=sealing)
+            self.assemblies.expect(changing.directory_id, 1)
+            owners, groups = self._users({stat.st_uid}), self._groups({stat.st_gid})
+            self.queue.enqueue(encode(BatchWork(self.roots, owners, groups, [], [segment], [])), 1, stat.st_size)
 
     def requeue_entries(self, part: DirectoryPart, stat: os.stat_result) -> None:
         """Queue an entry that came back from a worker, as a batch of its own."""

@@ -15,6 +15,11 @@ from argosy.storage.options import StorageOptions
 
 PROTOCOL = 1
 
+READ = "read"
+GONE = "gone"
+REPLACED = "replaced"
+UNREAD = "unread"
+
 T = TypeVar("T")
 
 
@@ -80,7 +85,11 @@ class DirectoryPart(msgspec.Struct, array_like=True):
 
 
 class Segment(msgspec.Struct, frozen=True, array_like=True):
-    """One piece of a big file: bytes from ``index`` times SEGMENT_BYTES on; ``count`` pieces in all."""
+    """One piece of a big file: bytes from ``index`` times SEGMENT_BYTES on; ``count`` pieces in all.
+
+    ``sealing`` is the number of the batch with the first piece: a file that is sealed twice, because its directory was
+    scanned twice, has two sets of pieces that must not mix.
+    """
 
     directory_id: int
     path: bytes
@@ -91,6 +100,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
     index: int
     count: int
     tries: int = 0
+    sealing: int = 0
 
 
 class LinkFirst(msgspec.Struct, frozen=True, array_like=True):
@@ -141,13 +151,18 @@ class PartResult(msgspec.Struct, array_like=True):
 
 
 class SegmentResult(msgspec.Struct, frozen=True, array_like=True):
-    """A piece of a big file. ``head`` is the node up to its content, from before it was read; ``after`` from after."""
+    """A piece of a big file. ``head`` is the node up to its content, from before it was read; ``after`` from after.
+
+    ``fate`` is READ, or why there is nothing: GONE, REPLACED (by another file or type), UNREAD with its ``reason``.
+    """
 
     segment: Segment
     head: bytes
     after: bytes
     length: int
     content: bytes
+    fate: str = READ
+    reason: str = ""
 
 
 class BatchResult(msgspec.Struct, array_like=True):
@@ -190,7 +205,8 @@ class WorkerError(msgspec.Struct, frozen=True, array_like=True, tag=True):
     def as_error(self) -> ArgosyError:
         """The error as it was raised on the worker."""
         kind = getattr(errors, self.kind, ArgosyError)
-        return kind(self.message, hint=self.hint) if issubclass(kind, ArgosyError) else ArgosyError(self.message)
+        known = isinstance(kind, type) and issubclass(kind, ArgosyError)
+        return (kind if known else ArgosyError)(self.message, hint=self.hint)
 
 
 class SourceLost(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -25,7 +25,6 @@ _NAME = b'{"name":"'
 _TYPE = b'","type":"'
 _CONTENT = b',"content":'
 _SUBTREE = b',"subtree":"'
-_BETWEEN = b'},{"name":"'
 _COMMA = 0x2C
 
 EncodePrefix = Callable[[Entry], bytes]
@@ -105,25 +104,22 @@ class ParentTree:
             position = self._position
             end = position + len(prefix)
             if may_stand and tree.startswith(prefix, position) and tree[end] == _COMMA:
-                content = tree.index(_CONTENT, end)
+                content = tree.find(_CONTENT, end)
+                if content != end:
+                    skip_node(tree, position)  # raises if the content that was found is a later node's
                 if tree[content + 11] != 0x5B:
-                    if tree.startswith(_SUBTREE, content + 15):
-                        subtree = bytes.fromhex(tree[content + 27 : content + 91].decode("ascii"))
-                        into.directories.append((entry, subtree))
-                        into.dropped.append(entry.name)
-                    else:
+                    if self._compare_without_content(entry, content, into):
+                        if keep_standing and into.standing and into.standing[-1] is entry:
+                            into.standing_nodes.append((entry.name, self._node_bytes(position)))
+                        continue
+                else:
+                    closing = tree.index(b"]", content)
+                    if tree[closing + 1] == 0x7D and self._is_complete(tree[content + 12 : closing]):
                         into.standing.append(entry)
-                    self._position = self._after_node()
-                    if keep_standing and into.standing and into.standing[-1] is entry:
-                        into.standing_nodes.append((entry.name, self._node_bytes(position)))
-                    continue
-                closing = tree.index(b"]", content)
-                if tree[closing + 1] == 0x7D and self._is_complete(tree[content + 12 : closing]):
-                    into.standing.append(entry)
-                    self._position = closing + (3 if tree[closing + 2] == _COMMA else 2)
-                    if keep_standing:
-                        into.standing_nodes.append((entry.name, self._node_bytes(position)))
-                    continue
+                        self._position = closing + (3 if tree[closing + 2] == _COMMA else 2)
+                        if keep_standing:
+                            into.standing_nodes.append((entry.name, self._node_bytes(position)))
+                        continue
             self._compare_slowly(entry, prefix, into)
 
     def finish(self, into: Comparison) -> None:
@@ -131,6 +127,22 @@ class ParentTree:
         while (name := self._name()) is not None:
             into.dropped.append(name)
             self._position = self._after_node()
+
+    def _compare_without_content(self, entry: Entry, content: int, into: Comparison) -> bool:
+        """An entry whose metadata is as the node's, which has no content list. False: the node is not to be relied on.
+
+        A file without a list was not read by whoever wrote the node, nor a directory without a subtree.
+        """
+        if self._tree.startswith(_SUBTREE, content + 15):
+            subtree = bytes.fromhex(self._tree[content + 27 : content + 91].decode("ascii"))
+            into.directories.append((entry, subtree))
+            into.dropped.append(entry.name)
+        elif self._tree[content + 15] == 0x7D and entry.stat.st_mode & 0o170000 not in (0o100000, 0o040000):
+            into.standing.append(entry)
+        else:
+            return False
+        self._position = self._after_node()
+        return True
 
     def _compare_slowly(self, entry: Entry, prefix: bytes, into: Comparison) -> None:
         there = self._name()
@@ -142,7 +154,7 @@ class ParentTree:
         if there == entry.name:
             start = self._position
             self._position = self._after_node()
-            node = msgspec.json.decode(self._node_bytes(start), type=_Comparable)
+            node = _decode_comparable(self._node_bytes(start))
             into.dropped.append(entry.name)
         self._judge(entry, prefix, node, into)
 
@@ -182,8 +194,7 @@ class ParentTree:
         stop = self._tree.find(_TYPE, start)
         if stop < 0 or not self._tree.startswith(_NAME, self._position):
             raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
-        text: str = msgspec.json.decode(b'"' + self._tree[start:stop] + b'"', type=str)
-        return decode_name(text)
+        return _decode_json_name(self._tree[start:stop])
 
     def _node_bytes(self, start: int) -> bytes:
         """The node from ``start`` to the cursor, without the comma behind it."""
@@ -196,6 +207,21 @@ class ParentTree:
         return position + 1 if self._tree[position] == _COMMA else position
 
 
+def _decode_comparable(node: bytes) -> _Comparable:
+    try:
+        return msgspec.json.decode(node, type=_Comparable)
+    except msgspec.DecodeError as error:
+        raise Damaged("a node of the parent snapshot has an unknown shape", hint="Run with --force.") from error
+
+
+def _decode_json_name(quoted: bytes) -> bytes:
+    """The raw name for what stands between the quotes of a node's name."""
+    try:
+        return decode_name(msgspec.json.decode(b'"' + quoted + b'"', type=str))
+    except msgspec.DecodeError as error:
+        raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.") from error
+
+
 def _parsed(text: str) -> int | None:
     try:
         return parse_time(text, "the parent snapshot")
@@ -206,10 +232,10 @@ def _parsed(text: str) -> int | None:
 def skip_node(tree: bytes, position: int) -> int:
     """The offset just behind the node that starts at ``position``."""
     content = tree.find(_CONTENT, position)
-    if content < 0:
-        raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
-    if tree.find(_BETWEEN, position, content) >= 0:
-        # A node without content, as no restic writes: what was found belongs to a later node.
+    own_type = tree.find(_TYPE, position, content)
+    if content < 0 or own_type < 0 or tree.find(_TYPE, own_type + 1, content) >= 0:
+        # A node without content, as no restic writes: what was found belongs to a later node. (Names begin nodes and
+        # extended attributes alike, so only the type tells.)
         raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
     after = content + len(_CONTENT)
     after = tree.index(b"]", after) + 1 if tree[after] == 0x5B else after + len(b"null")
@@ -246,10 +272,10 @@ def named_nodes(tree: bytes) -> list[tuple[bytes, bytes]]:
     nodes: list[tuple[bytes, bytes]] = []
     position = len(_HEAD)
     while tree[position] != 0x5D:
-        stop = tree.index(_TYPE, position)
-        text: str = msgspec.json.decode(b'"' + tree[position + len(_NAME) : stop] + b'"', type=str)
+        stop = tree.find(_TYPE, position)
+        name = _decode_json_name(tree[position + len(_NAME) : stop])
         after = skip_node(tree, position)
-        nodes.append((decode_name(text), tree[position:after]))
+        nodes.append((name, tree[position:after]))
         position = after + 1 if tree[after] == _COMMA else after
     return nodes
 
@@ -258,6 +284,6 @@ def child_subtrees(tree: bytes) -> dict[bytes, bytes | None]:
     """Every raw name in a tree, with its subtree's id if it is a directory."""
     found: dict[bytes, bytes | None] = {}
     for name, node in named_nodes(tree):
-        subtree = msgspec.json.decode(node, type=_Comparable).subtree
+        subtree = _decode_comparable(node).subtree
         found[name] = bytes.fromhex(subtree) if subtree else None
     return found

@@ -5,22 +5,17 @@ The compare-and-set on the batch's attempt, its nodes, counters, named failures 
 
 from __future__ import annotations
 
-import os
-import stat as stat_module
 from collections import defaultdict
 from collections.abc import Callable
 
 from argosy.archiver.big_files import BigFiles
 from argosy.archiver.ledger import Ledger
-from argosy.archiver.messages import BatchResult, DirectoryPart, LinkFirst, PartResult
+from argosy.archiver.messages import BatchResult, LinkFirst, PartResult
 from argosy.archiver.nodes import rename_node, totals_of_node
-from argosy.filesystem.directory import Entry
+from argosy.archiver.returning import look_again, return_entry
 from argosy.restic_format.names import encode_name
 from argosy.restic_format.node import finish_directory
 from argosy.state.assemblies import Assembly
-from argosy.state.frontier import ScanDirectory
-
-_MOST_TRIES = 5
 
 KeepTree = Callable[[bytes, bytes, int], None]
 """(tree id, its sealed bytes or b"" where it is in the repository, its length)"""
@@ -35,20 +30,21 @@ class Results:
         self._big_files = BigFiles(ledger)
 
     def load(self) -> None:
-        """After a crash: big files of which some segments are there."""
+        """After a crash: big files of which some segments are there, or all and only the node was not made."""
         self._big_files.load()
+        self._big_files.join()
 
     def apply(self, seq: int, attempt: int, member: str, result: BatchResult) -> bool:
         """Accept a result; False (and nothing of it counts) when another attempt was accepted before."""
         ledger = self._ledger
-        again = [(part, name, _look(part.path, name)) for part in result.parts for name in part.returned]
+        again = [(part, name, look_again(part.path, name)) for part in result.parts for name in part.returned]
         with ledger.job.mutex:
             if not ledger.queue.complete(seq, attempt):
                 ledger.state.count(results_dropped=1)
                 return False
             self._apply_parts(result.parts)
-            for part, name, stat in again:
-                self._return(part, name, stat)
+            for part, name, seen in again:
+                return_entry(ledger, part.directory_id, part.path, name, seen, part.tries + 1)
             for part in result.parts:
                 if not (part.tree_id or (part.left_out and part.was_whole)):
                     ledger.assemblies.settle(part.directory_id)
@@ -92,22 +88,6 @@ class Results:
             assemblies.settle(parent_id, len(nodes))
             self._ledger.state.count(dirs_new=len(nodes))
 
-    def _return(self, part: PartResult, name: bytes, stat: os.stat_result | None) -> None:
-        """An entry that was replaced since the scan: look at what is there now, and queue that."""
-        ledger = self._ledger
-        if stat is None or stat_module.S_ISSOCK(stat.st_mode):
-            ledger.state.count(vanished=1)
-        elif stat_module.S_ISDIR(stat.st_mode):
-            ledger.assemblies.expect(part.directory_id, 1)
-            path = part.path + b"/" + name
-            ledger.frontier.add([ScanDirectory(ledger.frontier.new_id(), part.directory_id, name, path, None)])
-        elif part.tries >= _MOST_TRIES:
-            ledger.reports.unread(part.path + b"/" + name, "it was replaced again and again while it was read")
-            ledger.state.count(unread=1)
-        else:
-            entry = Entry(name, stat)
-            ledger.requeue_entries(_single(part.directory_id, part.path, entry, part.tries + 1), stat)
-
     def _resolve(self, link: LinkFirst, node: bytes) -> None:
         """The first name of a hard link was read: the others take its node, or are read after all."""
         ledger = self._ledger
@@ -119,24 +99,5 @@ class Results:
                 ledger.state.count(**totals_of_node(node))
             return
         for directory_id, path, name in ledger.links.forget(link.device, link.inode):
-            stat = _look(path, name)
-            if stat is not None and not stat_module.S_ISDIR(stat.st_mode):
-                ledger.requeue_entries(_single(directory_id, path, Entry(name, stat), 0), stat)
-            else:
-                ledger.state.count(vanished=1)
+            return_entry(ledger, directory_id, path, name, look_again(path, name), 0)
             ledger.assemblies.settle(directory_id)
-
-
-def _look(path: bytes, name: bytes) -> os.stat_result | None:
-    try:
-        return os.lstat(path + b"/" + name)
-    except OSError:
-        return None
-
-
-def _single(directory_id: int, path: bytes, entry: Entry, tries: int) -> DirectoryPart:
-    """A part of one entry, for a directory that has an assembly."""
-    name, stat = entry
-    part = DirectoryPart(directory_id, 0, b"", path, b"", stat.st_dev, tries=tries)
-    part.names, part.modes, part.inodes, part.sizes = [name], [stat.st_mode], [stat.st_ino], [stat.st_size]
-    return part

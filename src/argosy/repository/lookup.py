@@ -173,6 +173,14 @@ class DedupLookup:
         with self._writing():
             self._drop_packs_of(self._owner)
 
+    def forget_packs(self, pack_ids: Iterable[bytes]) -> None:
+        """These packs are gone, though indexes may name them: their blobs count as absent, and no proof holds."""
+        with self._writing():
+            for pack_id in pack_ids:
+                dropped = self._database.execute("DELETE FROM packs WHERE pack_id = ? RETURNING blobs", (pack_id,))
+                self._count_dead(dropped)
+                self._database.execute("DELETE FROM proved")
+
     def mark_proved(self, tree_id: bytes) -> None:
         """Remember that everything below this tree is in the present set of indexes.
 
@@ -286,6 +294,9 @@ class DedupLookup:
 
     def _drop_packs_of(self, owner: int) -> None:
         dropped = self._database.execute("DELETE FROM packs WHERE owner = ? RETURNING blobs", (owner,))
+        self._count_dead(dropped)
+
+    def _count_dead(self, dropped: Sequence[Row]) -> None:
         self._database.execute("UPDATE swept SET dead_rows = dead_rows + ?", (sum(row[0] for row in dropped),))
 
     def _sweep_if_worthwhile(self) -> None:

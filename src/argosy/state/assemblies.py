@@ -52,7 +52,9 @@ class Assemblies:
         self._job = job
         self._hot: dict[int, Assembly] = {}
         self._changed: dict[int, Assembly] = {}
-        self._gone: list[int] = []
+        self._gone: set[int] = set()
+        # Closed, and their rows may still be read: the transaction that deletes them is under way.
+        self._leaving: set[int] = set()
         self._saving: dict[int, Assembly] = {}
         self.ready: deque[int] = deque()
         job.attach(self)
@@ -77,12 +79,14 @@ class Assemblies:
         with self._job.mutex:
             assembly = self._hot.get(directory_id)
             if assembly is None:
+                if directory_id in self._gone or directory_id in self._leaving:
+                    return None
                 rows = self._job.read(
                     "SELECT directory_id, parent_id, name, prefix, base_tree, deleted, pending, parts"
                     " FROM assemblies WHERE directory_id = ?",
                     (directory_id,),
                 )
-                if not rows or directory_id in self._gone:
+                if not rows:
                     return None
                 assembly = Assembly(*rows[0])
                 assembly.stored = True
@@ -147,7 +151,7 @@ class Assemblies:
             self._hot.pop(assembly.directory_id, None)
             self._changed.pop(assembly.directory_id, None)
             if assembly.stored:
-                self._gone.append(assembly.directory_id)
+                self._gone.add(assembly.directory_id)
 
     @property
     def open_count(self) -> int:
@@ -167,7 +171,7 @@ class Assemblies:
                     ("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (assembly.directory_id, number, nodes))
                 )
             assembly.stored = True
-        self._gone = []
+        self._leaving, self._gone = self._gone, set()
         self._saving = self._changed
         self._changed = {}
         return statements
@@ -177,6 +181,7 @@ class Assemblies:
         for assembly in self._saving.values():
             if assembly.directory_id not in self._changed:
                 assembly.unsaved = []
+        self._leaving = set()
         surplus = len(self._hot) - HOT_MOST
         if surplus > 0:
             cold = [key for key in self._hot if key not in self._changed][:surplus]

@@ -53,6 +53,7 @@ class Frontier:
         self._leaving: list[int] = []
         self._spilled = 0
         self._next_id = 1
+        self._saved_next_id = 1
         self.finished_directories = 0
         job.attach(self)
 
@@ -68,7 +69,7 @@ class Frontier:
             " coalesce((SELECT max(directory_id) FROM assemblies), 0),"
             " coalesce((SELECT cast(value AS INTEGER) FROM job WHERE key = 'next_directory_id'), 0))"
         )
-        self._next_id = int(highest[0][0]) + 1
+        self._next_id = self._saved_next_id = int(highest[0][0]) + 1
         return len(rows)
 
     def new_id(self) -> int:
@@ -150,7 +151,9 @@ class Frontier:
         for directory in self._changed.values():
             statements.append((_UPSERT, _to_row(directory)))
             directory.stored = True
-        if statements:
+        if self._next_id != self._saved_next_id:
+            # Even if all directories that had the new ids are gone: batches and assemblies may name them.
+            self._saved_next_id = self._next_id
             value = str(self._next_id).encode("ascii")
             statements.append(("INSERT OR REPLACE INTO job VALUES ('next_directory_id', ?)", (value,)))
         self._leaving = self._gone

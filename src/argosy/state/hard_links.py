@@ -34,6 +34,8 @@ class HardLinks:
         self._hot: dict[tuple[int, int], _Link] = {}
         self._changed: set[tuple[int, int]] = set()
         self._gone: set[tuple[int, int]] = set()
+        # Forgotten, and their rows may still be read: the transaction that deletes them is under way.
+        self._leaving: set[tuple[int, int]] = set()
         job.attach(self)
 
     def is_first(self, device: int, inode: int) -> bool:
@@ -91,11 +93,13 @@ class HardLinks:
                     (_signed(device), _signed(inode), link.node, waiting),
                 )
             )
+        self._leaving = self._gone
         self._changed, self._gone = set(), set()
         return statements
 
     def committed(self) -> None:
         """Forget the coldest links; their rows hold them."""
+        self._leaving = set()
         surplus = len(self._hot) - _HOT_MOST
         if surplus > 0:
             for key in [key for key in self._hot if key not in self._changed][:surplus]:
@@ -103,7 +107,7 @@ class HardLinks:
 
     def _find(self, device: int, inode: int) -> _Link | None:
         link = self._hot.get((device, inode))
-        if link is None and (device, inode) not in self._gone:
+        if link is None and (device, inode) not in self._gone and (device, inode) not in self._leaving:
             rows = self._job.read(
                 "SELECT node, waiting FROM hard_links WHERE device = ? AND inode = ?",
                 (_signed(device), _signed(inode)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,9 @@ from typing import Any, Protocol
 from argosy.errors import StateBusy, StateError
 from argosy.sqlite import Database, migrate, open_database
 from argosy.state.schema import MIGRATIONS
+
+_HOLD_PATIENCE_SECONDS = 0.5
+_HOLD_PAUSE_SECONDS = 0.02
 
 Statement = tuple[str, Sequence[Any]]
 
@@ -36,6 +40,7 @@ class JobDatabase:
         self._database = database
         self._lock_descriptor = lock_descriptor
         self._models: list[Model] = []
+        self._failure: BaseException | None = None
         self._journal: list[Statement] = []
         self._reader: Database | None = None
         self._reader_mutex = threading.Lock()
@@ -59,22 +64,32 @@ class JobDatabase:
     def commit(self) -> bool:
         """Write everything that changed since the last commit in one transaction; False when nothing had.
 
-        Safe to die here: before COMMIT the last moment stands, after it the new one.
+        Safe to die here: before COMMIT the last moment stands, after it the new one. A failure is final and raised by
+        every later commit: what the models handed over is lost, and a later moment without it was never one.
         """
+        if self._failure is not None:
+            raise self._failure
         with self.mutex:
             statements = self._journal
             self._journal = []
             for model in self._models:
                 statements += model.changes()
         if statements:
-            with self._database.transaction():
-                for sql, bindings in statements:
-                    self._database.execute(sql, bindings)
+            self._write(statements)
             self.commits += 1
         with self.mutex:
             for model in self._models:
                 model.committed()
         return bool(statements)
+
+    def _write(self, statements: list[Statement]) -> None:
+        try:
+            with self._database.transaction():
+                for sql, bindings in statements:
+                    self._database.execute(sql, bindings)
+        except BaseException as error:
+            self._failure = error
+            raise
 
     def read(self, sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Rows as of the last commit, from a connection of its own; safe from any thread."""
@@ -84,12 +99,15 @@ class JobDatabase:
             return self._reader.execute(sql, bindings)
 
     def close(self) -> None:
-        """Close the connections and let go of the job."""
+        """Close the connections and let go of the job; safe to repeat."""
+        if self._lock_descriptor < 0:
+            return
         if self._reader is not None:
             self._reader.close()
             self._reader = None
         self._database.close()
         os.close(self._lock_descriptor)
+        self._lock_descriptor = -1
 
     def delete(self) -> None:
         """Remove the job file; called once the job is closed and stands in the history."""
@@ -110,6 +128,19 @@ def open_job_database(path: Path) -> JobDatabase:
     return JobDatabase(path, database, descriptor)
 
 
+def _lock_patiently(descriptor: int) -> None:
+    """Lock the file alone. Whoever only looks whether a job runs holds it for a moment too: that one is waited for."""
+    deadline = time.monotonic() + _HOLD_PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_HOLD_PAUSE_SECONDS)
+
+
 def _hold(path: Path) -> int:
     lock_path = path.with_name(path.name + ".lock")
     try:
@@ -119,7 +150,7 @@ def _hold(path: Path) -> int:
             f"cannot open {lock_path}: {error.strerror}", hint="Check the state directory's owner and mode."
         ) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock_patiently(descriptor)
     except OSError as error:
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)

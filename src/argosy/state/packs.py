@@ -34,11 +34,11 @@ class RecordedPacks:
         self.count, self.size_bytes = totals[0]
         return list(self._unindexed.values())
 
-    def record(self, pack: RecordedPack) -> None:
-        """A member has made this pack durable; safe to repeat."""
+    def record(self, pack: RecordedPack) -> bool:
+        """A member has made this pack durable; False (and nothing is done) if that was known."""
         with self._job.mutex:
-            if pack.pack_id in self._unindexed:
-                return
+            if pack.pack_id in self._unindexed or self._is_stored(pack.pack_id):
+                return False
             self._unindexed[pack.pack_id] = pack
             self.count += 1
             self.size_bytes += pack.size_bytes
@@ -46,6 +46,7 @@ class RecordedPacks:
                 "INSERT OR IGNORE INTO packs (pack_id, size, header, kind) VALUES (?, ?, ?, ?)",
                 (pack.pack_id, pack.size_bytes, pack.header, pack.kind),
             )
+            return True
 
     def unindexed(self) -> list[RecordedPack]:
         """Packs that no index names yet, in the order of their recording."""
@@ -58,6 +59,10 @@ class RecordedPacks:
             for pack_id in pack_ids:
                 self._unindexed.pop(pack_id, None)
                 self._job.journal("UPDATE packs SET index_id = ? WHERE pack_id = ?", (index_id, pack_id))
+
+    def _is_stored(self, pack_id: bytes) -> bool:
+        """A pack that an index names is no longer in memory; a question to the file for each pack costs nothing."""
+        return bool(self._job.read("SELECT 1 FROM packs WHERE pack_id = ?", (pack_id,)))
 
     def all_ids(self) -> list[tuple[bytes, int]]:
         """(id, size) of every pack of the job as of the last commit."""

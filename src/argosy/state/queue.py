@@ -3,6 +3,9 @@
 A batch is handed out lowest number first and only once its row is durable. While a member works on it, it is
 *in progress*; when that member is lost it stays so until another one takes it. Completion is a compare-and-set on the
 attempt: the first attempt to complete wins, later ones are told so. A completed batch has no row.
+
+No two hand-outs of a batch have the same attempt, those of other runs of the job included: a member may outlive the
+master that it worked for.
 """
 
 from __future__ import annotations
@@ -18,10 +21,16 @@ IN_PROGRESS = "in progress"
 
 PAYLOADS_IN_MEMORY_BYTES = 32 << 20
 
+ATTEMPTS_OF_A_RUN = 1_000_000
+"""More than a batch can be handed out while one process runs the job: each run counts from a multiple of this."""
+
 
 @dataclass(slots=True)
 class Batch:
-    """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress."""
+    """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress.
+
+    ``leased``: handed out and not given back (of this run, so it stands in no row).
+    """
 
     seq: int
     files: int
@@ -34,6 +43,7 @@ class Batch:
     bytes_done: int = 0
     updated: float | None = None
     failures: int = 0
+    leased: bool = False
 
 
 class BatchQueue:
@@ -47,26 +57,33 @@ class BatchQueue:
         self._unfinished_bytes = 0
         self._payloads: dict[int, bytes] = {}
         self._payload_bytes = 0
+        # Replaced ones whose rows are still to be written, or are being written.
+        self._replaced: dict[int, bytes] = {}
+        self._saving: dict[int, bytes] = {}
         self._durable: set[int] = set()
         self._fresh: list[int] = []
         self._changed: set[int] = set()
         self._next_seq = 1
+        runs = int(job.read("SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM job WHERE key = 'runs'")[0][0])
+        self._first_attempt = runs * ATTEMPTS_OF_A_RUN
+        job.journal("INSERT OR REPLACE INTO job VALUES ('runs', ?)", (str(runs + 1).encode("ascii"),))
         job.attach(self)
 
     def load(self) -> int:
-        """Load the rows of an interrupted job; returns how many batches wait."""
+        """Load the rows of an interrupted job; returns how many batches wait (from the next commit on)."""
         rows = self._job.read(
             "SELECT seq, files, bytes, state, attempt, member, worker, files_done, bytes_done, updated, failures"
             " FROM batches ORDER BY seq"
         )
         for row in rows:
             batch = Batch(*row)
+            batch.attempt = self._first_attempt
             self._sizes[batch.seq] = batch
-            self._durable.add(batch.seq)
             self._unfinished_bytes += batch.bytes
             if batch.state == IN_PROGRESS:
                 self._running[batch.seq] = batch
-        self._waiting = [row[0] for row in rows]
+        # Handed out only once this run's number is durable.
+        self._fresh = [row[0] for row in rows]
         stored = self._job.read("SELECT value FROM job WHERE key = 'next_batch'")
         self._next_seq = int(stored[0][0]) if stored else 1
         return len(rows)
@@ -76,7 +93,7 @@ class BatchQueue:
         with self._job.mutex:
             seq = self._next_seq
             self._next_seq += 1
-            self._sizes[seq] = Batch(seq, files, size_bytes)
+            self._sizes[seq] = Batch(seq, files, size_bytes, attempt=self._first_attempt)
             self._unfinished_bytes += size_bytes
             self._fresh.append(seq)
             self._job.journal(
@@ -89,6 +106,11 @@ class BatchQueue:
                 self._payload_bytes += len(payload)
             return seq
 
+    @property
+    def next_number(self) -> int:
+        """The number of the batch that will be sealed next; good while the caller holds the mutex."""
+        return self._next_seq
+
     def lease(self) -> tuple[Batch, bytes] | None:
         """The lowest waiting batch, as a new attempt, with its payload; None when none is durable yet."""
         with self._job.mutex:
@@ -97,11 +119,11 @@ class BatchQueue:
             seq = heapq.heappop(self._waiting)
             batch = self._sizes[seq]
             batch.attempt += 1
+            batch.leased = True
             batch.files_done = batch.bytes_done = 0
             self._changed.add(seq)
-            payload = self._payloads.pop(seq, None)
-            if payload is not None:
-                self._payload_bytes -= len(payload)
+            payload = self._replaced.get(seq) or self._saving.get(seq) or self._drop_payload(seq)
+            if payload:
                 return batch, payload
         row = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
         return batch, row[0][0]
@@ -127,9 +149,15 @@ class BatchQueue:
     def complete(self, seq: int, attempt: int) -> bool:
         """Accept this attempt's result; False when another attempt was accepted before (drop the result then)."""
         with self._job.mutex:
-            if self._current(seq, attempt) is None:
+            batch = self._current(seq, attempt)
+            if batch is None:
                 return False
-            self._unfinished_bytes -= self._sizes.pop(seq).bytes
+            if not batch.leased:
+                # Given back, and the lost worker's result came after all.
+                self._waiting.remove(seq)
+                heapq.heapify(self._waiting)
+            del self._sizes[seq]
+            self._unfinished_bytes -= batch.bytes
             self._running.pop(seq, None)
             self._changed.discard(seq)
             self._durable.discard(seq)
@@ -137,11 +165,15 @@ class BatchQueue:
             return True
 
     def give_back(self, seq: int, attempt: int, *, failed: bool) -> Batch | None:
-        """The attempt's worker was lost, or failed: the batch waits again and still reads `in progress`."""
+        """The attempt's worker was lost, or failed: the batch waits again and still reads `in progress`.
+
+        None if the attempt is over: another one was handed out, or accepted, or it was given back before.
+        """
         with self._job.mutex:
             batch = self._current(seq, attempt)
-            if batch is None:
+            if batch is None or not batch.leased:
                 return None
+            batch.leased = False
             batch.failures += failed
             heapq.heappush(self._waiting, seq)
             self._changed.add(seq)
@@ -156,8 +188,8 @@ class BatchQueue:
         """Let later attempts have another payload."""
         with self._job.mutex:
             if seq in self._sizes:
-                self._payloads[seq] = payload
-                self._payload_bytes += len(payload)
+                self._drop_payload(seq)
+                self._replaced[seq] = payload
                 self._job.journal("UPDATE batches SET payload = ? WHERE seq = ?", (payload, seq))
 
     @property
@@ -205,15 +237,22 @@ class BatchQueue:
                 )
             )
         self._changed = set()
+        self._saving, self._replaced = self._replaced, {}
         self._durable.update(self._fresh)
         return statements
 
     def committed(self) -> None:
         """Batches whose rows are durable by now may be handed out."""
+        self._saving = {}
         ready = [seq for seq in self._fresh if seq in self._durable]
         for seq in ready:
             heapq.heappush(self._waiting, seq)
         self._fresh = [seq for seq in self._fresh if seq not in self._durable]
+
+    def _drop_payload(self, seq: int) -> bytes:
+        payload = self._payloads.pop(seq, b"")
+        self._payload_bytes -= len(payload)
+        return payload
 
     def _current(self, seq: int, attempt: int) -> Batch | None:
         batch = self._sizes.get(seq)

@@ -29,8 +29,8 @@ _TABLES = (
         PRIMARY KEY (directory_id, part)) WITHOUT ROWID""",
     # Results of big files' segments, until all of a file are there.
     """CREATE TABLE segments (
-        directory_id INTEGER NOT NULL, name BLOB NOT NULL, segment INTEGER NOT NULL, result BLOB NOT NULL,
-        PRIMARY KEY (directory_id, name, segment)) WITHOUT ROWID""",
+        sealing INTEGER NOT NULL, segment INTEGER NOT NULL, result BLOB NOT NULL,
+        PRIMARY KEY (sealing, segment)) WITHOUT ROWID""",
     # Hard links: the first name that was met, and its node once it was read; names that wait for it.
     """CREATE TABLE hard_links (
         device INTEGER NOT NULL, inode INTEGER NOT NULL, node BLOB, waiting BLOB,

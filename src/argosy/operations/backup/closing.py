@@ -14,6 +14,7 @@ from argosy import __version__
 from argosy.archiver.ledger import Ledger
 from argosy.errors import RepositoryError, SourceShrunk
 from argosy.operations.backup.options import BackupOptions, JobSpec
+from argosy.operations.backup.reopening import REFUSED
 from argosy.operations.jobs import open_history
 from argosy.repository.layout import FileKind
 from argosy.repository.repository import Repository
@@ -47,13 +48,15 @@ class SealedSnapshot(msgspec.Struct, frozen=True):
     tree: bytes
 
 
-def refuse_shrunk_source(counters: dict[str, int], parent: StoredSnapshot | None, *, allowed: bool) -> None:
-    """SourceShrunk if the source holds under half the files of its parent snapshot (R8)."""
+def refuse_shrunk_source(ledger: Ledger, parent: StoredSnapshot | None, *, allowed: bool) -> None:
+    """SourceShrunk if the source holds under half the files of its parent snapshot (R8); the job remembers it."""
     if allowed or parent is None or parent.snapshot.summary is None:
         return
     before = parent.snapshot.summary.total_files_processed
-    now = counters.get("total_files_processed", 0)
+    now = ledger.state.counters.get("total_files_processed", 0)
     if now * 2 < before:
+        ledger.state.put(REFUSED, b"1")
+        ledger.job.commit()
         raise SourceShrunk(
             f"the source holds {now} files, its parent snapshot {parent.id.hex()[:8]} had {before}",
             hint="If that is right, run the same command again with --allow-shrink: the job goes on at once.",

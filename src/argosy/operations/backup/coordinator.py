@@ -139,6 +139,10 @@ class Coordinator:
 
     def stop_cleanly(self) -> None:
         """Let the workers store what they have packed, so that nothing of it is uploaded again, and commit."""
+        if self._confirm_at is not None:
+            # Workers write nothing before they are told that they may.
+            self._confirm_at = 0.0
+            self._confirm()
         self._engine.flush()
         deadline = time.monotonic() + _STOP_GRACE_SECONDS
         while time.monotonic() < deadline and any(

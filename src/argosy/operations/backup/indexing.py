@@ -33,8 +33,8 @@ class Indexer:
 
     def record(self, pack: StoredPack, header: bytes, kind: str) -> None:
         """A pack is durable: record it in the checkpoint database (with the next commit)."""
-        self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, header, kind))
-        self.recorded(pack)
+        if self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, header, kind)):
+            self.recorded(pack)
 
     def record_tree_pack(self, pack: StoredPack) -> None:
         """A tree pack is durable: record it, and let go of the sealed trees that were kept for it."""

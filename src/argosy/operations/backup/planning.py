@@ -16,10 +16,11 @@ from argosy.archiver.ledger import Ledger
 from argosy.archiver.source import Source
 from argosy.archiver.targets import Target
 from argosy.filesystem.metadata import OwnerNames
-from argosy.operations.backup.closing import keep_history
+from argosy.operations.backup.closing import keep_history, sealed_before
 from argosy.operations.backup.options import BackupOptions, JobSpec
 from argosy.operations.backup.resume import decide_resume
 from argosy.operations.jobs import find_jobs, job_path, new_job_id, open_job
+from argosy.repository.layout import FileKind
 from argosy.repository.repository import Repository
 from argosy.repository.snapshots import StoredSnapshot, find_parent, load_snapshots, resolve_snapshot
 from argosy.state.job_database import JobDatabase
@@ -76,9 +77,8 @@ class Planner:
         for job, reason in decision.close:
             self._say(f"job {job.record.id} was unfinished and is closed: {reason}")
             self._close_unfinished(job.path, reason)
-        if decision.resume is not None:
-            return self._resume(decision.resume.path)
-        return self._begin(spec)
+        plan = None if decision.resume is None else self._resume(decision.resume.path)
+        return self._begin(spec) if plan is None else plan
 
     def _spec(self) -> JobSpec:
         options = self._options
@@ -114,11 +114,19 @@ class Planner:
         ledger.state.create(record)
         return Plan(job, record, ledger, parent, resumed=False)
 
-    def _resume(self, path: Path) -> Plan:
+    def _resume(self, path: Path) -> Plan | None:
+        """The job at ``path``; None if it had done all but to close, which is made up for."""
         job = self._open(path)
         ledger = Ledger(job, self._source.roots, self._owners)
         record = ledger.state.record()
         assert record is not None
+        sealed = sealed_before(ledger)
+        if sealed is not None and sealed.id in self._repository.list_ids(FileKind.SNAPSHOT):
+            self._say(f"job {record.id} had written its snapshot and is closed")
+            outcome = "incomplete" if ledger.state.load_counters().get("unread", 0) else "done"
+            keep_history(self._state_directory, ledger, record, outcome, "", sealed.id)
+            job.delete()
+            return None
         started = time.strftime("%a %H:%M", time.localtime(record.started_ns / 1e9))
         self._say(f"resumed job of {started} ({record.id})")
         ledger.reports.log("resumed")

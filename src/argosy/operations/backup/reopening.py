@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import msgspec
 
 from argosy.archiver.ledger import Ledger
@@ -15,6 +17,9 @@ from argosy.repository.repository import Repository
 from argosy.restic_format.pack import decode_header
 from argosy.state.job_database import JobDatabase
 
+REFUSED = "refused"
+"""Key of a job whose source had shrunk: what was scanned then is used only if that is allowed."""
+
 _RESULT_TABLES = (
     "frontier",
     "scan_threads",
@@ -23,15 +28,31 @@ _RESULT_TABLES = (
     "parts",
     "segments",
     "hard_links",
-    "packs",
     "open_trees",
     "unread",
 )
-_RESULT_KEYS = ("counters", "next_directory_id", "next_batch", "root_tree", "relied_indexes", "sealed_snapshot")
+_RESULT_KEYS = (
+    "counters",
+    "next_directory_id",
+    "next_batch",
+    "root_tree",
+    "relied_indexes",
+    "sealed_snapshot",
+    REFUSED,
+)
 
 
-def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, indexer: Indexer) -> str:
-    """Load the job; "" if all that it relied on is there, else what is missing (and nothing of it may be used).
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why a job's results cannot be used ("" if they can), and which of its packs and indexes are gone."""
+
+    reason: str = ""
+    packs: list[bytes] = field(default_factory=list)
+    indexes: list[bytes] = field(default_factory=list)
+
+
+def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrink_allowed: bool) -> Loss:
+    """Load the job, and compare what it relied on with what is there.
 
     The lookup was made equal to the repository's indexes just now.
     """
@@ -39,32 +60,53 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, indexer:
     ledger.load()
     present = lookup.index_ids()
     relied = ledger.state.get("relied_indexes")
-    if relied is None:
-        return "its first rows are missing"
-    if gone := set(msgspec.msgpack.decode(relied, type=list[bytes])) - present:
-        return f"{len(gone)} index files that it relied on are gone"
-    if gone := set(ledger.packs.index_ids()) - present:
-        return f"{len(gone)} index files that it wrote are gone"
+    indexes = [index_id for index_id in ledger.packs.index_ids() if index_id not in present]
     packs = dict(ledger.packs.all_ids())
     there = dict(repository.list_files(FileKind.PACK)) if packs else {}
     lost = [pack_id for pack_id, size in packs.items() if there.get(pack_id) != size]
-    if lost:
-        return f"{len(lost)} packs that it had stored are gone"
-    for pack in ledger.packs.load():
-        indexer.recorded(StoredPack(pack.pack_id, pack.size_bytes, decode_header(pack.header, "a recorded pack")))
-    indexer.tell_lookup()
-    return ""
+    reason = ""
+    if relied is None:
+        reason = "its first rows are missing"
+    elif gone := set(msgspec.msgpack.decode(relied, type=list[bytes])) - present:
+        reason = f"{len(gone)} index files that it relied on are gone"
+    elif indexes:
+        reason = f"{len(indexes)} index files that it wrote are gone"
+    elif lost:
+        reason = f"{len(lost)} packs that it had stored are gone"
+    elif ledger.state.get(REFUSED) is not None and not shrink_allowed:
+        reason = "its source had shrunk"
+    return Loss(reason, lost, indexes)
 
 
-def start_afresh(job: JobDatabase, reason: str, roots: list[tuple[bytes, int]], owners: OwnerNames) -> Ledger:
-    """Empty the job of all results, in one transaction; its id, time and history stay."""
+def start_afresh(job: JobDatabase, loss: Loss, roots: list[tuple[bytes, int]], owners: OwnerNames) -> Ledger:
+    """Empty the job of all results; its id, time and history stay, and so do its packs that are there.
+
+    Committed before anything is read: the models look into the rows. Dying after it leaves a job without first rows,
+    which begins again like this one.
+    """
     emptied = Ledger(job.detached(), roots, owners)
     for table in _RESULT_TABLES:
         job.journal(f"DELETE FROM {table}")
     for key in _RESULT_KEYS:
         job.journal("DELETE FROM job WHERE key = ?", (key,))
-    emptied.reports.log(f"scanned again from the beginning: {reason}")
+    for pack_id in loss.packs:
+        job.journal("DELETE FROM packs WHERE pack_id = ?", (pack_id,))
+    for index_id in loss.indexes:
+        job.journal("UPDATE packs SET index_id = NULL WHERE index_id = ?", (index_id,))
+    emptied.reports.log(f"scanned again from the beginning: {loss.reason}")
+    job.commit()
     return emptied
+
+
+def take_up_packs(ledger: Ledger, lookup: DedupLookup, indexer: Indexer, loss: Loss) -> None:
+    """What the job has stored and no index names: it is found by the workers, and will be indexed."""
+    if loss.reason:
+        # No blob may be taken for present because of a pack that is gone, whatever the lookup heard of it.
+        lookup.drop_pending()
+        lookup.forget_packs(loss.packs)
+    for pack in ledger.packs.load():
+        indexer.recorded(StoredPack(pack.pack_id, pack.size_bytes, decode_header(pack.header, "a recorded pack")))
+    indexer.tell_lookup()
 
 
 def _require_same_roots(ledger: Ledger) -> None:

@@ -34,7 +34,7 @@ from argosy.operations.backup.coordinator import Coordinator, CoordinatorOptions
 from argosy.operations.backup.indexing import Indexer
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
 from argosy.operations.backup.planning import Plan, Planner, snapshot_paths
-from argosy.operations.backup.reopening import reopen, start_afresh
+from argosy.operations.backup.reopening import Loss, reopen, start_afresh, take_up_packs
 from argosy.operations.backup.seeding import Seeder
 from argosy.operations.backup.wiring import Wiring
 from argosy.operations.jobs import prepare_state_directory
@@ -116,29 +116,34 @@ class _Backup:
         ).plan()
         lookup = self._session.open_lookup(job=plan.record.id)
         wiring = Wiring(self._session, self._options, self._targets, self._source, lookup, self._state_directory)
-        sealed = sealed_before(plan.ledger) if plan.resumed else None
+        loss = self._reopen(plan, lookup) if plan.resumed else Loss()
+        sealed = sealed_before(plan.ledger) if plan.resumed and not loss.reason else None
         if sealed is not None:
             self._observer.message("the snapshot of this job was sealed before; it is put now")
-            plan.ledger.state.load_counters()
             wiring.confirm_lock()
             put_snapshot(self._repository, sealed, wiring.check_lock, self._options.crash_point)
             return self._close(plan, sealed, sealed.tree)
-        tree = self._work(plan, lookup, wiring)
+        tree = self._work(plan, lookup, wiring, loss)
         return self._close(plan, self._finish(plan, lookup, wiring, tree), tree)
 
-    def _work(self, plan: Plan, lookup: DedupLookup, wiring: Wiring) -> bytes:
+    def _reopen(self, plan: Plan, lookup: DedupLookup) -> Loss:
+        """Load the job; empty it where its results cannot be used any more."""
+        loss = reopen(self._repository, plan.ledger, lookup, shrink_allowed=self._options.allow_shrink)
+        if loss.reason:
+            self._observer.message(f"{loss.reason}: the job is scanned again from its beginning")
+            plan.ledger = start_afresh(plan.job, loss, self._source.roots, self._owners)
+        return loss
+
+    def _work(self, plan: Plan, lookup: DedupLookup, wiring: Wiring, loss: Loss) -> bytes:
         """Scan, upload, build: the root tree's id, with everything below it in durable packs that indexes name."""
-        parents = wiring.parent_trees(plan.parent)
-        indexer = wiring.indexer(plan.ledger)
-        missing = reopen(self._repository, plan.ledger, lookup, indexer) if plan.resumed else ""
-        if missing:
-            self._observer.message(f"{missing}: the job is scanned again from its beginning")
-            plan.ledger = start_afresh(plan.job, missing, self._source.roots, self._owners)
-            indexer = wiring.indexer(plan.ledger)
         ledger = plan.ledger
+        indexer = wiring.indexer(ledger)
+        if plan.resumed:
+            take_up_packs(ledger, lookup, indexer, loss)
+        parents = wiring.parent_trees(plan.parent)
         trees = wiring.tree_builder(ledger, parents, indexer)
         results = Results(ledger, trees.keep_sealed)
-        if plan.resumed and not missing:
+        if plan.resumed and not loss.reason:
             trees.load()
             results.load()
         else:
@@ -150,7 +155,7 @@ class _Backup:
         ledger.reports.listener = self._observer.unread
         self._options.crash_point("the job's row exists")
         tree = self._coordinate(plan, wiring, parents, trees, results, indexer)
-        refuse_shrunk_source(ledger.state.counters, plan.parent, allowed=self._options.allow_shrink)
+        refuse_shrunk_source(ledger, plan.parent, allowed=self._options.allow_shrink)
         self._source.check()
         self._options.crash_point("before the indexes")
         indexer.write()
@@ -171,7 +176,7 @@ class _Backup:
         workers = options.workers or worker_count()
         scanner = wiring.scanner(ledger, parents, workers)
         engine = LocalEngine(workers, name=options.host or "local")
-        engine.start(encode(wiring.worker_setup(plan.record.id)), HANDLER)
+        engine.start(encode(wiring.worker_setup(plan.record.id, workers)), HANDLER)
         coordinator = Coordinator(
             ledger,
             self._source,
@@ -191,9 +196,13 @@ class _Backup:
             engine.close()
             trees.flush()
             coordinator.record_rest()
-        except Interrupted:
+        except Interrupted as error:
+            ledger.reports.log(error.message)
             with suppress(ArgosyError):
                 coordinator.stop_cleanly()
+            raise
+        except ArgosyError as error:
+            ledger.reports.log(f"failed: {error.message}")
             raise
         finally:
             self._refresh_listeners.clear()

@@ -6,10 +6,10 @@ import os
 import stat as stat_module
 
 from argosy.archiver.ledger import Ledger, encode_names
-from argosy.archiver.messages import DirectoryPart
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.parent import child_subtrees
 from argosy.archiver.parent_trees import ParentTrees
+from argosy.archiver.returning import return_entry
 from argosy.archiver.targets import TopNode, lstat_top, stat_above
 from argosy.archiver.trees import ROOT_DIRECTORY
 from argosy.errors import ArgosyError
@@ -49,7 +49,8 @@ class Seeder:
             child = node.children[name]
             stat = lstat_top(child.path) if child.is_target else stat_above(child.path)
             if child.is_target and not stat_module.S_ISDIR(stat.st_mode):
-                ledger.requeue_entries(_single(directory_id, child.path, name, stat), stat)
+                return_entry(ledger, directory_id, os.path.dirname(child.path) or b"/", name, stat, 0)
+                ledger.state.count(files_new=stat_module.S_ISREG(stat.st_mode))
                 continue
             child_id = ledger.frontier.new_id()
             ledger.assemblies.expect(directory_id, 1)
@@ -84,9 +85,3 @@ class Seeder:
             # A damaged parent must not stop the backup that may replace it.
             self._parents.missing += 1
             return None
-
-
-def _single(directory_id: int, path: bytes, name: bytes, stat: os.stat_result) -> DirectoryPart:
-    part = DirectoryPart(directory_id, 0, b"", os.path.dirname(path) or b"/", b"", stat.st_dev)
-    part.names, part.modes, part.inodes, part.sizes = [name], [stat.st_mode], [stat.st_ino], [stat.st_size]
-    return part

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from argosy.archiver.directory_scan import ScanContext
 from argosy.archiver.ledger import Ledger
@@ -28,6 +31,7 @@ from argosy.repository.packer import Packer, StoredPack
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import encode_config
+from argosy.storage.options import StorageOptions
 
 UPLOAD_THREADS = 2
 MOST_SCAN_THREADS = 64
@@ -59,16 +63,27 @@ class Wiring:
         self._source = source
         self._lookup = lookup
         self._spill_directory = spill_directory
+        self._confirming = threading.Lock()
+        self._confirmed = False
         self.nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
 
     def confirm_lock(self) -> None:
-        """Make the lock count; RepositoryLocked if another one conflicts after all. Nothing is written before."""
-        if self._session.lock is not None:
-            self._session.lock.confirm()
+        """Make the lock count; RepositoryLocked if another one conflicts after all. Nothing is written before.
+
+        Called by whichever thread comes first: the coordinator once the wait is over, or one that has to write earlier
+        (a resumed job may have packs of trees ready at once).
+        """
+        lock = self._session.lock
+        with self._confirming:
+            if lock is not None and not self._confirmed:
+                lock.confirm()
+                self._confirmed = True
 
     def check_lock(self) -> None:
         """LeaseLost unless writing is allowed."""
         if self._session.lock is not None:
+            if not self._confirmed:
+                self.confirm_lock()
             self._session.lock.check()
 
     def lease_seconds(self) -> float:
@@ -116,8 +131,8 @@ class Wiring:
             workers=workers,
         )
 
-    def worker_setup(self, job_id: str) -> WorkerSetup:
-        """What every worker is told first."""
+    def worker_setup(self, job_id: str, workers: int) -> WorkerSetup:
+        """What each of so many workers is told first; they share the limits on upload and download."""
         options, repository = self._options, self._repository
         concurrency = options.read_concurrency
         if concurrency is None:
@@ -127,7 +142,7 @@ class Wiring:
             protocol=PROTOCOL,
             job_id=job_id,
             location=self._session.access.location,
-            storage_options=self._session.access.storage_options,
+            storage_options=_share(self._session.access.storage_options, workers),
             master_key=repository.key.encrypt + repository.key.mac_k + repository.key.mac_r,
             repository_config=encode_config(repository.config),
             lookup_path=str(self._lookup.path),
@@ -188,3 +203,13 @@ class Wiring:
             return None
         root, place = self._targets[0].path, os.path.normpath(shown)
         return lambda path: place + path[len(root) :]
+
+
+def _share(options: StorageOptions, workers: int) -> StorageOptions:
+    """One worker's share of the rates (at least a byte a second: 0 would mean no limit)."""
+    upload, download = options.limit_upload_bytes_per_second, options.limit_download_bytes_per_second
+    return msgspec.structs.replace(
+        options,
+        limit_upload_bytes_per_second=max(1, upload // workers) if upload else 0,
+        limit_download_bytes_per_second=max(1, download // workers) if download else 0,
+    )

@@ -1,0 +1,241 @@
+"""SIGKILL of everything, at each named crash point and at random moments: the next run goes on where it stopped."""
+
+from __future__ import annotations
+
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import make_source
+from tests.support.backups import ROOT, Outcome, Scene, assert_sound, read_job, scanned_in_vain, tell
+from tests.support.restic import require_restic
+
+# Small packs and batches, so that there is much to lose: a hundred batches and dozens of packs.
+SMALL = {"pack_size_bytes": 1 << 16, "batch_files": 40}
+CRASH_POINTS = {
+    "the job's row exists": (1,),
+    "before a commit": (1, 5),
+    "after a commit": (3,),
+    "batch complete, not recorded": (1, 40),
+    "before the indexes": (1,),
+    "after the indexes": (1,),
+    "the snapshot is sealed": (1,),
+    "before the snapshot is put": (1,),
+    "after the snapshot is put": (1,),
+    "the history has the job": (1,),
+}
+WITH_JOB = [(name, nth) for name, moments in CRASH_POINTS.items() for nth in moments]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a crash cost."""
+
+    directories_again: int
+    packs_again: int
+    bytes_again: int
+
+
+def tree_of(scene: Scene) -> str:
+    return scene.snapshots()[-1].snapshot.tree.hex()
+
+
+def resume(scene: Scene, source: Path, expected: str, **options: object) -> Figures:
+    """Run again after a crash and prove all that must hold then."""
+    found = scene.job_files()
+    crashed = read_job(found[0]) if found else None
+    had_snapshot = len(scene.snapshots())
+    before, packs_before = scene.scanned(), set(scene.pack_files())
+    outcome = scene.run(source, **options)
+    assert outcome.returncode == 0, outcome
+    assert outcome.tree_id == tree_of(scene) == expected
+    assert len(scene.snapshots()) == had_snapshot + 1
+    assert not scene.job_files()
+    after = scene.scanned()
+    # Packs that nobody recorded are in no index: their content was uploaded again, and nothing else was.
+    wasted = {name: size for name, size in scene.pack_files().items() if name not in scene.indexed_packs()}
+    again = 0
+    if crashed is not None and not had_snapshot:
+        assert outcome["resumed"]
+        assert outcome["job"] == crashed.id
+        assert scanned_in_vain(before, crashed, after) == []
+        again = len(set(before).intersection(after))
+        assert set(wasted) <= packs_before - crashed.packs
+        assert scene.blobs_twice() == 0
+    return Figures(again, len(wasted), sum(wasted.values()))
+
+
+def test_every_crash_point_of_the_code_is_tested() -> None:
+    """The list above is the code's."""
+    named = set()
+    for module in (ROOT / "src/argosy").rglob("*.py"):
+        named |= set(re.findall(r'crash_point\("([^"]+)"\)', module.read_text(encoding="utf-8")))
+    assert named == set(CRASH_POINTS)
+
+
+@pytest.mark.parametrize(("name", "nth"), WITH_JOB)
+def test_a_run_killed_at_a_crash_point_is_resumed(
+    scene: Scene, whole: Scene, source: Path, name: str, nth: int
+) -> None:
+    """The same job id, no finished directory listed again, nothing recorded uploaded again, the right tree, sound.
+
+    A job whose snapshot is there already is closed, and a new one takes its place.
+    """
+    crashed = scene.run(source, crash=name, nth=nth, **SMALL)
+    assert crashed.killed, crashed
+    figures = resume(scene, source, tree_of(whole), **SMALL)
+    tell(f"{name} ({nth}): {figures}")
+    assert_sound(scene, require_restic())
+
+
+def kill_at_random(scene: Scene, source: Path, moment: float) -> Outcome:
+    with scene.start(source, **SMALL) as child:
+        return child.kill_after(moment)
+
+
+@pytest.mark.timeout(300)
+def test_runs_killed_at_random_moments_are_resumed(whole: Scene, source: Path, tmp_path: Path) -> None:
+    """Twelve moments, spread over a run: before the row exists a new job, else the same one; the right tree always."""
+    check_random_moments(whole, source, tmp_path, 12, random.Random(12))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_hundred_kills_over_twenty_thousand_files(tmp_path: Path) -> None:
+    """The long form."""
+    source = make_source(tmp_path / "source", 20_000)
+    whole = Scene(tmp_path / "whole").init()
+    whole.backup(source)
+    check_random_moments(whole, source, tmp_path, 100, random.Random(100))
+
+
+def check_random_moments(whole: Scene, source: Path, directory: Path, times: int, rng: random.Random) -> None:
+    first = Scene(directory / "first").init_like(whole)
+    began = time.monotonic()
+    assert first.run(source, **SMALL).tree_id == tree_of(whole)
+    seconds = time.monotonic() - began
+    figures = []
+    for number in range(times):
+        scene = Scene(directory / f"scene{number}").init_like(whole)
+        # One in each stretch of the run, so that no part of it is missed.
+        moment = seconds * (number + rng.random()) / times
+        outcome = kill_at_random(scene, source, moment)
+        if outcome.killed and not scene.snapshots():
+            figures.append(resume(scene, source, tree_of(whole), **SMALL))
+        else:
+            assert tree_of(scene) == tree_of(whole)
+        if number % 5 == 0:
+            assert_sound(scene, require_restic())
+    assert figures
+    for what, get in FIGURES.items():
+        numbers = [get(figure) for figure in figures]
+        tell(f"{what}: mean {statistics.mean(numbers):.1f}, most {max(numbers)} in {len(figures)} kills")
+
+
+FIGURES: dict[str, Callable[[Figures], int]] = {
+    "directories listed again": lambda figure: figure.directories_again,
+    "packs uploaded again": lambda figure: figure.packs_again,
+    "bytes uploaded again": lambda figure: figure.bytes_again,
+}
+
+
+def test_a_run_killed_again_and_again_ends_well(scene: Scene, whole: Scene, source: Path) -> None:
+    """Each run gets a little further; the job stays the same, and its counters are those of one run."""
+    jobs = set()
+    for _ in range(4):
+        assert scene.run(source, crash="after a commit", nth=3, **SMALL).killed
+        jobs.add(scene.job().id)
+    outcome = scene.run(source, **SMALL)
+    assert outcome.tree_id == tree_of(whole)
+    assert jobs == {outcome["job"]}
+    assert scene.blobs_twice() == 0
+    plain = Scene(scene.home / "plain").init_like(whole).run(source, **SMALL)
+    for counter in ("files_new", "total_files_processed", "total_bytes_processed", "data_blobs"):
+        assert outcome["counters"][counter] == plain["counters"][counter], counter
+
+
+def test_an_incremental_run_is_resumed_upon_its_parent(scene: Scene, tmp_path: Path) -> None:
+    """What stood in the parent's trees is there after the crash too, and deleted files are not."""
+    source = make_source(tmp_path / "own", 1500)
+    scene.run(source, **SMALL)
+    for number, path in enumerate(sorted(source.rglob("f*"))):
+        match number % 10:
+            case 0:
+                path.write_bytes(b"changed %d" % number)
+            case 1:
+                path.unlink()
+            case 2:
+                path.with_name(f"new {path.name}").write_bytes(b"new %d" % number)
+    parent = scene.snapshots()[-1].id
+    for name, nth in (("batch complete, not recorded", 3), ("after a commit", 1), ("after a commit", 2)):
+        assert scene.run(source, crash=name, nth=nth, batch_files=7).killed
+    outcome = scene.run(source, batch_files=7)
+    assert outcome["resumed"]
+    stored = scene.snapshots()[-1]
+    assert stored.snapshot.parent == parent
+    other = Scene(tmp_path / "other").init_like(scene)
+    assert outcome.tree_id == other.run(source).tree_id
+    assert_sound(scene, require_restic())
+
+
+LIMITS = {
+    "huge directories": {
+        "archiver.directory_scan.HUGE_DIRECTORY_ENTRIES": 20,
+        "archiver.directory_scan.RUN_ENTRIES": 15,
+        "archiver.trees.LARGE_TREE_BYTES": 4000,
+    },
+    "segments": {
+        f"archiver.{module}.SEGMENT_BYTES": 1 << 18
+        for module in ("open_batch", "ledger", "directory_scan", "batch_work", "big_files", "returning")
+    },
+    "little memory": {
+        "state.assemblies.HOT_MOST": 1,
+        "state.frontier.IN_MEMORY_MOST": 2,
+        "state.frontier._RELOAD": 2,
+        "state.hard_links._HOT_MOST": 1,
+        "state.queue.PAYLOADS_IN_MEMORY_BYTES": 0,
+    },
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_resumes_hold_where_directories_files_and_models_are_large(
+    scene: Scene, whole: Scene, source: Path, limit: str
+) -> None:
+    """Directories in runs, files in segments and models that live on disk are resumed like all else."""
+    limits = LIMITS[limit]
+    expected = Scene(scene.home / "plain").init_like(whole).run(source, limits=limits).tree_id
+    for name, nth in (("batch complete, not recorded", 4), ("before a commit", 4), ("after a commit", 3)):
+        crashed = scene.run(source, crash=name, nth=nth, limits=limits, **SMALL)
+        assert crashed.killed, crashed
+    outcome = scene.run(source, limits=limits, **SMALL)
+    assert outcome["resumed"]
+    assert outcome.tree_id == expected
+    assert scene.blobs_twice() == 0
+    assert_sound(scene, require_restic())
+
+
+def test_other_rates_and_counts_do_not_hinder_a_resume(scene: Scene, whole: Scene, source: Path) -> None:
+    """Threads, workers, limits of batches and packs, compression: the job goes on, the tree is the same (R5, S10)."""
+    assert scene.run(source, crash="after a commit", nth=2, scan_threads=1, workers=1, **SMALL).killed
+    other = {"scan_threads": 8, "workers": 3, "batch_files": 1000, "pack_size_bytes": 1 << 20, "compression": "off"}
+    outcome = scene.run(source, queue_after_scan=True, **other)
+    assert outcome["resumed"]
+    assert outcome.tree_id == tree_of(whole)
+
+
+def test_a_clean_stop_keeps_all_that_was_read(scene: Scene, whole: Scene, source: Path) -> None:
+    """On request the workers store what they have packed: the next run uploads none of it again; no lock is left."""
+    outcome = scene.run(source, stop_after_seconds=0.35, **SMALL)
+    if outcome.returncode == 0:
+        pytest.skip("this machine is too quick to be stopped")
+    assert (outcome.returncode, outcome["error"]) == (130, "Interrupted")
+    assert list((scene.repository / "locks").iterdir()) == []
+    figures = resume(scene, source, tree_of(whole), **SMALL)
+    assert figures.packs_again == 0

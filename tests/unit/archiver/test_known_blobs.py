@@ -1,0 +1,77 @@
+"""Which blobs a worker knows to be in the repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from argosy.archiver import known_blobs
+from argosy.archiver.known_blobs import KnownBlobs
+from argosy.repository.lookup import DedupLookup
+from argosy.repository.packer import StoredPack
+from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.crypto import MasterKey
+from tests.unit.archiver.conftest import identity
+
+
+@pytest.fixture
+def lookup(tmp_path: Path) -> Iterator[DedupLookup]:
+    lookup = DedupLookup(tmp_path / "lookup.sqlite", MasterKey.generate(os.urandom), job="job")
+    yield lookup
+    lookup.close()
+
+
+def store(lookup: DedupLookup, text: str, blob_type: BlobType = BlobType.DATA) -> None:
+    blob = PackedBlob(identity(text), blob_type, 0, 100, 0)
+    lookup.add_pending([StoredPack(identity("pack of " + text), 200, [blob])])
+
+
+def test_without_a_lookup_it_knows_what_it_was_told() -> None:
+    known = KnownBlobs(None)
+    assert not known.contains(identity("a"))
+    known.add(identity("a") + identity("b"))
+    known.add(b"")
+    assert known.contains(identity("a"))
+    assert known.contains(identity("b"))
+    assert not known.contains_tree(identity("a"))
+
+
+def test_of_a_repository_that_was_empty_it_knows_what_it_was_told(lookup: DedupLookup) -> None:
+    """Which costs a fiftieth of a look-up."""
+    known = KnownBlobs(lookup)
+    store(lookup, "untold")
+    known.add(identity("told"))
+    assert known.contains(identity("told"))
+    assert not known.contains(identity("untold"))
+
+
+def test_of_others_it_asks_the_lookup(lookup: DedupLookup) -> None:
+    store(lookup, "a")
+    known = KnownBlobs(lookup)
+    known.add(identity("told"))
+    assert known.contains(identity("a"))
+    assert not known.contains(identity("told"))
+
+
+def test_it_asks_once_it_was_told_too_much(lookup: DedupLookup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_blobs, "REMEMBERED_MOST", 2)
+    known = KnownBlobs(lookup)
+    for text in ("a", "b", "c"):
+        store(lookup, text)
+        known.add(identity(text))
+    assert all(known.contains(identity(text)) for text in ("a", "b", "c"))
+    assert known._told == set()
+    store(lookup, "d")
+    assert known.contains(identity("d"))
+
+
+def test_trees_are_always_looked_up(lookup: DedupLookup) -> None:
+    known = KnownBlobs(lookup)
+    store(lookup, "tree", BlobType.TREE)
+    store(lookup, "data")
+    assert known.contains_tree(identity("tree"))
+    assert not known.contains_tree(identity("data"))
+    assert not known.contains(identity("tree"))
