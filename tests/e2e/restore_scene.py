@@ -23,8 +23,8 @@ from argosy.repository.snapshots import save_snapshot
 from argosy.restic_format.blob import BlobType, blob_id
 from argosy.restic_format.index import IndexedPack
 from argosy.restic_format.mode import mode_to_go
-from argosy.restic_format.node import encode_fields, finish_directory, finish_file, finish_other
 from argosy.restic_format.node import NodeFields as Fields
+from argosy.restic_format.node import encode_fields, finish_directory, finish_file, finish_other
 from argosy.restic_format.snapshot import Snapshot
 from argosy.restic_format.tree import encode_tree
 from argosy.restorer.selection import SelectionSpec

@@ -94,7 +94,7 @@ def test_zeros_become_holes_on_request(scene: Scene, tmp_path: Path) -> None:
     restore_soundly(scene, tmp_path / "plain")
     restore_soundly(scene, tmp_path / "sparse", sparse=True)
     restore_soundly(scene, tmp_path / "segments", sparse=True, cuts=TINY_CUTS)
-    make_tree(tmp_path / "updated" / "source", {name: b"\1" * (6 << 20) for name in tree})
+    make_tree(tmp_path / "updated" / "source", dict.fromkeys(tree, b"\x01" * (6 << 20)))
     restore_soundly(scene, tmp_path / "updated", sparse=True)
 
     def room(name: str) -> int:

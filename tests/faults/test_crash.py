@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.support.backups import ROOT, Outcome, Scene, assert_sound, read_job, 
 from tests.support.restic import require_restic
 
 # Small packs and batches, so that there is much to lose: a hundred batches and dozens of packs.
-SMALL = {"pack_size_bytes": 1 << 16, "batch_files": 40}
+SMALL: dict[str, Any] = {"pack_size_bytes": 1 << 16, "batch_files": 40}
 CRASH_POINTS = {
     "the job's row exists": (1,),
     "before a commit": (1, 5),
@@ -46,12 +47,13 @@ def tree_of(scene: Scene) -> str:
     return scene.snapshots()[-1].snapshot.tree.hex()
 
 
-def resume(scene: Scene, source: Path, expected: str, **options: object) -> Figures:
+def resume(scene: Scene, source: Path, expected: str, *, before: list[bytes] | None = None, **options: Any) -> Figures:
     """Run again after a crash and prove all that must hold then."""
     found = scene.job_files()
     crashed = read_job(found[0]) if found else None
     had_snapshot = len(scene.snapshots())
-    before, packs_before = scene.scanned(), set(scene.pack_files())
+    packs_before = set(scene.pack_files())
+    before = scene.scanned() if before is None else before
     outcome = scene.run(source, **options)
     assert outcome.returncode == 0, outcome
     assert outcome.tree_id == tree_of(scene) == expected
@@ -65,6 +67,7 @@ def resume(scene: Scene, source: Path, expected: str, **options: object) -> Figu
         assert outcome["resumed"]
         assert outcome["job"] == crashed.id
         assert scanned_in_vain(before, crashed, after) == []
+        assert len(set(after)) == len(after), "a directory was listed twice by one run"
         again = len(set(before).intersection(after))
         assert set(wasted) <= packs_before - crashed.packs
         assert scene.blobs_twice() == 0
@@ -91,6 +94,27 @@ def test_a_run_killed_at_a_crash_point_is_resumed(
     assert crashed.killed, crashed
     figures = resume(scene, source, tree_of(whole), **SMALL)
     tell(f"{name} ({nth}): {figures}")
+    assert_sound(scene, require_restic())
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("directories", [1, 9, 60])
+def test_a_scan_killed_in_its_midst_is_resumed(
+    scene: Scene, whole: Scene, source: Path, directories: int, threads: int
+) -> None:
+    """With directories in progress, whose subdirectories are pending, in progress or finished; and killed twice."""
+    for more in (0, 7):
+        crashed = scene.run(source, after_directories=directories + more, scan_threads=threads, **SMALL)
+        assert crashed.killed, crashed
+        assert scene.job().in_progress
+        before = scene.scanned()
+        assert len(before) <= directories + more
+        if not more:
+            first, job = before, scene.job()
+        else:
+            assert scanned_in_vain(first, job, before) == []
+    figures = resume(scene, source, tree_of(whole), before=before, **SMALL)
+    tell(f"killed after {directories} directories, {threads} threads: {figures}")
     assert_sound(scene, require_restic())
 
 

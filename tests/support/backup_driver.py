@@ -1,7 +1,8 @@
 """Runs one backup as a process that tests may kill: reads an order from stdin, a JSON line, and says what it came to.
 
 The order: ``home`` (of the scene), ``paths``, ``options``; ``crash`` and ``nth`` kill the process group when that crash
-point is reached for the nth time; ``limits`` sets module constants, ``{"archiver.trees.LARGE_TREE_BYTES": 1}``;
+point is reached for the nth time; ``after_directories`` holds the scan after so many directories, and kills with the
+next commit; ``limits`` sets module constants, ``{"archiver.trees.LARGE_TREE_BYTES": 1}``;
 ``faults`` go to the workers (``backup_workers.py``); ``power`` is the directory of a disk that forgets
 (``power_loss.py``).
 """
@@ -12,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -40,10 +42,12 @@ def main() -> int:
         leave_unsynced()
     if order.get("power"):
         forget_what_is_not_synced(Path(order["power"]), scene.home)
-    note_scanned_directories(scene.home / "scanned")
+    log = ScanLog(scene.home / "scanned", order.get("after_directories"))
     options = dict(order["options"])
     if "crash" in order:
         options["crash_point"] = dying_at(order["crash"], order.get("nth", 1))
+    if "after_directories" in order:
+        options["crash_point"] = log.die_while_held
     try:
         result = run_backup(
             scene.access(),
@@ -91,16 +95,37 @@ def use_workers(faults: Mapping[str, Any]) -> None:
     LocalEngine.start = start_faulty  # type: ignore[method-assign]  # a process of its own, thrown away after
 
 
-def note_scanned_directories(log: Path) -> None:
-    """Append the path of each directory that is listed to a file that survives this process."""
-    scan = DirectoryScanner.scan
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+class ScanLog:
+    """Appends the path of each directory that is listed to a file that survives this process.
 
-    def noted(self: DirectoryScanner, directory: ScanDirectory) -> None:
-        os.write(fd, json.dumps(os.fsdecode(directory.path)).encode("ascii") + b"\n")
-        scan(self, directory)
+    With ``most`` the scan is held once it has listed so many directories.
+    """
 
-    DirectoryScanner.scan = noted  # type: ignore[method-assign]  # a process of its own, thrown away after
+    def __init__(self, path: Path, most: int | None) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._left = most
+        self._mutex = threading.Lock()
+        self._held = threading.Event()
+        self._scan = DirectoryScanner.scan
+        log = self
+        DirectoryScanner.scan = lambda self, directory: log.note(self, directory)  # type: ignore[method-assign]  # ours
+
+    def note(self, scanner: DirectoryScanner, directory: ScanDirectory) -> None:
+        """Write it down, then let it be scanned, or wait for the end."""
+        with self._mutex:
+            held = self._left == 0
+            if self._left:
+                self._left -= 1
+        if held:
+            self._held.set()
+            threading.Event().wait()
+        os.write(self._fd, json.dumps(os.fsdecode(directory.path)).encode("ascii") + b"\n")
+        self._scan(scanner, directory)
+
+    def die_while_held(self, point: str) -> None:
+        """A crash point: kills the whole process group once the scan is held."""
+        if point == "after a commit" and self._held.is_set():
+            os.killpg(0, signal.SIGKILL)
 
 
 def described(result: BackupResult, state: Path) -> dict[str, Any]:

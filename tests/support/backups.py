@@ -41,6 +41,7 @@ HOST = "tester"
 WORKER_FAULTS = "ARGOSY_TEST_WORKER_FAULTS"
 PATIENCE_SECONDS = 100.0
 
+_ORDERS = ("crash", "nth", "after_directories", "limits", "faults", "power")
 _WITHOUT_ROOT = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 
 
@@ -160,12 +161,12 @@ class Scene:
     def start(self, *paths: Path | bytes, **spec: Any) -> Iterator[Child]:
         """Start a backup in a process group of its own; it is killed at the end if it still runs.
 
-        ``spec``: ``crash`` (name of a crash point) and ``nth``; ``confined`` takes root's rights away; ``limits`` and
+        ``spec``: ``confined`` takes root's rights away; ``crash``, ``nth``, ``after_directories``, ``limits``,
         ``faults`` and ``power`` see ``backup_driver.py``; anything else is an option of the backup.
         """
         confined = spec.pop("confined", False)
-        own = {name: spec.pop(name) for name in ("crash", "nth", "limits", "faults", "power") if name in spec}
-        order = {
+        own = {name: spec.pop(name) for name in _ORDERS if name in spec}
+        order: dict[str, Any] = {
             **own,
             "home": str(self.home),
             "paths": [os.fsdecode(path) for path in paths],
@@ -174,7 +175,7 @@ class Scene:
         command = [sys.executable, "-m", "tests.support.backup_driver"]
         if confined and os.geteuid() == 0:
             command = [*_WITHOUT_ROOT, *command]
-        environment: dict[str, str] = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+        environment = dict(os.environ, PYTHONPATH=f"{ROOT / 'src'}:{ROOT}")
         process = subprocess.Popen(
             command,
             cwd=ROOT,

@@ -36,7 +36,7 @@ class FoundJob:
 def prepare_state_directory(path: Path, type_of: Callable[[bytes], str] = filesystem_type) -> Path:
     """Make the state directory (mode 0700) and refuse one where SQLite's WAL does not work."""
     try:
-        (path / "jobs").mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_durable(path / "jobs")
     except OSError as error:
         raise StateError(
             f"cannot make the state directory {path}: {error.strerror}", hint="Name another one with --state-dir."
@@ -48,6 +48,19 @@ def prepare_state_directory(path: Path, type_of: Callable[[bytes], str] = filesy
             hint="Name a local directory with --state-dir: the checkpoint database does not work over a network.",
         )
     return path
+
+
+def _make_durable(path: Path) -> None:
+    """Make a directory and its parents, each named for good: a job that survives power loss must also be found."""
+    if path.is_dir():
+        return
+    _make_durable(path.parent)
+    path.mkdir(exist_ok=True, mode=0o700)
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def new_job_id() -> str:

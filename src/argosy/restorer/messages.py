@@ -116,9 +116,10 @@ Work: TypeAlias = RestoreWork | VerifyWork
 
 
 class SegmentResult(msgspec.Struct, frozen=True, array_like=True):
-    """A piece of a large file: ``written`` is False where all of it was right already; ``reason`` says why it failed."""
+    """A piece of a large file: ``written`` is False if all of it was right already, ``reason`` says why it failed."""
 
     file: int
+    size_bytes: int = 0
     written: bool = False
     reason: str = ""
 
@@ -126,8 +127,9 @@ class SegmentResult(msgspec.Struct, frozen=True, array_like=True):
 class Outcome(msgspec.Struct, array_like=True):
     """What became of a batch. Bytes are those of content.
 
-    ``items`` are (action, location, size) of entries and ``deleted`` paths within the target, where they are listed.
-    ``written``, per part and then for the links, names the files that have new content, where that is recorded.
+    ``items`` are (action, location, size; None for what is no file) of entries, ``deleted`` paths within the target;
+    both where they are listed.
+    ``written``, for each part and then each link, names the files that have new content, where that is recorded.
     ``broken`` are directories that could not be opened or made, with the reason: nothing in them was restored.
     ``notes`` counts pieces of metadata that the target or the user's rights do not allow.
     """
@@ -137,7 +139,7 @@ class Outcome(msgspec.Struct, array_like=True):
     errors: list[tuple[bytes, str]] = []
     broken: list[tuple[bytes, str]] = []
     notes: dict[str, int] = {}
-    items: list[tuple[str, bytes, int]] = []
+    items: list[tuple[str, bytes, int | None]] = []
     written: list[list[bytes]] = []
     deleted: list[bytes] = []
     deleted_count: int = 0

@@ -88,8 +88,8 @@ def _look_closely(repository: Repository, pack_id: bytes, size_bytes: int, heade
     damage += _lost_blobs(repository, pack_id, blobs)
     if not damage and not wrong_index:
         damage.append(
-            "it was read wrongly once, rightly the second time: the disk, the network or this machine's memory fails now"
-            " and then"
+            "it was read wrongly once, rightly the second time: the disk, the network or this machine's memory fails"
+            " now and then"
         )
     return PackRead(pack_id, size_bytes, damage, wrong_index)
 

@@ -78,11 +78,11 @@ class _Look:
         if not name:
             self.problems.append("it has a node without a name")
         elif b"/" in name or b"\0" in name or name in (b".", b".."):
-            self.problems.append(f"node {_shown(name)} is not the name of one file")
+            self.problems.append(f"node {shown_name(name)} is not the name of one file")
         elif name == previous:
-            self.problems.append(f"it has two nodes named {_shown(name)}")
+            self.problems.append(f"it has two nodes named {shown_name(name)}")
         elif name < previous:
-            self.problems.append(f"node {_shown(name)} stands after {_shown(previous)}: out of order")
+            self.problems.append(f"node {shown_name(name)} stands after {shown_name(previous)}: out of order")
 
     def _at_file(self, node: Node) -> None:
         if node.content is None:
@@ -111,10 +111,10 @@ class _Look:
             self.subtrees[subtree] = None
 
     def _problem(self, node: Node, reason: str) -> None:
-        self.problems.append(f"node {_shown(node.name.encode())}: {reason}")
+        self.problems.append(f"node {shown_name(node.name.encode())}: {reason}")
 
 
-def _shown(name: bytes) -> str:
+def shown_name(name: bytes) -> str:
     """A name in quotes, fit to print."""
     text = name.decode("utf-8", "backslashreplace")
     return f'"{text if text.isprintable() else text.encode("unicode_escape").decode("ascii")}"'

@@ -1,0 +1,156 @@
+"""The loop that drives the workers: trees first, packs whenever no tree waits, until both are done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
+from argosy.errors import Interrupted
+from argosy.operations.check.messages import (
+    NoWork,
+    PackRead,
+    PackWork,
+    TreesFound,
+    TreeWork,
+    Work,
+    decode_found,
+    encode,
+)
+from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Part, Problem
+from argosy.operations.check.walk import TreeWalk
+
+_LOOK_SECONDS = 0.2
+# Work that ended its worker this often is given up, and named: it may end any worker.
+_MOST_FAILURES = 3
+
+
+@dataclass(slots=True)
+class _Assigned:
+    """A task that is with the engine."""
+
+    work: Work
+    attempt: int = 0
+    failures: int = 0
+
+
+class Coordinator:
+    """Hands out work and takes what was found. ``packs_to_read`` and ``bytes_to_read`` are for the display."""
+
+    def __init__(
+        self, engine: Engine, observer: CheckObserver, result: CheckResult, problem: Callable[[Problem], None]
+    ) -> None:
+        self._engine = engine
+        self._observer = observer
+        self._result = result
+        self._problem = problem
+        self._assigned: dict[int, _Assigned] = {}
+        self._next_id = 0
+        self._next_look = 0.0
+        self._walk: TreeWalk | None = None
+        self._trees_done = 0
+        self.packs_to_read = 0
+        self.bytes_to_read = 0
+
+    def warm_up(self, workers: int) -> None:
+        """Have the workers start: they import while the master reads the indexes."""
+        for _ in range(workers):
+            self._offer(NoWork())
+
+    def run(self, walk: TreeWalk, packs: Iterator[PackWork]) -> None:
+        """Do all the work. Interrupted when asked to stop; EngineError if no worker can be kept alive."""
+        self._walk = walk
+        more_packs = True
+        while True:
+            if self._observer.stop_requested():
+                raise Interrupted("stopped on request", hint="A check starts from the beginning each time.")
+            while self._engine.wanted() > 0:
+                work: Work | None = walk.next_work()
+                if work is None and more_packs:
+                    work = next(packs, None)
+                    more_packs = work is not None
+                if work is None:
+                    break
+                self._offer(work)
+            if not self._assigned:
+                break
+            for event in self._engine.events(_LOOK_SECONDS):
+                self._handle(event)
+            self._look()
+        self._result.trees = self._trees_done
+        self._look(last=True)
+
+    def _offer(self, work: Work) -> None:
+        self._assigned[self._next_id] = _Assigned(work)
+        self._engine.offer(Task(self._next_id, 0, encode(work)))
+        self._next_id += 1
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case TaskProgress(payload=payload):
+                self._take(payload)
+            case TaskComplete(task_id=task_id, payload=payload):
+                assigned = self._assigned.pop(task_id)
+                self._take(payload)
+                if isinstance(assigned.work, TreeWork):
+                    self._trees_done += len(assigned.work.trees)
+            case TaskFailed(task_id=task_id, payload=payload):
+                self._again(task_id, payload.decode("utf-8", "replace"), suspect=True)
+            case TaskLapsed(task_id=task_id, reason=reason, taken=taken):
+                self._again(task_id, reason, suspect=taken)
+
+    def _take(self, payload: bytes) -> None:
+        found = decode_found(payload)
+        if isinstance(found, TreesFound):
+            assert self._walk is not None, "trees are offered by run()"
+            for tree in found.trees:
+                self._walk.found(tree)
+        else:
+            for pack in found.packs:
+                self._take_pack(pack)
+
+    def _take_pack(self, pack: PackRead) -> None:
+        result, what = self._result, f"pack {pack.id.hex()}"
+        result.packs_read += 1
+        result.bytes_read += pack.size_bytes
+        if pack.unread:
+            self._problem(Problem(Part.PACK, what, f"it cannot be read ({pack.unread})"))
+        for reason in pack.damage:
+            self._problem(Problem(Part.PACK, what, reason, pack.id))
+        for reason in pack.index:
+            self._problem(Problem(Part.INDEX, what, reason, pack.id))
+
+    def _again(self, task_id: int, reason: str, *, suspect: bool) -> None:
+        """Offer a task once more, unless it has failed too often."""
+        assigned = self._assigned[task_id]
+        assigned.attempt += 1
+        assigned.failures += suspect
+        if assigned.failures < _MOST_FAILURES:
+            self._engine.offer(Task(task_id, assigned.attempt, encode(assigned.work)))
+            return
+        del self._assigned[task_id]
+        if isinstance(assigned.work, TreeWork):
+            assert self._walk is not None, "trees are offered by run()"
+            self._walk.lost(assigned.work, f"it could not be looked at: {reason}")
+        elif isinstance(assigned.work, PackWork):
+            for pack_id, size_bytes, _ in assigned.work.packs:
+                self._take_pack(PackRead(pack_id, size_bytes, unread=reason))
+
+    def _look(self, *, last: bool = False) -> None:
+        """Tell the observer how the check stands, a few times a second."""
+        now = time.monotonic()
+        if now < self._next_look and not last:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        result = self._result
+        self._observer.progress(
+            CheckProgress(
+                trees_done=self._trees_done,
+                packs_done=result.packs_read,
+                packs=self.packs_to_read,
+                bytes_done=result.bytes_read,
+                pack_bytes=self.bytes_to_read,
+                problems=result.problems,
+            )
+        )

@@ -1,0 +1,206 @@
+"""What the indexes say: every blob's id, every tree's place, every pack's size. Filled from one index after the other.
+
+In memory it takes about 40 bytes a blob, 60 more a tree and 60 a pack. Of a repository whose indexes are larger than
+``MOST_INDEX_BYTES`` the blobs are looked up in the dedup lookup instead, which is a file on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Protocol
+
+from argosy.operations.id_table import IdTable
+from argosy.repository.lookup import DedupLookup, Location
+from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.crypto import OVERHEAD_BYTES
+from argosy.restic_format.index import Index
+from argosy.restic_format.pack import MAX_PACK_BYTES, encode_header, pack_size_bytes
+
+# Sealed; of 6.5 million blobs. Their ids take 260 MB in memory; restic needs 62 bytes a blob, 400 MB.
+MOST_INDEX_BYTES = 256 * 1024 * 1024
+
+_PLACE = struct.Struct("<IIII")
+# size, number of the index, marks, digest of the header
+_PACK = struct.Struct("<QIB8s")
+
+
+class PackMark(IntFlag):
+    """What is known of a pack."""
+
+    PRESENT = 1
+    DAMAGED = 2
+    CHOSEN = 4
+    MIXED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PackEntry:
+    """A pack by the index: its exact size in bytes; ``index_no`` is the first index that lists it."""
+
+    id: bytes
+    size_bytes: int
+    index_no: int
+    marks: PackMark
+    digest: bytes
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it is there with the right size, as far as is known."""
+        return PackMark.PRESENT in self.marks and PackMark.DAMAGED not in self.marks
+
+
+class KnownBlobs(Protocol):
+    """Which blobs the indexes list."""
+
+    def add(self, pack_no: int, pack_id: bytes, blobs: Sequence[PackedBlob]) -> None:
+        """Note a pack's blobs."""
+
+    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
+        """Those of the data blobs that no index lists."""
+
+    def find_tree(self, tree_id: bytes) -> list[Location]:
+        """Every place of a tree."""
+
+
+class BlobsInMemory:
+    """Ids of data blobs, places of trees."""
+
+    def __init__(self, pack_id_of: Callable[[int], bytes]) -> None:
+        self._pack_id_of = pack_id_of
+        self._data = IdTable()
+        self._trees = IdTable(_PLACE.size)
+
+    def add(self, pack_no: int, pack_id: bytes, blobs: Sequence[PackedBlob]) -> None:
+        """See ``KnownBlobs.add``."""
+        del pack_id
+        self._data.extend([blob.id for blob in blobs if blob.type == BlobType.DATA])
+        for blob in blobs:
+            if blob.type == BlobType.TREE:
+                place = _PLACE.pack(pack_no, blob.offset, blob.length, blob.uncompressed_length)
+                self._trees.add_again(blob.id, place)
+
+    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
+        """See ``KnownBlobs.missing``."""
+        return self._data.missing(data_ids)
+
+    def find_tree(self, tree_id: bytes) -> list[Location]:
+        """See ``KnownBlobs.find_tree``."""
+        places = (_PLACE.unpack(payload) for payload in self._trees.all(tree_id))
+        return [Location(self._pack_id_of(pack_no), *place) for pack_no, *place in places]
+
+
+class BlobsOnDisk:
+    """The dedup lookup, made equal to the indexes that could be read."""
+
+    def __init__(self, lookup: DedupLookup) -> None:
+        self._lookup = lookup
+
+    def add(self, pack_no: int, pack_id: bytes, blobs: Sequence[PackedBlob]) -> None:
+        """Nothing: the lookup holds them."""
+
+    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
+        """See ``KnownBlobs.missing``."""
+        known = self._lookup.contains_many(data_ids)
+        return [identity for identity in data_ids if identity not in known]
+
+    def find_tree(self, tree_id: bytes) -> list[Location]:
+        """See ``KnownBlobs.find_tree``."""
+        return self._lookup.find(tree_id, BlobType.TREE)
+
+
+class Inventory:
+    """All packs, and through ``blobs`` all blobs, of the indexes added so far."""
+
+    def __init__(self, lookup: DedupLookup | None = None) -> None:
+        self.index_ids: list[bytes] = []
+        self._packs = IdTable(_PACK.size)
+        self._pack_ids = bytearray()
+        self.blobs: KnownBlobs = BlobsInMemory(self._pack_id) if lookup is None else BlobsOnDisk(lookup)
+
+    @property
+    def pack_count(self) -> int:
+        """How many packs the indexes list."""
+        return len(self._packs)
+
+    def add_index(self, index_id: bytes, index: Index, twice: Callable[[PackEntry, bool], None]) -> list[str]:
+        """Note an index; returns what is wrong with it. A pack that is listed wrongly counts as not listed.
+
+        ``twice`` is called with each pack that was listed before, and whether the two lists agree.
+        """
+        wrong: list[str] = []
+        index_no = len(self.index_ids)
+        self.index_ids.append(index_id)
+        for pack in index.packs:
+            if not pack.blobs:
+                continue  # says nothing about the pack: it counts as not listed
+            blobs = in_order(pack.blobs)
+            if reason := _impossible(blobs):
+                wrong.append(f"it lists pack {pack.id.hex()} wrongly: {reason}")
+                continue
+            entry = _new_entry(pack.id, blobs, index_no)
+            if self._add_pack(entry):
+                self.blobs.add(len(self._packs) - 1, pack.id, blobs)
+            else:
+                first = self.pack(pack.id)
+                assert first is not None
+                twice(first, first.digest == entry.digest)
+        return wrong
+
+    def pack(self, pack_id: bytes) -> PackEntry | None:
+        """What is known of a pack, None if no index lists it."""
+        payload = self._packs.get(pack_id)
+        return None if payload is None else _entry(pack_id, payload)
+
+    def mark(self, entry: PackEntry, marks: PackMark) -> None:
+        """Add marks to a pack."""
+        payload = _PACK.pack(entry.size_bytes, entry.index_no, entry.marks | marks, entry.digest)
+        self._packs.replace(entry.id, payload)
+
+    def packs(self) -> Iterator[PackEntry]:
+        """All packs, in no order that means anything. Marking them meanwhile is fine."""
+        return (_entry(pack_id, payload) for pack_id, payload in self._packs)
+
+    def _add_pack(self, entry: PackEntry) -> bool:
+        payload = _PACK.pack(entry.size_bytes, entry.index_no, entry.marks, entry.digest)
+        if not self._packs.add(entry.id, payload):
+            return False
+        self._pack_ids += entry.id
+        return True
+
+    def _pack_id(self, pack_no: int) -> bytes:
+        return bytes(self._pack_ids[pack_no * 32 : pack_no * 32 + 32])
+
+
+def in_order(blobs: Iterable[PackedBlob]) -> list[PackedBlob]:
+    """Blobs as they stand in their pack: the order of an index means nothing."""
+    return sorted(blobs, key=lambda blob: blob.offset)
+
+
+def _entry(pack_id: bytes, payload: bytes) -> PackEntry:
+    size_bytes, index_no, marks, digest = _PACK.unpack(payload)
+    return PackEntry(pack_id, size_bytes, index_no, PackMark(marks), digest)
+
+
+def _new_entry(pack_id: bytes, blobs: Sequence[PackedBlob], index_no: int) -> PackEntry:
+    digest = hashlib.blake2b(encode_header(blobs), digest_size=8).digest()
+    marks = PackMark.MIXED if len({blob.type for blob in blobs}) > 1 else PackMark(0)
+    return PackEntry(pack_id, pack_size_bytes(blobs), index_no, marks, digest)
+
+
+def _impossible(blobs: Sequence[PackedBlob]) -> str:
+    """Why a pack cannot hold these blobs; empty if it can."""
+    end = 0
+    for blob in blobs:
+        if blob.length < OVERHEAD_BYTES:
+            return f"blob {blob.id.hex()} has {blob.length} bytes, too few for anything encrypted"
+        if blob.offset != end:
+            kind = "leave a gap" if blob.offset > end else "overlap"
+            return f"its blobs {kind} before byte {blob.offset}"
+        end = blob.offset + blob.length
+        if max(end, blob.uncompressed_length) > MAX_PACK_BYTES:
+            return f"blob {blob.id.hex()} is larger than a pack can be"
+    return ""

@@ -1,0 +1,221 @@
+"""A check from its options to its result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import msgspec
+
+from argosy.engine.local import LocalEngine
+from argosy.errors import LeaseLost
+from argosy.operations.check.coordinator import Coordinator
+from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark, in_order
+from argosy.operations.check.messages import PROTOCOL, PackWork, WorkerSetup, encode
+from argosy.operations.check.options import CheckObserver, CheckOptions, CheckResult, Part, Problem
+from argosy.operations.check.reading import RepositoryReader, loaded_ahead
+from argosy.operations.check.subset import ReadSubset
+from argosy.operations.check.walk import TreeWalk
+from argosy.operations.session import LOOKUP_NAME, Access, Session, open_session
+from argosy.repository.blobs import BlobReader
+from argosy.repository.cache import repository_cache_directory
+from argosy.repository.layout import FileKind
+from argosy.repository.lookup import DedupLookup, Location
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.config import encode_config
+from argosy.restic_format.index import Index
+from argosy.restic_format.pack import encode_header
+
+# A task of packs: enough that its message costs nothing, little enough that the last ones end together.
+_BYTES_A_TASK = 8 * 1024 * 1024
+_PACKS_A_TASK = 64
+
+
+def run_check(access: Access, options: CheckOptions, observer: CheckObserver) -> CheckResult:
+    """Check a repository. What is wrong with it is told to the observer and counted in the result.
+
+    Raises ArgosyError only where the check itself cannot go on: no key opens the repository, it is locked, the lock
+    was lost, the listings fail; Interrupted if asked to stop.
+    """
+    if not access.no_lock:
+        observer.message("create exclusive lock for repository")
+    with open_session(access, exclusive=True, confirm=False) as session:
+        if not options.with_cache:
+            session.repository.cache = None
+        with ExitStack() as stack:
+            # By now the workers have ended in order, or there is no reason to wait for them.
+            engine = LocalEngine(options.workers or _processors())
+            stack.callback(engine.cancel)
+            return _Check(session, options, observer, engine, stack).run()
+
+
+class _Check:
+    """One run."""
+
+    def __init__(
+        self,
+        session: Session,
+        options: CheckOptions,
+        observer: CheckObserver,
+        engine: LocalEngine,
+        stack: ExitStack,
+    ) -> None:
+        self._session = session
+        self._stack = stack
+        self._repository = session.repository
+        self._options = options
+        self._observer = observer
+        self._engine = engine
+        self._result = CheckResult()
+        self._broken_packs: set[bytes] = set()
+        self._reader = RepositoryReader(session.repository, observer, self._result, self._problem)
+
+    def run(self) -> CheckResult:
+        repository, observer, reader = self._repository, self._observer, self._reader
+        workers = self._options.workers or _processors()
+        self._engine.start(encode(self._setup(workers)), "argosy.operations.check.worker:check_worker")
+        coordinator = Coordinator(self._engine, observer, self._result, self._problem)
+        coordinator.warm_up(workers)
+        # Snapshots before indexes, indexes before packs: what a running backup adds meanwhile is then no problem.
+        snapshot_ids = repository.list_ids(FileKind.SNAPSHOT)
+        observer.message("load indexes")
+        inventory, index_ids, complete = self._take_inventory()
+        observer.message("check all packs")
+        reader.compare_packs(inventory, complete=complete)
+        observer.message("check snapshots, trees and blobs")
+        reader.check_keys()
+        reader.check_locks(b"" if self._session.lock is None else self._session.lock.id)
+        walk = self._walk(inventory, complete=complete)
+        for stored in reader.snapshots(snapshot_ids):
+            walk.add_snapshot(stored)
+        if self._session.lock is not None:
+            self._session.lock.confirm()
+        packs: Iterator[PackWork] = iter(())
+        if self._options.subset is not None:
+            self._choose(inventory, self._options.subset, coordinator)
+            packs = self._pack_works(inventory, index_ids)
+        coordinator.run(walk, packs)
+        self._engine.close()
+        return self._end(walk)
+
+    def _end(self, walk: TreeWalk) -> CheckResult:
+        result = self._result
+        result.broken_packs = sorted(pack_id.hex() for pack_id in self._broken_packs)
+        if walk.not_looked_at:
+            self._observer.message(
+                f"{walk.not_looked_at} references lead to blobs that only an unreadable index may list; they were not"
+                " tested"
+            )
+        if self._session.lock is not None:
+            try:
+                self._session.lock.check()
+            except LeaseLost as error:
+                raise LeaseLost(
+                    "the repository's lock was lost, so what this check found may be wrong",
+                    hint="Run the check again while nothing else changes the repository.",
+                ) from error
+        return result
+
+    def _problem(self, problem: Problem) -> None:
+        self._result.problems += 1
+        if problem.part is Part.PACK and problem.identity:
+            self._broken_packs.add(problem.identity)
+        if problem.part is Part.INDEX:
+            self._result.suggest_repair_index = True
+        self._observer.problem(problem)
+
+    def _setup(self, workers: int) -> WorkerSetup:
+        access, repository = self._session.access, self._repository
+        options = access.storage_options
+        if options.limit_download_bytes_per_second:
+            # The limit holds for one process, and the master reads next to nothing meanwhile.
+            share = max(1, options.limit_download_bytes_per_second // workers)
+            options = msgspec.structs.replace(options, limit_download_bytes_per_second=share)
+        cache = repository_cache_directory(access.cache_directory, repository.id) if self._options.with_cache else ""
+        return WorkerSetup(
+            protocol=PROTOCOL,
+            location=access.location,
+            storage_options=options,
+            master_key=repository.key.encrypt + repository.key.mac_k + repository.key.mac_r,
+            repository_config=encode_config(repository.config),
+            cache_directory=str(cache),
+        )
+
+    def _take_inventory(self) -> tuple[Inventory, list[bytes], bool]:
+        """What the indexes say, the ids of those that could be read, and whether that is all of them."""
+        sizes = dict(self._repository.list_files(FileKind.INDEX))
+        lookup = self._open_lookup() if sum(sizes.values()) > MOST_INDEX_BYTES else None
+        inventory = Inventory(lookup)
+        unreadable = self._reader.fill(inventory, sorted(sizes))
+        readable = sorted(sizes.keys() - unreadable)
+        if lookup is not None:
+            lookup.synchronize(readable, self._repository.load_index)
+        return inventory, readable, not unreadable
+
+    def _open_lookup(self) -> DedupLookup:
+        directory = repository_cache_directory(self._session.access.cache_directory, self._repository.id)
+        lookup = DedupLookup(directory / LOOKUP_NAME, self._repository.key)
+        self._stack.callback(lookup.close)
+        return lookup
+
+    def _walk(self, inventory: Inventory, *, complete: bool) -> TreeWalk:
+        trees = BlobReader(self._repository, _TreePlaces(inventory))
+        return TreeWalk(
+            inventory.blobs,
+            lambda tree_id: trees.load_blob(tree_id, BlobType.TREE),
+            self._problem,
+            complete=complete,
+        )
+
+    def _choose(self, inventory: Inventory, subset: ReadSubset, coordinator: Coordinator) -> None:
+        """Mark the packs that are to be read: of those that are there, with the right size."""
+        readable = [entry.size_bytes for entry in inventory.packs() if entry.is_readable]
+        choose = subset.chooser(len(readable), sum(readable))
+        for entry in inventory.packs():
+            if entry.is_readable and choose(entry.id):
+                inventory.mark(entry, PackMark.CHOSEN)
+                coordinator.packs_to_read += 1
+                coordinator.bytes_to_read += entry.size_bytes
+        self._observer.message(f"{subset.description} ({coordinator.packs_to_read} of {inventory.pack_count} packs)")
+
+    def _pack_works(self, inventory: Inventory, index_ids: list[bytes]) -> Iterator[PackWork]:
+        """The chosen packs in tasks, with their headers by the index. The indexes are read once more for it, because
+        all headers together take more memory than everything else."""
+        packs: list[tuple[bytes, int, bytes]] = []
+        size_bytes = 0
+        for index_id, index in loaded_ahead(self._repository, index_ids):
+            if not isinstance(index, Index):
+                self._problem(Problem(Part.INDEX, f"index {index_id.hex()}", index.message, index_id))
+                continue
+            for pack in index.packs:
+                entry = inventory.pack(pack.id)
+                if (
+                    entry is None
+                    or PackMark.CHOSEN not in entry.marks
+                    or inventory.index_ids[entry.index_no] != index_id
+                ):
+                    continue
+                packs.append((pack.id, entry.size_bytes, encode_header(in_order(pack.blobs))))
+                size_bytes += entry.size_bytes
+                if size_bytes >= _BYTES_A_TASK or len(packs) >= _PACKS_A_TASK:
+                    yield PackWork(packs)
+                    packs, size_bytes = [], 0
+        if packs:
+            yield PackWork(packs)
+
+
+class _TreePlaces:
+    """The inventory's places of trees, for a BlobReader."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._blobs = inventory.blobs
+
+    def find(self, blob_id: bytes, blob_type: int = BlobType.TREE, /) -> list[Location]:
+        """Every place of a tree."""
+        del blob_type
+        return self._blobs.find_tree(blob_id)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))

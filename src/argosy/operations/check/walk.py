@@ -1,0 +1,148 @@
+"""The walk over all trees that snapshots reach: each is looked at once, whatever the number of snapshots.
+
+The workers read the trees; here is known which were visited, which come next, and whether what they name is in an
+index. Depth first, so that what waits stays short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from argosy.errors import ArgosyError, Damaged
+from argosy.operations.check.inventory import KnownBlobs
+from argosy.operations.check.messages import TreeFound, TreeWork
+from argosy.operations.check.options import Part, Problem
+from argosy.operations.check.tree_checks import shown_name
+from argosy.operations.id_table import IdTable
+from argosy.repository.lookup import Location
+from argosy.repository.snapshots import StoredSnapshot
+from argosy.restic_format.ids import ID_BYTES
+from argosy.restic_format.node import Node, decode_node
+from argosy.restic_format.tree import raw_nodes
+
+_TREES_A_TASK = 64
+_BYTES_A_TASK = 2 * 1024 * 1024
+# The part of a parent's id that is remembered; enough to find it again for a message.
+_PARENT_BYTES = 8
+_NO_PARENT = bytes(_PARENT_BYTES)
+# A path in a message has an end even if what was read makes a ring.
+_MOST_NAMES = 4096
+
+LoadTree = Callable[[bytes], bytes]
+
+
+class TreeWalk:
+    """``load_tree`` reads a tree here, in the master: only to say in which directory a problem is.
+
+    With ``complete`` False some index could not be read: that something is in no index is then no problem of its own.
+    """
+
+    def __init__(
+        self, blobs: KnownBlobs, load_tree: LoadTree, problem: Callable[[Problem], None], *, complete: bool
+    ) -> None:
+        self._blobs = blobs
+        self._load_tree = load_tree
+        self._problem = problem
+        self._complete = complete
+        self._waiting: list[bytes] = []
+        # Payload: the start of the id of the tree in which it was found first.
+        self._visited = IdTable(_PARENT_BYTES)
+        self._unknown = 0
+
+    @property
+    def not_looked_at(self) -> int:
+        """How many trees or blobs no index lists that could be read, where one could not."""
+        return self._unknown
+
+    def add_snapshot(self, stored: StoredSnapshot) -> None:
+        """Start from a snapshot's root."""
+        self._visit([stored.snapshot.tree], _NO_PARENT, f"snapshot {stored.id.hex()}")
+
+    def next_work(self) -> TreeWork | None:
+        """Trees to look at next, those of one pack side by side; None while none waits."""
+        trees: list[tuple[bytes, list[Location]]] = []
+        size_bytes = 0
+        while self._waiting and len(trees) < _TREES_A_TASK and size_bytes < _BYTES_A_TASK:
+            tree_id = self._waiting.pop()
+            places = self._blobs.find_tree(tree_id)
+            trees.append((tree_id, places))
+            size_bytes += places[0].length
+        return TreeWork(trees) if trees else None
+
+    def found(self, tree: TreeFound) -> None:
+        """Take what a worker found in a tree, or a part of that."""
+        where = None
+        if tree.problems:
+            where = self._describe(tree.id)
+            for reason in tree.problems:
+                self._problem(Problem(Part.TREE, where, reason, tree.id))
+        self._visit(_split(tree.subtrees), tree.id[:_PARENT_BYTES], "")
+        missing = self._blobs.missing(_split(tree.contents))
+        if missing and self._complete:
+            self._report_missing(tree.id, where or self._describe(tree.id), set(missing))
+        self._unknown += len(missing)
+
+    def lost(self, work: TreeWork, reason: str) -> None:
+        """A task that cannot be done: its trees are named."""
+        for tree_id, _ in work.trees:
+            self._problem(Problem(Part.TREE, self._describe(tree_id), reason, tree_id))
+
+    def _visit(self, tree_ids: Iterable[bytes], parent: bytes, named_by: str) -> None:
+        for tree_id in tree_ids:
+            if not self._visited.add(tree_id, parent):
+                continue
+            if self._blobs.find_tree(tree_id):
+                self._waiting.append(tree_id)
+            elif self._complete:
+                what = self._describe(tree_id)
+                reason = "it is in no index" + (f"; {named_by} needs it" if named_by else "")
+                self._problem(Problem(Part.TREE, what, reason, tree_id))
+            else:
+                self._unknown += 1
+
+    def _report_missing(self, tree_id: bytes, where: str, missing: set[bytes]) -> None:
+        unnamed = set(missing)
+        for node in self._nodes(tree_id):
+            for blob_id in missing.intersection(_content_ids(node)):
+                unnamed.discard(blob_id)
+                reason = f"file {shown_name(node.name.encode())} needs blob {blob_id.hex()}, which is in no index"
+                self._problem(Problem(Part.BLOB, where, reason, blob_id))
+        for blob_id in sorted(unnamed):
+            reason = f"a file needs blob {blob_id.hex()}, which is in no index"
+            self._problem(Problem(Part.BLOB, where, reason, blob_id))
+
+    def _nodes(self, tree_id: bytes) -> Iterator[Node]:
+        """The nodes of a tree that can be decoded, in whatever order. None, if the tree cannot be read here."""
+        try:
+            for raw in raw_nodes(self._load_tree(tree_id), "tree"):
+                yield decode_node(raw)
+        except ArgosyError:
+            return
+
+    def _describe(self, tree_id: bytes) -> str:
+        """The tree's id and, where it can be found out, the path of its directory in the first snapshot that has it."""
+        names: list[str] = []
+        child = tree_id
+        while (parent := self._parent(child)) is not None and len(names) < _MOST_NAMES:
+            text = child.hex()
+            name = next((node.name for node in self._nodes(parent) if node.subtree == text), None)
+            if name is None:
+                return f"tree {tree_id.hex()}"
+            names.append(name)
+            child = parent
+        return f"tree {tree_id.hex()} ({shown_name('/'.join(['', *reversed(names)] if names else ['/']).encode())})"
+
+    def _parent(self, tree_id: bytes) -> bytes | None:
+        start = self._visited.get(tree_id)
+        return None if start is None or start == _NO_PARENT else self._visited.starting_with(start)
+
+
+def _content_ids(node: Node) -> list[bytes]:
+    try:
+        return node.content_ids()
+    except Damaged:
+        return []
+
+
+def _split(joined: bytes) -> list[bytes]:
+    return [joined[at : at + ID_BYTES] for at in range(0, len(joined), ID_BYTES)]

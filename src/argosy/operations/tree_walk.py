@@ -1,0 +1,68 @@
+"""Walks the trees of a snapshot, one node after the other, in order of path; memory for the directories entered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from argosy.repository.blobs import BlobReader
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.damage import damaged
+from argosy.restic_format.node import Node
+from argosy.restic_format.tree import decode_tree, iter_tree
+
+# A larger tree is decoded node by node, since its nodes together take ten times its bytes.
+_DECODED_WHOLE_BYTES = 4 * 1024 * 1024
+
+Enter = Callable[[bytes, Node], bool]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A node that the walk comes to, or (``left``) the end of a directory. ``path`` starts with a slash."""
+
+    path: bytes
+    node: Node
+    left: bool = False
+
+
+def walk_tree(
+    reader: BlobReader, tree_id: bytes, path: bytes = b"/", *, enter: Enter = lambda _path, _node: True
+) -> Iterator[Visit]:
+    """Every node below a tree that stands at ``path``: a directory, what is in it, and the directory once more.
+
+    ``enter`` says of each directory whether to go into it. Damaged where a tree cannot be read.
+    """
+    nodes, directory = load_nodes(reader, tree_id), Visit(path.rstrip(b"/"), Node(""))
+    above: list[tuple[Iterator[Node], Visit]] = []
+    while True:
+        node = next(nodes, None)
+        if node is None:
+            if not above:
+                return
+            yield Visit(directory.path, directory.node, left=True)
+            nodes, directory = above.pop()
+            continue
+        visit = Visit(directory.path + b"/" + node.name_bytes(), node)
+        yield visit
+        if node.type == "dir":
+            if enter(visit.path, node):
+                above.append((nodes, directory))
+                nodes, directory = load_nodes(reader, subtree_of(node, visit.path)), visit
+            else:
+                yield Visit(visit.path, node, left=True)
+
+
+def load_nodes(reader: BlobReader, tree_id: bytes) -> Iterator[Node]:
+    """The nodes of a tree. Damaged if it cannot be read, or where one of them makes no sense."""
+    what = f"tree {tree_id.hex()}"
+    data = reader.load_blob(tree_id, BlobType.TREE)
+    return iter(decode_tree(data, what)) if len(data) <= _DECODED_WHOLE_BYTES else iter_tree(data, what)
+
+
+def subtree_of(node: Node, path: bytes) -> bytes:
+    """The tree of a directory. Damaged if it has none."""
+    subtree = node.subtree_id()
+    if subtree is None:
+        raise damaged(f"directory {path.decode('utf-8', 'backslashreplace')}", "it has no subtree")
+    return subtree

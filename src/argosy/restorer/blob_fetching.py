@@ -1,0 +1,184 @@
+"""Reading the blobs of a batch: by pack and offset, neighbours together, each verified by MAC and hash.
+
+A local store is read into one buffer that is used again and again (fresh memory for each range costs page faults); of a
+remote one the next ranges are fetched by threads while a range is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+from operator import itemgetter
+from typing import Generic, TypeVar
+
+from argosy.errors import Damaged, StorageError, StorageNotFound
+from argosy.repository.blobs import BlobReader
+from argosy.repository.encoder import decode_blob
+from argosy.repository.layout import FileKind, object_name
+from argosy.repository.lookup import Location
+from argosy.repository.repository import Repository
+from argosy.restic_format.blob import BlobType
+
+T = TypeVar("T")
+
+# A range of this size stays in a processor's cache until its blobs are decrypted.
+_LOCAL_RANGE_BYTES = 2 * 1024 * 1024
+_REMOTE_RANGE_BYTES = 8 * 1024 * 1024
+# What may be read in vain between two blobs rather than with a request of its own (see repository/blobs.py).
+_LOCAL_GAP_BYTES = 32 * 1024
+_REMOTE_GAP_BYTES = 1024 * 1024
+_FETCHED_AHEAD = 4
+_OPEN_PACKS_MOST = 32
+_READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+
+# (offset, length, uncompressed length, blob id, what the caller wants it for)
+Wanted = tuple[int, int, int, bytes, T]
+
+_OFFSET = itemgetter(0)
+
+
+class WantedBlobs(Generic[T]):
+    """What a batch wants of each pack, in the order in which packs were first named."""
+
+    def __init__(self) -> None:
+        self._packs: dict[bytes, list[Wanted[T]]] = {}
+
+    def add(self, blob_id: bytes, place: Location, purpose: T) -> None:
+        """Want a blob for ``purpose``; the same blob may be wanted several times."""
+        wanted = (place.offset, place.length, place.uncompressed_length, blob_id, purpose)
+        pack = self._packs.get(place.pack_id)
+        if pack is None:
+            self._packs[place.pack_id] = [wanted]
+        else:
+            pack.append(wanted)
+
+    def ranges(self, gap_bytes: int, most_bytes: int) -> Iterator[tuple[bytes, int, int, list[Wanted[T]]]]:
+        """Pack, offset and length of each range to read, with what is wanted of it, by offset."""
+        for pack_id, wanted in self._packs.items():
+            wanted.sort(key=_OFFSET)
+            start, first = 0, wanted[0][0]
+            end = first + wanted[0][1]
+            for at, item in enumerate(wanted):
+                offset, item_end = item[0], item[0] + item[1]
+                if offset - end > gap_bytes or item_end - first > most_bytes:
+                    if at > start:
+                        yield pack_id, first, end - first, wanted[start:at]
+                    start, first = at, offset
+                end = max(end, item_end)
+            yield pack_id, first, end - first, wanted[start:]
+
+
+class BlobFetcher:
+    """Delivers blobs of data. Not thread-safe."""
+
+    def __init__(self, repository: Repository, reader: BlobReader) -> None:
+        self._opener = repository.opener()
+        self._storage = repository.storage
+        self._reader = reader
+        self._direct = self._storage.local_path("data") is not None
+        self._buffer = memoryview(bytearray(_LOCAL_RANGE_BYTES if self._direct else 0))
+        self._open_packs: dict[bytes, int] = {}
+
+    def deliver(
+        self,
+        wanted: WantedBlobs[T],
+        take: Callable[[T, bytes], None],
+        missing: Callable[[T, str], None],
+    ) -> None:
+        """Call ``take`` with the content for each purpose, or ``missing`` with the reason why there is none.
+
+        A range that cannot be read, and a blob that is damaged, is looked for once more at all its places. Errors of
+        a remote store leave as they are; those of a local one count as damage, since other packs may be readable.
+        """
+        for data, start, items in self._read(wanted):
+            last_id = b""
+            content: bytes | str = b""
+            for offset, length, uncompressed_length, blob_id, purpose in items:
+                if blob_id != last_id:
+                    last_id = blob_id
+                    sealed = data[offset - start : offset - start + length]
+                    try:
+                        content = decode_blob(self._opener, blob_id, sealed, uncompressed_length, "blob")
+                    except Damaged:
+                        content = self._load_again(blob_id)
+                if isinstance(content, str):
+                    missing(purpose, content)
+                else:
+                    take(purpose, content)
+
+    def close(self) -> None:
+        """Close the packs kept open."""
+        for fd in self._open_packs.values():
+            os.close(fd)
+        self._open_packs.clear()
+
+    def _load_again(self, blob_id: bytes) -> bytes | str:
+        """The content from any of the blob's places, or why there is none."""
+        try:
+            return self._reader.load_blob(blob_id, BlobType.DATA)
+        except Damaged as error:
+            return error.message
+        except StorageError as error:
+            if not self._storage.is_local:
+                raise
+            return error.message
+
+    def _read(self, wanted: WantedBlobs[T]) -> Iterator[tuple[memoryview, int, Sequence[Wanted[T]]]]:
+        """The bytes of each range (none if it cannot be read), where it starts, and what is wanted of it."""
+        if self._direct:
+            for pack_id, start, length, items in wanted.ranges(_LOCAL_GAP_BYTES, _LOCAL_RANGE_BYTES):
+                yield self._read_directly(pack_id, start, length), start, items
+        else:
+            ranges = wanted.ranges(
+                _LOCAL_GAP_BYTES if self._storage.is_local else _REMOTE_GAP_BYTES, _REMOTE_RANGE_BYTES
+            )
+            yield from self._read_ahead(ranges)
+
+    def _read_directly(self, pack_id: bytes, start: int, length: int) -> memoryview:
+        if length > len(self._buffer):
+            self._buffer = memoryview(bytearray(length))
+        with suppress(OSError):
+            got = os.preadv(self._pack(pack_id), [self._buffer[:length]], start)
+            return self._buffer[:got]
+        return self._buffer[:0]
+
+    def _pack(self, pack_id: bytes) -> int:
+        fd = self._open_packs.get(pack_id)
+        if fd is None:
+            path = self._storage.local_path(object_name(FileKind.PACK, pack_id))
+            assert path is not None
+            fd = os.open(path, _READ_FLAGS)
+            if len(self._open_packs) >= _OPEN_PACKS_MOST:
+                os.close(self._open_packs.pop(next(iter(self._open_packs))))
+            self._open_packs[pack_id] = fd
+        return fd
+
+    def _read_ahead(
+        self, ranges: Iterator[tuple[bytes, int, int, list[Wanted[T]]]]
+    ) -> Iterator[tuple[memoryview, int, Sequence[Wanted[T]]]]:
+        with ThreadPoolExecutor(_FETCHED_AHEAD, thread_name_prefix="fetch") as threads:
+            waiting: list[tuple[Future[bytes], int, Sequence[Wanted[T]]]] = []
+            try:
+                while True:
+                    for pack_id, start, length, items in islice(ranges, _FETCHED_AHEAD + 1 - len(waiting)):
+                        waiting.append((threads.submit(self._get_range, pack_id, start, length), start, items))
+                    if not waiting:
+                        return
+                    future, first, wanted_now = waiting.pop(0)
+                    yield memoryview(future.result()), first, wanted_now
+            finally:
+                for future, _, _ in waiting:
+                    future.cancel()
+
+    def _get_range(self, pack_id: bytes, start: int, length: int) -> bytes:
+        try:
+            return self._storage.get_range(object_name(FileKind.PACK, pack_id), start, length)
+        except (Damaged, StorageNotFound):
+            return b""
+        except StorageError:
+            if not self._storage.is_local:
+                raise
+            return b""

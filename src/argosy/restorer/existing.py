@@ -1,0 +1,135 @@
+"""Looking at what is there before a file is restored: left alone, right already, to be updated or replaced."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from argosy.restic_format.blob import blob_id
+from argosy.restorer.overwrite import Overwrite, Verdict
+
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PIN_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A blob's place in a file."""
+
+    id: bytes
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Look:
+    """What was found. ``matching`` are the positions of blobs that are in place (for UPDATE)."""
+
+    verdict: Verdict
+    stat: os.stat_result | None = None
+    matching: set[int] = field(default_factory=set)
+
+
+def first_look(
+    dir_fd: int, name: bytes, *, overwrite: Overwrite, mtime_ns: int, links: int, size_bytes: int
+) -> Look | os.stat_result:
+    """Decide about a file without reading what stands at its place; its stat if that has to be read. OSError."""
+    try:
+        found = os.lstat(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return Look(Verdict.NEW)
+    if overwrite.spares(found.st_mtime_ns, mtime_ns):
+        return Look(Verdict.KEPT, found)
+    # Its other names may lie outside the target: neither content nor metadata are written through it.
+    if not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and links <= 1):
+        return Look(Verdict.REPLACE, found)
+    if overwrite is Overwrite.IF_CHANGED and found.st_size == size_bytes and found.st_mtime_ns == mtime_ns:
+        return Look(Verdict.UNCHANGED, found)
+    return found
+
+
+def look_at(
+    dir_fd: int,
+    name: bytes,
+    *,
+    overwrite: Overwrite,
+    mtime_ns: int,
+    links: int,
+    size_bytes: int,
+    extents: Sequence[Extent],
+) -> Look:
+    """Decide about a file from what stands at its place. OSError if it cannot be read."""
+    found = first_look(dir_fd, name, overwrite=overwrite, mtime_ns=mtime_ns, links=links, size_bytes=size_bytes)
+    if isinstance(found, Look):
+        return found
+    matching = _compare(dir_fd, name, extents)
+    if len(matching) == len(extents) and found.st_size == size_bytes:
+        return Look(Verdict.UNCHANGED, found)
+    if must_be_replaced(dir_fd, name, found, overwrite):
+        return Look(Verdict.REPLACE, found)
+    return Look(Verdict.UPDATE, found, matching)
+
+
+def must_be_replaced(dir_fd: int, name: bytes, found: os.stat_result, overwrite: Overwrite) -> bool:
+    """Whether a file that differs cannot be written to: other names share it, it is running, or it must stay whole."""
+    return found.st_nlink > 1 or overwrite.goes_by_existence or _runs(dir_fd, name)
+
+
+def _runs(dir_fd: int, name: bytes) -> bool:
+    """Whether the file is a running program, which cannot be written to."""
+    try:
+        os.close(open_to_update(dir_fd, name))
+    except OSError as error:
+        if error.errno != errno.ETXTBSY:
+            raise
+        return True
+    return False
+
+
+def _compare(dir_fd: int, name: bytes, extents: Sequence[Extent]) -> set[int]:
+    fd = open_to_read(dir_fd, name)
+    try:
+        return {at for at, extent in enumerate(extents) if holds(fd, extent)}
+    finally:
+        os.close(fd)
+
+
+def holds(fd: int, extent: Extent) -> bool:
+    """Whether the file has the blob's content in its place."""
+    data = os.pread(fd, extent.length, extent.offset)
+    return len(data) == extent.length and blob_id(data) == extent.id
+
+
+def open_to_read(dir_fd: int, name: bytes) -> int:
+    """Open a file of the target to compare it; its owner may, whatever its mode."""
+    return _open(dir_fd, name, _READ_FLAGS)
+
+
+def open_to_update(dir_fd: int, name: bytes) -> int:
+    """Open a file of the target to write to it; its owner may, whatever its mode. ETXTBSY while it runs."""
+    return _open(dir_fd, name, _WRITE_FLAGS)
+
+
+def _open(dir_fd: int, name: bytes, flags: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=dir_fd)
+    except PermissionError:
+        with suppress(OSError):
+            _unlock(dir_fd, name)
+        return os.open(name, flags, dir_fd=dir_fd)
+
+
+def _unlock(dir_fd: int, name: bytes) -> None:
+    pin = os.open(name, _PIN_FLAGS, dir_fd=dir_fd)
+    try:
+        found = os.fstat(pin)
+        if stat.S_ISREG(found.st_mode):
+            rights = stat.S_IRUSR | stat.S_IWUSR
+            os.chmod(b"/proc/self/fd/%d" % pin, stat.S_IMODE(found.st_mode) | rights)
+    finally:
+        os.close(pin)
