@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from argosy.errors import ArgosyError, StateError, UsageError
 from argosy.operations.jobs import job_path, open_history, running_pid
 from argosy.sqlite import Database, Row, open_database
 from argosy.state.history import JobHistory
-from argosy.state.queue import IN_PROGRESS
+from argosy.state.queue import ATTEMPTS_OF_A_RUN, IN_PROGRESS
 from argosy.state.record import JobRecord
 
 _SUFFIX = ".job"
@@ -287,7 +287,9 @@ def _members(database: Database) -> list[MemberStatus]:
         "SELECT member, seq, state, attempt, worker, files, files_done, bytes, bytes_done, updated, failures"
         " FROM batches WHERE member IS NOT NULL ORDER BY seq"
     ):
-        holding[member].append(BatchStatus(*batch))
+        status = BatchStatus(*batch)
+        # Each run counts its attempts from a multiple of this, which tells a reader nothing.
+        holding[member].append(replace(status, attempt=status.attempt % ATTEMPTS_OF_A_RUN))
     columns = "name, host, pid, workers, joined, last_seen, left_at, files, bytes, batches"
     rows = database.execute(f"SELECT {columns} FROM members ORDER BY joined")
     return [MemberStatus(holding[row[0]], *row) for row in rows]

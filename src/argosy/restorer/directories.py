@@ -61,8 +61,14 @@ class OpenDirectory:
                 self._gives_acl = _DEFAULT_ACL in os.listxattr(self.fd)
         return self._gives_acl
 
+    def close(self) -> None:
+        """Close it now, whoever still has a reference; idempotent."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
     def __del__(self) -> None:
-        os.close(self.fd)
+        self.close()
 
 
 class TargetDirectories:
@@ -90,6 +96,14 @@ class TargetDirectories:
     def forget(self) -> None:
         """Close all but the root. What is opened later is not fresh."""
         self._open.clear()
+
+    def close(self) -> None:
+        """Close all, for good."""
+        for directory in self._open.values():
+            directory.close()
+        self._open.clear()
+        if self._root is not None:
+            self._root.close()
 
     def _walk(self, root: OpenDirectory, path: bytes) -> OpenDirectory:
         """Step down from the nearest directory above that is open."""

@@ -11,6 +11,9 @@ import msgspec
 from argosy.state.job_database import JobDatabase, Statement
 
 
+_HEARTBEAT_SECONDS = 30.0
+
+
 class JobRecord(msgspec.Struct, frozen=True):
     """A job's identity. ``spec`` is what must be equal for a resume (R5), encoded by the operation.
 
@@ -34,6 +37,7 @@ class JobState:
         self._job = job
         self._counters: dict[str, Any] = {}
         self._dirty = False
+        self._active = time.time()
         job.attach(self)
 
     def create(self, record: JobRecord) -> None:
@@ -73,14 +77,14 @@ class JobState:
             self._dirty = True
 
     def changes(self) -> list[Statement]:
-        """The counters, and the time of this commit, which a resume measures its age by."""
-        if not self._dirty:
+        """The counters if one has changed, and every so often the time, which a resume measures the job's age by."""
+        now = time.time()
+        if not self._dirty and now - self._active < _HEARTBEAT_SECONDS:
             return []
-        self._dirty = False
-        active = msgspec.json.encode(time.time())
+        self._dirty, self._active = False, now
         return [
             ("INSERT OR REPLACE INTO job VALUES ('counters', ?)", (msgspec.json.encode(self._counters),)),
-            ("INSERT OR REPLACE INTO job VALUES ('active', ?)", (active,)),
+            ("INSERT OR REPLACE INTO job VALUES ('active', ?)", (msgspec.json.encode(now),)),
         ]
 
     def committed(self) -> None:

@@ -117,7 +117,9 @@ class Coordinator:
         self._look(last=True)
 
     def close(self) -> None:
-        """Forget what was noted."""
+        """Close the target, and forget what was noted."""
+        self._tools.files.close()
+        self._tools.directories.close()
         self._firsts.close()
         if self._written is not None:
             self._written.close()
