@@ -10,7 +10,6 @@ import msgspec
 
 from argosy.state.job_database import JobDatabase, Statement
 
-
 _HEARTBEAT_SECONDS = 30.0
 
 
