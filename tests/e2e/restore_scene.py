@@ -79,9 +79,11 @@ def restore_soundly(scene: Scene, target: Path, **options: Any) -> RestoreResult
 @contextmanager
 def command(scene: Scene, *arguments: str | Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """``argosy restore`` in a process group of its own; killed at the end if it still runs."""
-    line = [sys.executable, "-m", "argosy", "-r", scene.repository, "--cache-dir", scene.home / "cache", "restore"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "ARGOSY_PASSWORD": PASSWORD, "TERM": "dumb"}
-    process = subprocess.Popen(
+    place, cache = str(scene.repository), str(scene.home / "cache")
+    line: list[str | Path] = [sys.executable, "-m", "argosy", "-r", place, "--cache-dir", cache, "restore"]
+    places = os.pathsep.join([str(ROOT / "src"), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": places, "ARGOSY_PASSWORD": PASSWORD, "TERM": "dumb"}
+    process: subprocess.Popen[bytes] = subprocess.Popen(
         [*line, *arguments],
         env=environment,
         stdout=subprocess.PIPE,

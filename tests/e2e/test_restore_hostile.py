@@ -93,7 +93,11 @@ def test_links_planted_in_the_target_are_not_followed(
     """Where the snapshot has files and directories, links to others: those others stay as they are."""
     make_tree(tmp_path / "source", {"dir": {"inside": b"new", "more": {"x": b"x"}}, "secret": b"new", "link": b"new"})
     scene.backup(tmp_path / "source")
-    planted = {"dir": Symlink(outside / "dir"), "secret": Symlink(outside / "secret"), "link": Symlink("nowhere")}
+    planted = {
+        "dir": Symlink(str(outside / "dir")),
+        "secret": Symlink(str(outside / "secret")),
+        "link": Symlink("nowhere"),
+    }
     make_tree(tmp_path / "target/source", {**planted})
     with nothing_changes(outside):
         restore(scene, tmp_path / "target", overwrite=way, cuts=cuts)

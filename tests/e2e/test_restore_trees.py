@@ -87,8 +87,8 @@ def test_names_of_one_file_become_one_file(scene: Scene, tmp_path: Path) -> None
 
 def test_zeros_become_holes_on_request(scene: Scene, tmp_path: Path) -> None:
     """In small files, large ones and segments; also where a file without holes is updated."""
-    islands = {"parts": {0: b"begin", 3 << 20: os.urandom(5000)}, "size_bytes": 6 << 20}
-    tree = {"many blobs": File(**islands), "only zeros": File(size_bytes=300_000), "small": File(b"\0" * 20_000 + b"x")}
+    islands = File(parts={0: b"begin", 3 << 20: os.urandom(5000)}, size_bytes=6 << 20)
+    tree = {"many blobs": islands, "only zeros": File(size_bytes=300_000), "small": File(b"\0" * 20_000 + b"x")}
     make_tree(tmp_path / "source", tree)
     scene.backup(tmp_path / "source")
     restore_soundly(scene, tmp_path / "plain")

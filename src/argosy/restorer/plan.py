@@ -24,6 +24,8 @@ from argosy.restorer.tree_walk import Piece, Report, TreeWalk
 
 # Nodes with long lists of blobs or large attributes.
 _BATCH_JSON_BYTES = 4 * 1024 * 1024
+# One file may have any number of names; those that wait for the first are in memory.
+_WAITING_MOST = 20_000
 
 MakeLargeFile = Callable[[int, LedgerEntry, bytes, Node], LargeFile]
 
@@ -71,6 +73,7 @@ class Plan:
         self._full: deque[tuple[int, RestoreWork]] = deque()
         self._large: deque[LargeFile] = deque()
         self._waiting: dict[int, list[tuple[LedgerEntry, Link]]] = {}
+        self._waiting_names = 0
         self._unfinished: set[int] = set()
         self._last_number = 0
         self._begin_batch()
@@ -90,6 +93,8 @@ class Plan:
                 if segment is not None:
                     return self._next_number(), RestoreWork(segment=segment)
                 self._large.popleft()
+            elif self._waiting_names >= _WAITING_MOST:
+                return None
             elif not self._walk.over:
                 self._take_directory()
             elif self._parts or self._links:
@@ -102,6 +107,7 @@ class Plan:
         """The task, or the large file, of this number is done: names that waited for it can follow."""
         self._unfinished.discard(number)
         for entry, link in self._waiting.pop(number, ()):
+            self._waiting_names -= 1
             self._add_link(entry, link)
 
     def _next_number(self) -> int:
@@ -157,6 +163,7 @@ class Plan:
         self.entries += 1
         if first_work in self._unfinished and first_work != self._batch_number:
             self._waiting.setdefault(first_work, []).append((entry, link))
+            self._waiting_names += 1
         else:
             self._add_link(entry, link)
 

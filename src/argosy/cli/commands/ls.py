@@ -208,8 +208,9 @@ def _ncdu_json(node: Node) -> str:
 
     import msgspec
 
+    from argosy.restic_format.names import json_text as quoted
+
     document = {
-        "name": json_text(node.name_bytes()),
         "asize": node.size,
         "dsize": -(-node.size // _NCDU_BLOCK_BYTES) * _NCDU_BLOCK_BYTES,
         "dev": node.device_id,
@@ -221,7 +222,8 @@ def _ncdu_json(node: Node) -> str:
         "mode": stat.S_IMODE(node.st_mode()),
         "mtime": max(0, node.mtime_ns() // 1_000_000_000),
     }
-    return msgspec.json.encode(document).decode()
+    name = quoted(node.name_bytes().decode("utf-8", "surrogateescape"))
+    return f'{{"name":{name},{msgspec.json.encode(document).decode()[1:]}'
 
 
 def mode_text(mode: int) -> str:

@@ -58,9 +58,6 @@ def command(
                 ctx.output.line(title)
             for line in _lines(group.snapshots, compact=compact):
                 ctx.output.line(line)
-        if not result.groups:
-            for line in _lines((), compact=compact):
-                ctx.output.line(line)
     for error in result.damaged:
         ctx.output.error(error.message)
     return result.exit_code

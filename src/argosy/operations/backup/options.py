@@ -116,7 +116,7 @@ class BackupProgress:
 
 @dataclass(slots=True)
 class BackupObserver:
-    """How an operation tells its caller what happens. All are called from the coordinator's thread."""
+    """How an operation tells its caller what happens. ``unread`` is called from any thread, the rest from one."""
 
     progress: Callable[[BackupProgress], None] = lambda _: None
     message: Callable[[str], None] = lambda _: None

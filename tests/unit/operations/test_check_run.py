@@ -1,0 +1,172 @@
+"""A check as a whole: its lock, its workers, its end; small repositories and those too large for memory."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from argosy.engine.local import LocalEngine
+from argosy.errors import Interrupted, LeaseLost, RepositoryLocked
+from argosy.operations.check.messages import decode_setup
+from argosy.operations.check.options import CheckObserver, CheckOptions, CheckProgress, CheckResult, Problem
+from argosy.operations.check.run import run_check
+from argosy.operations.check.subset import READ_ALL, ReadSubset
+from argosy.operations.session import Access
+from argosy.repository.layout import FileKind
+from argosy.repository.locks import RepositoryLock, acquire
+from argosy.repository.repository import open_repository
+from argosy.storage.open import open_storage
+from argosy.storage.options import StorageOptions
+from tests.support.backups import Scene
+from tests.support.damage import (
+    Damage,
+    DifferingIndexes,
+    FlippedDataBlob,
+    FlippedIndex,
+    Ground,
+    MissingBlob,
+    MissingSubtree,
+    copy_repository,
+)
+from tests.support.restic import PASSWORD
+from tests.support.trees import make_tree
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A repository with two dozen packs."""
+    home = tmp_path_factory.mktemp("checked")
+    files = {f"d{n}": {f"f{m}": os.urandom(20_000) + b"text " * 100 for m in range(4)} for n in range(6)}
+    make_tree(home / "source", files)
+    made = Scene(home).init()
+    made.backup(home / "source", pack_size_bytes=30_000, workers=1)
+    return made
+
+
+def check(
+    access: Access, options: CheckOptions | None = None, **observer: Callable[..., object]
+) -> tuple[CheckResult, list[Problem]]:
+    problems: list[Problem] = []
+    told = CheckObserver(problem=problems.append, **observer)  # type: ignore[arg-type]  # any of its callables
+    return run_check(access, options or CheckOptions(READ_ALL, workers=2), told), problems
+
+
+def locks(scene: Scene) -> list[bytes]:
+    return scene.open().list_ids(FileKind.LOCK)
+
+
+def test_the_lock_is_exclusive_and_is_gone_afterwards(scene: Scene) -> None:
+    seen: list[bytes] = []
+
+    def look(_progress: CheckProgress) -> None:
+        repository = scene.open()
+        seen.extend(repository.load_unpacked(FileKind.LOCK, lock_id) for lock_id in locks(scene))
+
+    result, _ = check(scene.access(), progress=look)
+    assert result.exit_code == 0
+    assert seen
+    assert all(b'"exclusive":true' in lock for lock in seen)
+    assert locks(scene) == []
+
+
+def test_another_lock_refuses_it_unless_no_lock_is_wanted(scene: Scene) -> None:
+    with acquire(scene.open()), pytest.raises(RepositoryLocked):
+        check(scene.access())
+    access = replace(scene.access(), no_lock=True)
+    with acquire(scene.open()):
+        result, _ = check(access)
+    assert result.exit_code == 0
+
+
+def test_a_lost_lock_is_an_error_whatever_was_found(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(_lock: RepositoryLock) -> None:
+        raise LeaseLost("somebody removed it")
+
+    monkeypatch.setattr(RepositoryLock, "check", lost)
+    with pytest.raises(LeaseLost) as raised:
+        check(scene.access())
+    assert "may be wrong" in raised.value.message
+
+
+def test_a_request_to_stop_ends_it_and_leaves_no_lock(scene: Scene) -> None:
+    with pytest.raises(Interrupted) as raised:
+        check(scene.access(), stop_requested=lambda: True)
+    assert raised.value.exit_code == 130
+    assert locks(scene) == []
+
+
+def test_a_worker_that_dies_costs_nothing_but_time(scene: Scene) -> None:
+    """It is killed while it reads; what it held is read by another."""
+    killed: list[int] = []
+
+    def kill_one(progress: CheckProgress) -> None:
+        if not killed and progress.packs_done:
+            killed.append(workers_of_this_process()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    slow = StorageOptions(limit_download_bytes_per_second=1_000_000)
+    access = replace(scene.access(), storage_options=slow)
+    result, problems = check(access, progress=kill_one)
+    assert killed
+    assert problems == []
+    assert (result.packs_read, result.exit_code) == (result.packs, 0)
+
+
+def test_parts_read_all_packs_once(scene: Scene) -> None:
+    read = [check(scene.access(), CheckOptions(ReadSubset(n, 3), workers=1))[0].packs_read for n in (1, 2, 3)]
+    assert sum(read) == len(scene.pack_files())
+
+
+def test_progress_ends_with_everything_done(scene: Scene) -> None:
+    looks: list[CheckProgress] = []
+    result, _ = check(scene.access(), progress=looks.append)
+    assert (looks[-1].packs_done, looks[-1].packs) == (result.packs, result.packs)
+    assert looks[-1].bytes_done == looks[-1].pack_bytes == sum(scene.pack_files().values())
+    assert looks[-1].trees_done == result.trees == 8
+
+
+@pytest.mark.parametrize("damage", [None, MissingBlob, MissingSubtree, FlippedIndex, DifferingIndexes, FlippedDataBlob])
+def test_indexes_too_large_for_memory_are_looked_up_on_disk(
+    damage: type[Damage] | None, scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same outcome."""
+    directory = copy_repository(scene.repository, tmp_path / "repository")
+    if damage is not None:
+        damage().plant(Ground(directory, open_repository(open_storage(str(directory)), PASSWORD.encode())))
+    access = Access(str(directory), PASSWORD.encode, tmp_path / "cache")
+    in_memory, problems = check(access)
+    monkeypatch.setattr("argosy.operations.check.run.MOST_INDEX_BYTES", 0)
+    on_disk, same_problems = check(access)
+    assert on_disk == in_memory
+    assert {problem.message for problem in same_problems} == {problem.message for problem in problems}
+    assert bool(problems) is (damage is not None)
+
+
+def test_a_cache_is_used_only_if_asked_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    setups: list[bytes] = []
+    start = LocalEngine.start
+
+    def noted(engine: LocalEngine, setup: bytes, handler: str) -> None:
+        setups.append(setup)
+        start(engine, setup, handler)
+
+    monkeypatch.setattr(LocalEngine, "start", noted)
+    check(scene.access(), CheckOptions(workers=1))
+    check(scene.access(), CheckOptions(workers=1, with_cache=True))
+    assert [bool(decode_setup(setup).cache_directory) for setup in setups] == [False, True]
+
+
+def workers_of_this_process() -> list[int]:
+    """The processes that run worker_main.py."""
+    found = []
+    for thread in Path("/proc/self/task").iterdir():
+        for pid in (thread / "children").read_text().split():
+            command = Path(f"/proc/{pid}/cmdline")
+            if command.exists() and b"worker_main.py" in command.read_bytes():
+                found.append(int(pid))
+    return found
