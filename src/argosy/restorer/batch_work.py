@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from argosy.errors import RestoreError
-from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.node import Node, decode_node
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
-from argosy.restorer.content import Content, find_content
+from argosy.restorer.content import BlobPlaces, Content
 from argosy.restorer.directories import OpenDirectory, TargetDirectories, Unreachable
 from argosy.restorer.existing import Extent, Look, look_at
 from argosy.restorer.file_jobs import FAILURES, FileJob, FileRestorer
@@ -33,14 +32,14 @@ class BatchRestorer:
 
     def __init__(
         self,
-        lookup: DedupLookup,
+        places: BlobPlaces,
         fetcher: BlobFetcher,
         directories: TargetDirectories,
         finisher: Finisher,
         settings: RestoreSettings,
         target: bytes,
     ) -> None:
-        self._lookup = lookup
+        self._places = places
         self._fetcher = fetcher
         self._directories = directories
         self._finisher = finisher
@@ -118,7 +117,7 @@ class BatchRestorer:
     def _plan_file(
         self, number: int, path: bytes, directory: OpenDirectory | None, name: bytes, node: Node, files: FileRestorer
     ) -> None:
-        content = find_content(self._lookup, node.content_ids())
+        content = self._places.content(node.content_ids())
         look = _NEW
         if directory is not None and not directory.fresh:
             look = self._look(directory, name, node, content)
@@ -204,7 +203,7 @@ class BatchRestorer:
         if settings.dry_run:
             self._count("restored", location)
             return
-        size = find_content(self._lookup, node.content_ids()).size if node.type == "file" else 0
+        size = self._places.content(node.content_ids()).size if node.type == "file" else 0
         # The first name may have failed, or may have been left as it was: then this one gets its own content.
         first_directory = self._directories.get(link.first_path)
         if not stands_complete(first_directory, link.first_name, node, size):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from argosy.errors import Damaged
+from argosy.errors import Damaged, StorageError
+from argosy.repository.layout import FileKind, object_name
 from argosy.repository.lookup import DedupLookup, Location
-from argosy.restic_format.blob import BlobType
+from argosy.repository.repository import Repository
+from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import OVERHEAD_BYTES
 from argosy.restic_format.ids import ID_BYTES
+
+# About 15 MB; a pack may add 400,000 more.
+_REMEMBERED_MOST = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +27,55 @@ class Content:
     size: int
 
 
-def find_content(lookup: DedupLookup, ids: list[bytes]) -> Content:
-    """Where these blobs are. Damaged if one is in no index."""
-    places: list[Location] = []
-    for blob_id in ids:
-        found = lookup.find(blob_id, BlobType.DATA)
+class BlobPlaces:
+    """Finds blobs of data. Not thread-safe.
+
+    Neighbours in a snapshot are neighbours in a pack, so where reading is cheap (a local store) the header of each pack
+    that was named is read: 0.6 µs a blob instead of 6 for a look-up.
+    """
+
+    def __init__(self, repository: Repository, lookup: DedupLookup) -> None:
+        self._repository = repository
+        self._lookup = lookup
+        self._near: dict[bytes, tuple[bytes, PackedBlob]] = {}
+        self._seen: set[bytes] = set()
+
+    def find(self, blob_id: bytes) -> Location | None:
+        """A place of the blob; None if it is in no index."""
+        near = self._near.get(blob_id)
+        if near is not None:
+            pack_id, blob = near
+            return Location(pack_id, blob.offset, blob.length, blob.uncompressed_length)
+        found = self._lookup.find(blob_id, BlobType.DATA)
         if not found:
-            raise Damaged(
-                f"blob {blob_id.hex()} is in no index", hint="Run `argosy check` to see what else is missing."
-            )
-        places.append(found[0])
-    lengths = [plain_length(place) for place in places]
-    return Content(ids, places, lengths, sum(lengths))
+            return None
+        if found[0].pack_id not in self._seen and self._repository.storage.is_local:
+            self._learn(found[0].pack_id)
+        return found[0]
+
+    def content(self, ids: list[bytes]) -> Content:
+        """Where these blobs are. Damaged if one is in no index."""
+        places: list[Location] = []
+        for blob_id in ids:
+            place = self.find(blob_id)
+            if place is None:
+                what = f"blob {blob_id.hex()} is in no index"
+                raise Damaged(what, hint="Run `argosy check` to see what else is missing.")
+            places.append(place)
+        lengths = [plain_length(place) for place in places]
+        return Content(ids, places, lengths, sum(lengths))
+
+    def _learn(self, pack_id: bytes) -> None:
+        """Remember what else is in a pack. One that cannot be read is found out when its blobs are."""
+        if len(self._near) > _REMEMBERED_MOST:
+            self._near.clear()
+            self._seen.clear()
+        self._seen.add(pack_id)
+        with suppress(Damaged, StorageError):
+            size_bytes = self._repository.storage.size(object_name(FileKind.PACK, pack_id))
+            for blob in self._repository.load_pack_header(pack_id, size_bytes):
+                if blob.type == BlobType.DATA:
+                    self._near[blob.id] = (pack_id, blob)
 
 
 def plain_length(place: Location) -> int:

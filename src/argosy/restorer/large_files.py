@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.node import Node
-from argosy.restorer.content import find_content
+from argosy.restorer.content import BlobPlaces
 from argosy.restorer.cuts import Cuts
 from argosy.restorer.directories import TargetDirectories, Unreachable
 from argosy.restorer.existing import Look, first_look, must_be_replaced
@@ -27,7 +26,7 @@ _PLAUSIBLE_BLOB_BYTES = 8 * 1024 * 1024
 class LargeFileTools:
     """What large files are prepared and finished with. ``over`` is called with each at its end."""
 
-    lookup: DedupLookup
+    places: BlobPlaces
     directories: TargetDirectories
     files: FileRestorer
     settings: RestoreSettings
@@ -110,7 +109,7 @@ class LargeFile:
         start = offset = 0
         joined = b""
         for at in range(0, len(ids), _IDS_AT_ONCE):
-            content = find_content(self._tools.lookup, ids[at : at + _IDS_AT_ONCE])
+            content = self._tools.places.content(ids[at : at + _IDS_AT_ONCE])
             joined += b"".join(content.ids)
             offset += content.size
             if offset - start >= self._tools.cuts.segment_bytes:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from argosy.errors import Damaged
 from argosy.filesystem.sparse import write_at
-from argosy.repository.lookup import DedupLookup
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
-from argosy.restorer.content import find_content, split_ids
+from argosy.restorer.content import BlobPlaces, split_ids
 from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.existing import Extent, holds, open_to_read, open_to_update
 from argosy.restorer.file_jobs import FAILURES
@@ -23,13 +22,13 @@ class SegmentRestorer:
 
     def __init__(
         self,
-        lookup: DedupLookup,
+        places: BlobPlaces,
         fetcher: BlobFetcher,
         directories: TargetDirectories,
         settings: RestoreSettings,
         target: bytes,
     ) -> None:
-        self._lookup = lookup
+        self._places = places
         self._fetcher = fetcher
         self._directories = directories
         self._target = target
@@ -56,7 +55,7 @@ class SegmentRestorer:
         missing: list[str] = []
         sparse, compare = self._sparse, segment.compare
         done = written = 0
-        content = find_content(self._lookup, split_ids(segment.ids))
+        content = self._places.content(split_ids(segment.ids))
         offset = segment.offset
         for blob_id, place, length in zip(content.ids, content.places, content.lengths, strict=True):
             if not (compare and holds(fd, Extent(blob_id, offset, length))):

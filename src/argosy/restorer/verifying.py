@@ -7,8 +7,7 @@ import stat
 from collections.abc import Callable
 
 from argosy.errors import Damaged
-from argosy.repository.lookup import DedupLookup
-from argosy.restorer.content import Content, find_content, split_ids
+from argosy.restorer.content import BlobPlaces, Content, split_ids
 from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.existing import Extent, holds, open_to_read
 from argosy.restorer.file_jobs import FAILURES
@@ -20,8 +19,8 @@ from argosy.restorer.tree_nodes import decode_nodes, usable_name
 class Verifier:
     """Verifies batches one by one; nothing is written."""
 
-    def __init__(self, lookup: DedupLookup, directories: TargetDirectories) -> None:
-        self._lookup = lookup
+    def __init__(self, places: BlobPlaces, directories: TargetDirectories) -> None:
+        self._places = places
         self._directories = directories
 
     def run(self, work: VerifyWork, show: Callable[[int, int], None]) -> Outcome:
@@ -31,7 +30,7 @@ class Verifier:
             for node in decode_nodes(part.tree)[0]:
                 name = usable_name(node.name) or b""
                 try:
-                    content = find_content(self._lookup, node.content_ids())
+                    content = self._places.content(node.content_ids())
                     self._compare(part.path, name, content, 0, whole=True)
                 except FAILURES as error:
                     outcome.errors.append((_location(part.path, name), reason_of(error)))
@@ -41,7 +40,7 @@ class Verifier:
                 show(outcome.verified, outcome.verified_bytes)
         for segment in work.segments:
             try:
-                content = find_content(self._lookup, split_ids(segment.ids))
+                content = self._places.content(split_ids(segment.ids))
                 self._compare(segment.path, segment.name, content, segment.offset, whole=False)
             except FAILURES as error:
                 outcome.errors.append((_location(segment.path, segment.name), reason_of(error)))

@@ -18,6 +18,7 @@ from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
 from argosy.restorer.batch_work import BatchRestorer
 from argosy.restorer.blob_fetching import BlobFetcher
+from argosy.restorer.content import BlobPlaces
 from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.finishing import Finisher
 from argosy.restorer.memory import keep_freed_memory
@@ -72,10 +73,11 @@ class RestoreWorker:
             create=not settings.dry_run,
             replace=not settings.overwrite.goes_by_existence,
         )
+        places = BlobPlaces(repository, lookup)
         finisher = Finisher(self._directories, settings, target)
-        self._batches = BatchRestorer(lookup, self._fetcher, self._directories, finisher, settings, target)
-        self._segments = SegmentRestorer(lookup, self._fetcher, self._directories, settings, target)
-        self._verifier = Verifier(lookup, TargetDirectories(open_root(target, create=False), create=False))
+        self._batches = BatchRestorer(places, self._fetcher, self._directories, finisher, settings, target)
+        self._segments = SegmentRestorer(places, self._fetcher, self._directories, settings, target)
+        self._verifier = Verifier(places, TargetDirectories(open_root(target, create=False), create=False))
         self._next_progress = 0.0
 
     def work(self, task: Task) -> None:

@@ -20,7 +20,7 @@ from argosy.restic_format.blob import BlobType, blob_id
 from argosy.restic_format.config import make_config
 from argosy.restic_format.crypto import MasterKey
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
-from argosy.restorer.content import find_content
+from argosy.restorer.content import BlobPlaces
 from argosy.storage.interface import Storage
 from argosy.storage.local import LocalStorage
 from tests.support.storage_doubles import MemoryStorage
@@ -53,7 +53,7 @@ class Store:
 
     def fetch(self, contents: list[bytes]) -> None:
         wanted: WantedBlobs[int] = WantedBlobs()
-        found = find_content(self.lookup, [blob_id(content) for content in contents])
+        found = BlobPlaces(self.repository, self.lookup).content([blob_id(content) for content in contents])
         assert found.size == sum(map(len, contents))
         for number, (blob, place) in enumerate(zip(found.ids, found.places, strict=True)):
             wanted.add(blob, place, number)

@@ -16,10 +16,10 @@ from argosy.operations.restore.tally import Tally
 from argosy.operations.restore.tasks import TaskLoop
 from argosy.operations.restore.verification import WrittenFiles
 from argosy.repository.blobs import BlobReader
-from argosy.repository.lookup import DedupLookup
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.node import Node
+from argosy.restorer.content import BlobPlaces
 from argosy.restorer.cuts import Cuts
 from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.file_jobs import FileRestorer
@@ -45,7 +45,7 @@ class RestoreSource:
     subpath: str
     root_tree: bytes
     reader: BlobReader
-    lookup: DedupLookup
+    places: BlobPlaces
     store_is_local: bool
 
 
@@ -87,7 +87,7 @@ class Coordinator:
         self._finisher = Finisher(directories, settings, target)
         self._ledger = Ledger(self._finish)
         self._large: dict[int, LargeFile] = {}
-        self._tools = self._large_file_tools(source.lookup, directories, settings, target, cuts)
+        self._tools = self._large_file_tools(source.places, directories, settings, target, cuts)
         walk = TreeWalk(
             source.root_tree,
             lambda tree_id: source.reader.load_blob(tree_id, BlobType.TREE),
@@ -189,7 +189,7 @@ class Coordinator:
 
     def _large_file_tools(
         self,
-        lookup: DedupLookup,
+        places: BlobPlaces,
         directories: TargetDirectories,
         settings: RestoreSettings,
         target: bytes,
@@ -201,7 +201,7 @@ class Coordinator:
         setter.notes = self.tally.notes
         files = FileRestorer(directories, setter, settings, target)
         files.outcome = self._outcome
-        return LargeFileTools(lookup, directories, files, settings, target, cuts, self._large_file_over)
+        return LargeFileTools(places, directories, files, settings, target, cuts, self._large_file_over)
 
     def _make_large_file(self, number: int, entry: LedgerEntry, name: bytes, node: Node) -> LargeFile:
         large_file = self._large[number] = LargeFile(number, entry, name, node, self._tools)

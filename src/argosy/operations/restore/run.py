@@ -21,6 +21,7 @@ from argosy.operations.session import Access, Session, open_session
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.snapshots import StoredSnapshot, find_subtree, resolve_snapshot
 from argosy.restic_format.config import encode_config
+from argosy.restorer.content import BlobPlaces
 from argosy.restorer.messages import PROTOCOL, RestoreSettings, WorkerSetup, encode
 
 _LOCK_SECONDS = 1.0
@@ -55,7 +56,9 @@ def _restore(
     target = os.path.abspath(options.target)
     reader = session.blob_reader(lookup)
     root_tree = find_subtree(reader, stored.snapshot.tree, subpath)
-    source = RestoreSource(stored, subpath, root_tree, reader, lookup, session.storage.is_local)
+    source = RestoreSource(
+        stored, subpath, root_tree, reader, BlobPlaces(session.repository, lookup), session.storage.is_local
+    )
     settings = _settings(session, options)
     observer.begun(stored, subpath)
     engine = LocalEngine(options.workers or len(os.sched_getaffinity(0)))
