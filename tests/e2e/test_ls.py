@@ -51,7 +51,9 @@ def test_a_path_behind_the_snapshot_is_the_root(compared: Compared) -> None:
 
 
 def test_ncdu_reads_its_format(compared: Compared) -> None:
-    version_major, version_minor, about, root = json.loads(compared.argosy.run("ls", "latest", "--ncdu").stdout)
+    version_major, version_minor, about, root = json.loads(
+        compared.argosy.run("ls", "latest", "--host", "beta", "--ncdu").stdout
+    )
     assert (version_major, version_minor) == (1, 2)
     assert about["hostname"] == "beta"
     assert root[0] == {"name": "/"}

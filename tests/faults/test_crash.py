@@ -187,8 +187,10 @@ def test_a_run_killed_again_and_again_ends_well(scene: Scene, whole: Scene, sour
     assert jobs == {outcome["job"]}
     assert scene.blobs_twice() == 0
     plain = Scene(scene.home / "plain").init_like(whole).run(source, **SMALL)
-    for counter in ("files_new", "total_files_processed", "total_bytes_processed", "data_blobs"):
+    for counter in ("files_new", "total_files_processed", "total_bytes_processed"):
         assert outcome["counters"][counter] == plain["counters"][counter], counter
+    # A pack may be recorded and the batch that filled it not: done again, it finds its blobs and adds none.
+    assert 0 < outcome["counters"]["data_blobs"] <= plain["counters"]["data_blobs"]
 
 
 def test_an_incremental_run_is_resumed_upon_its_parent(scene: Scene, tmp_path: Path) -> None:
