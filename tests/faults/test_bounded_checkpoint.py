@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from argosy.operations.backup.options import BackupObserver, BackupProgress
+from argosy.operations.backup.run import run_backup
 from argosy.sqlite import open_database
+from argosy.storage.options import StorageOptions
 from tests.support.backups import Scene, tell
 
 FILES_A_DIRECTORY = 25
@@ -100,7 +103,11 @@ def test_a_killed_workers_batch_reads_in_progress_until_another_has_it(tmp_path:
     source.mkdir()
     (source / "large").write_bytes(os.urandom(30 << 20))
     watch = Watch(scene)
-    scene.backup(source, workers=1, crash_point=watch.look, verify=True, compression="max")
+    # Packs of 4 MiB at 8 MiB a second: the second worker holds the batch for longer than there is between two commits.
+    slowly = StorageOptions(limit_upload_bytes_per_second=8 << 20)
+    access = dataclasses.replace(scene.access(), storage_options=slowly)
+    options = scene.options(source, workers=1, crash_point=watch.look, pack_size_bytes=4 << 20)
+    run_backup(access, options, scene.state, scene.heard.observer())
     assert watch.killed
     assert watch.states[watch.states.index("in progress") :] == ["in progress"] * watch.states.count("in progress")
     assert len(set(watch.workers)) == 2
