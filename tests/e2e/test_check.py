@@ -161,3 +161,13 @@ def test_a_repository_in_s3(server: S3Server, tmp_path: Path) -> None:
     storage.put(pack, bytes(data))
     assert pack.rpartition("/")[2] in argosy.says("check", "--read-data", expect=1)
     assert repository.id
+
+
+def test_flags_and_fields_are_documented(argosy: Argosy) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
+    help_text = argosy.says("check", "--help")
+    flags = [word for word in help_text.partition("Global")[0].split() if word.startswith("--") and word != "--help"]
+    assert "--read-data" in flags
+    assert [flag for flag in flags if f"`{flag}`" not in page] == []
+    (summary,) = argosy.documents("check")
+    assert [field for field in summary if f"`{field}`" not in page] == []

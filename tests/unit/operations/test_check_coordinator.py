@@ -102,6 +102,7 @@ class Run:
         self.result = CheckResult()
         self.engine = ScriptedEngine(answer)
         self.observer = CheckObserver()
+        self.begun: list[int] = []
         self.coordinator = Coordinator(self.engine, self.observer, self.result, self.problems.append)
         self.blobs = blobs or Blobs({})
         self.walk = TreeWalk(
@@ -112,7 +113,7 @@ class Run:
         for root in roots:
             snapshot = Snapshot("2020-01-01T00:00:00Z", root, ["/"])
             self.walk.add_snapshot(StoredSnapshot(b"\5" * 32, snapshot))
-        self.coordinator.run(self.walk, iter(packs))
+        self.coordinator.run(self.walk, iter(packs), lambda: self.begun.append(len(self.engine.offered)))
         return [problem.message for problem in self.problems]
 
 
@@ -259,7 +260,7 @@ def test_it_stops_on_request_with_work_left() -> None:
             yield pack_work(1)
 
     with pytest.raises(Interrupted):
-        run.coordinator.run(run.walk, endless())
+        run.coordinator.run(run.walk, endless(), lambda: None)
 
 
 def test_workers_are_woken_before_there_is_work() -> None:
@@ -267,3 +268,13 @@ def test_workers_are_woken_before_there_is_work() -> None:
     run.coordinator.warm_up(2)
     assert [decode_work(task.payload) for task in run.engine.offered] == [NoWork(), NoWork()]
     assert run.go() == []
+
+
+def test_what_there_is_to_wait_for_is_done_once_while_the_workers_work() -> None:
+    run = Run(reads_well)
+    run.go([pack_work(number) for number in range(9)])
+    (offered,) = run.begun
+    assert 0 < offered < 9
+    idle = Run(reads_well)
+    idle.go()
+    assert idle.begun == [0]

@@ -58,10 +58,14 @@ class Coordinator:
         for _ in range(workers):
             self._offer(NoWork())
 
-    def run(self, walk: TreeWalk, packs: Iterator[PackWork]) -> None:
-        """Do all the work. Interrupted when asked to stop; EngineError if no worker can be kept alive."""
+    def run(self, walk: TreeWalk, packs: Iterator[PackWork], begun: Callable[[], None]) -> None:
+        """Do all the work; ``begun`` is called once the workers have some, to do what there is to wait for.
+
+        Interrupted when asked to stop; EngineError if no worker can be kept alive.
+        """
         self._walk = walk
         more_packs = True
+        waited = False
         while True:
             if self._observer.stop_requested():
                 raise Interrupted("stopped on request", hint="A check starts from the beginning each time.")
@@ -73,6 +77,9 @@ class Coordinator:
                 if work is None:
                     break
                 self._offer(work)
+            if not waited:
+                begun()
+                waited = True
             if not self._assigned:
                 break
             for event in self._engine.events(_LOOK_SECONDS):

@@ -23,6 +23,10 @@ from argosy.restic_format.pack import MAX_PACK_BYTES, encode_header, pack_size_b
 # Sealed; of 6.5 million blobs. Their ids take 260 MB in memory; restic needs 62 bytes a blob, 400 MB.
 MOST_INDEX_BYTES = 256 * 1024 * 1024
 
+# Headers of packs, by the indexes, that are kept for --read-data; of 200,000 blobs. Beyond that the indexes are read a
+# second time for them.
+_MOST_HEADER_BYTES = 8 * 1024 * 1024
+
 _PLACE = struct.Struct("<IIII")
 # size, number of the index, marks, digest of the header
 _PACK = struct.Struct("<QIB8s")
@@ -117,6 +121,9 @@ class Inventory:
 
     def __init__(self, lookup: DedupLookup | None = None) -> None:
         self.index_ids: list[bytes] = []
+        # By pack, of a repository small enough; else None.
+        self.headers: dict[bytes, bytes] | None = {}
+        self._header_bytes = 0
         self._packs = IdTable(_PACK.size)
         self._pack_ids = bytearray()
         self.blobs: KnownBlobs = BlobsInMemory(self._pack_id) if lookup is None else BlobsOnDisk(lookup)
@@ -138,11 +145,13 @@ class Inventory:
             if not pack.blobs:
                 continue  # says nothing about the pack: it counts as not listed
             blobs = in_order(pack.blobs)
-            if reason := _impossible(blobs):
+            if reason := impossible(blobs):
                 wrong.append(f"it lists pack {pack.id.hex()} wrongly: {reason}")
                 continue
-            entry = _new_entry(pack.id, blobs, index_no)
+            header = encode_header(blobs)
+            entry = _new_entry(pack.id, blobs, header, index_no)
             if self._add_pack(entry):
+                self._keep_header(pack.id, header)
                 self.blobs.add(len(self._packs) - 1, pack.id, blobs)
             else:
                 first = self.pack(pack.id)
@@ -171,6 +180,14 @@ class Inventory:
         self._pack_ids += entry.id
         return True
 
+    def _keep_header(self, pack_id: bytes, header: bytes) -> None:
+        if self.headers is None:
+            return
+        self.headers[pack_id] = header
+        self._header_bytes += len(header)
+        if self._header_bytes > _MOST_HEADER_BYTES:
+            self.headers = None
+
     def _pack_id(self, pack_no: int) -> bytes:
         return bytes(self._pack_ids[pack_no * 32 : pack_no * 32 + 32])
 
@@ -185,13 +202,13 @@ def _entry(pack_id: bytes, payload: bytes) -> PackEntry:
     return PackEntry(pack_id, size_bytes, index_no, PackMark(marks), digest)
 
 
-def _new_entry(pack_id: bytes, blobs: Sequence[PackedBlob], index_no: int) -> PackEntry:
-    digest = hashlib.blake2b(encode_header(blobs), digest_size=8).digest()
+def _new_entry(pack_id: bytes, blobs: Sequence[PackedBlob], header: bytes, index_no: int) -> PackEntry:
+    digest = hashlib.blake2b(header, digest_size=8).digest()
     marks = PackMark.MIXED if len({blob.type for blob in blobs}) > 1 else PackMark(0)
     return PackEntry(pack_id, pack_size_bytes(blobs), index_no, marks, digest)
 
 
-def _impossible(blobs: Sequence[PackedBlob]) -> str:
+def impossible(blobs: Sequence[PackedBlob]) -> str:
     """Why a pack cannot hold these blobs; empty if it can."""
     end = 0
     for blob in blobs:

@@ -30,14 +30,19 @@ class Part(StrEnum):
     BLOB = "blob"
 
 
+_LOST = (
+    "Back up the source again, which may bring it back; then `argosy repair snapshots --forget`, or restic's, takes"
+    " what is lost out of the snapshots."
+)
 _ADVICE = {
     Part.KEY: "Restore the file from a copy of the repository, or remove it and make a new key with `argosy key add`.",
     Part.LOCK: "If nobody uses the repository, `argosy unlock --remove-all` removes it.",
-    Part.INDEX: "`argosy repair index` writes the index anew from the packs.",
+    Part.INDEX: "`argosy repair index`, or restic's, writes the index anew from the packs.",
     Part.SNAPSHOT: "Restore the file from a copy of the repository, or remove it: its snapshot is lost.",
-    Part.PACK: "`argosy repair packs` saves what is left of it, then `argosy repair snapshots --forget`.",
-    Part.TREE: "Back up the source again, which may bring it back; else `argosy repair snapshots --forget`.",
-    Part.BLOB: "Back up the source again, which may bring it back; else `argosy repair snapshots --forget`.",
+    Part.PACK: "`argosy repair packs ID`, or restic's, saves what is left of it; then back up the source again, which"
+    " may bring back the rest; last, `repair snapshots --forget` takes what is lost out of the snapshots.",
+    Part.TREE: _LOST,
+    Part.BLOB: _LOST,
 }
 
 

@@ -16,6 +16,7 @@ from argosy.repository.encoder import decode_blob
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.compression import decompress
 from argosy.restic_format.pack import LENGTH_BYTES, decode_header, encode_header, header_bytes
 
 # What is read with one request. Local files: what fits the processor's cache is hashed, decrypted and inflated from
@@ -43,16 +44,21 @@ def _is_sound(repository: Repository, pack_id: bytes, size_bytes: int, header: b
     """Whether all holds, in one pass over the bytes."""
     opener = repository.opener()
     what = f"pack {pack_id.hex()}"
+    sha256 = hashlib.sha256
     try:
         blobs = decode_header(header, what)
         if sum(blob.length for blob in blobs) + header_bytes(blobs) != size_bytes:
             return False
-        name_hash = hashlib.sha256()
+        name_hash = sha256()
         for start, data, group in _pieces(repository, pack_id, blobs):
             name_hash.update(data)
             for blob in group:
-                at = blob.offset - start
-                decode_blob(opener, blob.id, data[at : at + blob.length], blob.uncompressed_length, what)
+                at, length = blob.offset - start, blob.uncompressed_length
+                content = opener.open(data[at : at + blob.length], what)
+                if length:
+                    content = decompress(content, length, what)
+                if sha256(content).digest() != blob.id:
+                    return False
         end = blobs[-1].offset + blobs[-1].length
         trailer = repository.storage.get_range(object_name(FileKind.PACK, pack_id), end, size_bytes - end)
         name_hash.update(trailer)

@@ -11,7 +11,7 @@ import msgspec
 from argosy.engine.local import LocalEngine
 from argosy.errors import LeaseLost
 from argosy.operations.check.coordinator import Coordinator
-from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark, in_order
+from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark, impossible, in_order
 from argosy.operations.check.messages import PROTOCOL, PackWork, WorkerSetup, encode
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckResult, Part, Problem
 from argosy.operations.check.reading import RepositoryReader, loaded_ahead
@@ -89,15 +89,18 @@ class _Check:
         walk = self._walk(inventory, complete=complete)
         for stored in reader.snapshots(snapshot_ids):
             walk.add_snapshot(stored)
-        if self._session.lock is not None:
-            self._session.lock.confirm()
         packs: Iterator[PackWork] = iter(())
         if self._options.subset is not None:
             self._choose(inventory, self._options.subset, coordinator)
             packs = self._pack_works(inventory, index_ids)
-        coordinator.run(walk, packs)
+        # Reading harms nobody, so the lock stands its time alone meanwhile.
+        coordinator.run(walk, packs, self._confirm_lock)
         self._engine.close()
         return self._end(walk)
+
+    def _confirm_lock(self) -> None:
+        if self._session.lock is not None:
+            self._session.lock.confirm()
 
     def _end(self, walk: TreeWalk) -> CheckResult:
         result = self._result
@@ -180,29 +183,37 @@ class _Check:
         self._observer.message(f"{subset.description} ({coordinator.packs_to_read} of {inventory.pack_count} packs)")
 
     def _pack_works(self, inventory: Inventory, index_ids: list[bytes]) -> Iterator[PackWork]:
-        """The chosen packs in tasks, with their headers by the index. The indexes are read once more for it, because
-        all headers together take more memory than everything else."""
+        """The chosen packs in tasks."""
         packs: list[tuple[bytes, int, bytes]] = []
         size_bytes = 0
+        for pack_id, header in self._headers(inventory, index_ids):
+            entry = inventory.pack(pack_id)
+            if entry is None or PackMark.CHOSEN not in entry.marks:
+                continue
+            packs.append((pack_id, entry.size_bytes, header))
+            size_bytes += entry.size_bytes
+            if size_bytes >= _BYTES_A_TASK or len(packs) >= _PACKS_A_TASK:
+                yield PackWork(packs)
+                packs, size_bytes = [], 0
+        if packs:
+            yield PackWork(packs)
+
+    def _headers(self, inventory: Inventory, index_ids: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Each pack with its header by the index that lists it first. All together take more memory than everything
+        else, so of a large repository the indexes are read once more for it."""
+        if inventory.headers is not None:
+            yield from inventory.headers.items()
+            return
         for index_id, index in loaded_ahead(self._repository, index_ids):
             if not isinstance(index, Index):
                 self._problem(Problem(Part.INDEX, f"index {index_id.hex()}", index.message, index_id))
                 continue
             for pack in index.packs:
                 entry = inventory.pack(pack.id)
-                if (
-                    entry is None
-                    or PackMark.CHOSEN not in entry.marks
-                    or inventory.index_ids[entry.index_no] != index_id
-                ):
-                    continue
-                packs.append((pack.id, entry.size_bytes, encode_header(in_order(pack.blobs))))
-                size_bytes += entry.size_bytes
-                if size_bytes >= _BYTES_A_TASK or len(packs) >= _PACKS_A_TASK:
-                    yield PackWork(packs)
-                    packs, size_bytes = [], 0
-        if packs:
-            yield PackWork(packs)
+                if entry is not None and inventory.index_ids[entry.index_no] == index_id:
+                    blobs = in_order(pack.blobs)
+                    if not impossible(blobs):
+                        yield pack.id, encode_header(blobs)
 
 
 class _TreePlaces:
