@@ -150,6 +150,7 @@ class BatchRestorer:
             links=node.links,
             size_bytes=content.size,
             extents=extents,
+            dry_run=self._settings.dry_run,
         )
 
     # -- carrying out -------------------------------------------------------------------------------------------

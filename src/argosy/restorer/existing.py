@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from argosy.restic_format.blob import blob_id
@@ -62,11 +62,14 @@ def look_at(
     links: int,
     size_bytes: int,
     extents: Sequence[Extent],
+    dry_run: bool = False,
 ) -> Look:
     """Decide about a file from what stands at its place. OSError if it cannot be read."""
     found = first_look(dir_fd, name, overwrite=overwrite, mtime_ns=mtime_ns, links=links, size_bytes=size_bytes)
     if isinstance(found, Look):
         return found
+    if dry_run and not os.access(name, os.R_OK, dir_fd=dir_fd, effective_ids=True, follow_symlinks=False):
+        return Look(Verdict.UPDATE, found)  # to know would take a change of its mode
     matching = _compare(dir_fd, name, extents)
     if len(matching) == len(extents) and found.st_size == size_bytes:
         return Look(Verdict.UNCHANGED, found)
@@ -119,17 +122,23 @@ def _open(dir_fd: int, name: bytes, flags: int) -> int:
     try:
         return os.open(name, flags, dir_fd=dir_fd)
     except PermissionError:
-        with suppress(OSError):
-            _unlock(dir_fd, name)
-        return os.open(name, flags, dir_fd=dir_fd)
+        with _unlocked(dir_fd, name):
+            return os.open(name, flags, dir_fd=dir_fd)
 
 
-def _unlock(dir_fd: int, name: bytes) -> None:
+@contextmanager
+def _unlocked(dir_fd: int, name: bytes) -> Iterator[None]:
+    """Within, the owner has his rights to a file. PermissionError for anybody else."""
     pin = os.open(name, _PIN_FLAGS, dir_fd=dir_fd)
     try:
         found = os.fstat(pin)
-        if stat.S_ISREG(found.st_mode):
-            rights = stat.S_IRUSR | stat.S_IWUSR
-            os.chmod(b"/proc/self/fd/%d" % pin, stat.S_IMODE(found.st_mode) | rights)
+        if not stat.S_ISREG(found.st_mode):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        place, mode = b"/proc/self/fd/%d" % pin, stat.S_IMODE(found.st_mode)
+        os.chmod(place, mode | stat.S_IRUSR | stat.S_IWUSR)
+        try:
+            yield
+        finally:
+            os.chmod(place, mode)
     finally:
         os.close(pin)

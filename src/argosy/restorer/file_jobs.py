@@ -218,7 +218,11 @@ class FileRestorer:
                 os.ftruncate(job.fd, job.size)
         self._open[job] = None
         if len(self._open) > _OPEN_MOST:
-            self._lay_aside(next(iter(self._open)))
+            coldest = next(iter(self._open))
+            try:
+                self._lay_aside(coldest)
+            except OSError as error:  # a network file system tells only now, and only once, what it could not write
+                self.fail(coldest, error)
         return job.fd
 
     def _lay_aside(self, job: FileJob) -> None:
@@ -277,10 +281,9 @@ class FileRestorer:
                 os.unlink(temporary, dir_fd=directory.fd)
 
     def _finish_unchanged(self, job: FileJob) -> None:
-        assert job.look.stat is not None
         directory = self._directories.get(job.path)
         fd = job.fd = open_to_read(directory.fd, job.name)
-        self._setter.finish_existing(fd, job.look.stat, job.node, job.location)
+        self._setter.finish_existing(fd, os.fstat(fd), job.node, job.location)
         job.fd = -1
         os.close(fd)
         self._count(job)

@@ -80,6 +80,14 @@ def test_size_and_time_are_trusted_on_request(tmp_path: Path, place: int) -> Non
     assert look(place).verdict is Verdict.UPDATE
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_shut_to_its_owner_is_compared_and_stays_shut(tmp_path: Path, place: int) -> None:
+    make_tree(tmp_path, {"file": File(CONTENT, mode=0)})
+    assert look(place).verdict is Verdict.UNCHANGED
+    assert look(place, dry_run=True).verdict is Verdict.UPDATE
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0
+
+
 def test_an_older_file_is_replaced_whole_where_existence_counts(tmp_path: Path, place: int) -> None:
     """A file half written would be taken for newer after an interruption."""
     make_tree(tmp_path, {"file": File(b"x", mtime_ns=TIME_NS - 1)})

@@ -107,6 +107,23 @@ def test_few_files_are_open_however_many_are_in_work(
     assert work.files.outcome.restored == 20
 
 
+def test_a_file_that_fails_when_it_is_laid_aside_is_the_one_that_is_named(
+    works: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network file system tells once, at a close, that earlier writes were lost."""
+    monkeypatch.setattr(file_jobs, "_OPEN_MOST", 1)
+    work = works()
+    lost, other = work.job("lost", 8, 2), work.job("other", 8, 2)
+    work.files.take((lost, 0), b"four")
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "close", fail_with(errno.EIO))
+        work.files.take((other, 0), b"four")
+    for job in (lost, other):
+        work.files.take((job, 4), b"more")
+    assert work.files.outcome.errors == [(b"/lost", os.strerror(errno.EIO))]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"other": b"fourmore"}
+
+
 def test_an_update_writes_what_it_is_given_and_cuts_the_rest(works: Any, tmp_path: Path) -> None:
     make_tree(tmp_path, {"file": b"aaaXXXccc and more", "short": b"aaaXXXccc and more"})
     work = works()

@@ -73,13 +73,13 @@ class Coordinator:
         self._verifying = False
         self._large_bytes_done = 0
         self._outcome = Outcome()
-        self._written = WrittenFiles(scratch) if settings.recorded else None
-        self._firsts = FirstNames(scratch)
         directories = TargetDirectories(
             open_root(target, create=not settings.dry_run),
             create=not settings.dry_run,
             replace=not settings.overwrite.goes_by_existence,
         )
+        self._written = WrittenFiles(scratch) if settings.recorded else None
+        self._firsts = FirstNames(scratch)
         selection = Selection(settings.selection)
         is_whole = selection.everything and not source.subpath.strip("/")
         # What the backup counted tells how far a restore is before it has walked all trees.

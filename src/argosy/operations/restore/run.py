@@ -25,6 +25,7 @@ from argosy.restorer.content import BlobPlaces
 from argosy.restorer.messages import PROTOCOL, RestoreSettings, WorkerSetup, encode
 
 _LOCK_SECONDS = 1.0
+_SETTLE_SECONDS = 0.2
 
 
 def run_restore(access: Access, options: RestoreOptions, observer: RestoreObserver) -> RestoreResult:
@@ -61,25 +62,25 @@ def _restore(
     )
     settings = _settings(session, options)
     observer.begun(stored, subpath)
-    engine = LocalEngine(options.workers or len(os.sched_getaffinity(0)))
-    engine.start(encode(_setup(session, lookup, target, settings)), "argosy.restorer.worker:restore_worker")
     check = _Check(session, observer)
-    coordinator = Coordinator(engine, source, target, settings, options.cuts, observer, check, scratch)
-    try:
-        coordinator.restore()
-        check.confirm()
-        if options.verify:
-            observer.verifying()
-            coordinator.verify()
+    with ExitStack() as stack:
+        engine = LocalEngine(options.workers or len(os.sched_getaffinity(0)))
+        stack.callback(engine.cancel)
+        engine.start(encode(_setup(session, lookup, target, settings)), "argosy.restorer.worker:restore_worker")
+        coordinator = Coordinator(engine, source, target, settings, options.cuts, observer, check, scratch)
+        stack.callback(coordinator.close)
+        try:
+            coordinator.restore()
+            check.confirm()
+            if options.verify:
+                observer.verifying()
+                coordinator.verify()
+        except Interrupted:
+            # What workers are at is worth finishing: a second or two.
+            engine.close()
+            raise
         engine.close()
         return _result(coordinator, options, source)
-    except Interrupted:
-        # What workers are at is worth finishing: a second or two.
-        engine.close()
-        raise
-    finally:
-        engine.cancel()
-        coordinator.close()
 
 
 class _Check:
@@ -89,15 +90,15 @@ class _Check:
         self._lock = session.lock
         self._observer = observer
         self._confirmed = self._lock is None
-        self._next = 0.0
+        # A lock has to stand alone for 200 ms: workers start and begin meanwhile, which does not harm the repository.
+        self._next = time.monotonic() + _SETTLE_SECONDS
 
     def __call__(self) -> None:
         if self._observer.stop_requested():
             raise Interrupted("stopped on request", hint="Run the same command again: it goes on where it stopped.")
-        # Not before the first tasks are out: workers start while the lock has to stand alone.
-        self.confirm()
         now = time.monotonic()
         if self._lock is not None and now >= self._next:
+            self.confirm()
             self._next = now + _LOCK_SECONDS
             self._lock.check()
 
