@@ -88,12 +88,12 @@ def test_a_backup_ends_with_a_summary_and_a_snapshot(argosy: Argosy, source: Pat
 
 
 def test_the_summary_as_a_document_tells_of_the_same(argosy: Argosy, source: Path) -> None:
-    document = summary(argosy.documents("backup", source))
+    document = summary(argosy.documents("backup", source.name))
     (snapshot,) = snapshots(argosy)
     assert document["snapshot_id"] == snapshot["id"]
     assert document["tree"] == snapshot["tree"]
     assert (document["files_new"], document["total_files_processed"]) == (5, 5)
-    again = summary(argosy.documents("backup", source))
+    again = summary(argosy.documents("backup", source.name))
     assert (again["files_new"], again["files_unmodified"], again["data_added"]) == (0, 5, 0)
     assert again["parent"] == document["snapshot_id"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+from argosy.cli.display import Display
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.cli.wording import counted, duration, json_text, printable, size
@@ -15,25 +16,11 @@ from argosy.restic_format.times import format_time
 
 UNREAD_NOTE = "at least one source file could not be read"
 
-# Seconds between two lines where nobody watches: soon at first, rarely in a long job's log.
-_LINE_SECONDS = (10.0, 10.0, 10.0, 30.0)
-_LINE_SECONDS_LATER = 60.0
-
-
-class Display(Protocol):
-    """Shows a look at a running job."""
-
-    def show(self, progress: BackupProgress, seconds: float, pace: Pace) -> None:
-        """Called a few times a second."""
-
-    def close(self) -> None:
-        """Leave nothing half drawn."""
-
 
 class BackupReporter:
     """The observer's ears. ``progress`` and ``message`` are called by one thread, ``unread`` by any."""
 
-    def __init__(self, output: Output, display: Display | None) -> None:
+    def __init__(self, output: Output, display: Display[BackupProgress] | None) -> None:
         self._output = output
         self._display = display
         self._pace = Pace()
@@ -93,49 +80,6 @@ class BackupReporter:
         else:
             entries = counted(progress.entries_scanned, "entry", "entries")
             self._output.detail(f"scan finished in {duration(seconds)}: {entries}")
-
-
-class JsonDisplay:
-    """restic's "status" documents; what restic has no field for is added."""
-
-    def __init__(self, output: Output, every_seconds: float) -> None:
-        self._output = output
-        self._every_seconds = every_seconds
-        self._next = 0.0
-
-    def show(self, progress: BackupProgress, seconds: float, pace: Pace) -> None:
-        """Print a document if it is time."""
-        if seconds >= self._next:
-            self._next = seconds + self._every_seconds
-            self._output.document(status_document(progress, seconds, pace), flush=True)
-
-    def close(self) -> None:
-        """Nothing is half drawn."""
-
-
-class LineDisplay:
-    """A line now and then, for logs."""
-
-    def __init__(self, output: Output, fixed_seconds: float | None = None) -> None:
-        self._output = output
-        self._fixed_seconds = fixed_seconds
-        self._lines = 0
-        self._next = self._pause()
-
-    def show(self, progress: BackupProgress, seconds: float, pace: Pace) -> None:
-        """Print a line if it is time."""
-        if seconds >= self._next:
-            self._output.message(progress_line(progress, seconds, pace))
-            self._lines += 1
-            self._next = seconds + self._pause()
-
-    def close(self) -> None:
-        """Nothing is half drawn."""
-
-    def _pause(self) -> float:
-        if self._fixed_seconds is not None:
-            return self._fixed_seconds
-        return _LINE_SECONDS[self._lines] if self._lines < len(_LINE_SECONDS) else _LINE_SECONDS_LATER
 
 
 def status_document(progress: BackupProgress, seconds: float, pace: Pace) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+from argosy.cli.display import Display
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.cli.wording import counted, duration, json_text, moment, printable, size
@@ -15,25 +16,11 @@ from argosy.repository.snapshots import StoredSnapshot
 
 _LIST_LEVEL = 2
 
-# Seconds between two lines where nobody watches: soon at first, rarely in a long job's log.
-_LINE_SECONDS = (10.0, 10.0, 10.0, 30.0)
-_LINE_SECONDS_LATER = 60.0
-
-
-class Display(Protocol):
-    """Shows a look at a running restore."""
-
-    def show(self, progress: RestoreProgress, seconds: float, pace: Pace) -> None:
-        """Called a few times a second."""
-
-    def close(self) -> None:
-        """Leave nothing half drawn."""
-
 
 class RestoreReporter:
     """The observer's ears."""
 
-    def __init__(self, output: Output, display: Display | None, target: bytes) -> None:
+    def __init__(self, output: Output, display: Display[RestoreProgress] | None, target: bytes) -> None:
         self._output = output
         self._display = display
         self._target = target
@@ -97,49 +84,6 @@ class RestoreReporter:
             took = duration(time.monotonic() - self._verifying_since)
             files = counted(result.verified, "file")
             self._output.message(f"finished verifying {files} in {printable(self._target)} (took {took})")
-
-
-class JsonDisplay:
-    """restic's "status" documents."""
-
-    def __init__(self, output: Output, every_seconds: float) -> None:
-        self._output = output
-        self._every_seconds = every_seconds
-        self._next = 0.0
-
-    def show(self, progress: RestoreProgress, seconds: float, pace: Pace) -> None:
-        """Print a document if it is time."""
-        if seconds >= self._next:
-            self._next = seconds + self._every_seconds
-            self._output.document(status_document(progress, seconds, pace), flush=True)
-
-    def close(self) -> None:
-        """Nothing is half drawn."""
-
-
-class LineDisplay:
-    """A line now and then, for logs."""
-
-    def __init__(self, output: Output, fixed_seconds: float | None = None) -> None:
-        self._output = output
-        self._fixed_seconds = fixed_seconds
-        self._lines = 0
-        self._next = self._pause()
-
-    def show(self, progress: RestoreProgress, seconds: float, pace: Pace) -> None:
-        """Print a line if it is time."""
-        if seconds >= self._next:
-            self._output.message(progress_line(progress, seconds, pace))
-            self._lines += 1
-            self._next = seconds + self._pause()
-
-    def close(self) -> None:
-        """Nothing is half drawn."""
-
-    def _pause(self) -> float:
-        if self._fixed_seconds is not None:
-            return self._fixed_seconds
-        return _LINE_SECONDS[self._lines] if self._lines < len(_LINE_SECONDS) else _LINE_SECONDS_LATER
 
 
 def snapshot_words(stored: StoredSnapshot, subpath: str) -> str:

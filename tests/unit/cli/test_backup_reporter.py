@@ -12,14 +12,13 @@ import pytest
 
 from argosy.cli.backup_reporter import (
     BackupReporter,
-    JsonDisplay,
-    LineDisplay,
     progress_line,
     status_document,
     summary_document,
     summary_lines,
     unread_lines,
 )
+from argosy.cli.display import JsonDisplay, LineDisplay
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.operations.backup.options import BackupProgress, BackupResult
@@ -95,7 +94,7 @@ def test_a_line_tells_files_bytes_rate_scan_queue_and_the_end() -> None:
 def test_lines_come_soon_at_first_and_rarely_later() -> None:
     """A log of a job of many hours must stay readable."""
     stdout = io.StringIO()
-    display = LineDisplay(Output(stdout=stdout, stderr=io.StringIO()))
+    display = LineDisplay(Output(stdout=stdout, stderr=io.StringIO()), progress_line)
     for second in range(3600):
         display.show(PROGRESS, second, going())
     lines = stdout.getvalue().splitlines()
@@ -105,7 +104,7 @@ def test_lines_come_soon_at_first_and_rarely_later() -> None:
 
 def test_documents_come_as_often_as_asked() -> None:
     stdout = io.StringIO()
-    display = JsonDisplay(Output(json=True, stdout=stdout), 2.0)
+    display = JsonDisplay(Output(json=True, stdout=stdout), status_document, 2.0)
     for tenth in range(100):
         display.show(PROGRESS, tenth / 10, going())
     assert len(stdout.getvalue().splitlines()) == 5

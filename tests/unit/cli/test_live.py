@@ -9,6 +9,7 @@ import sys
 import pytest
 from rich.console import Console
 
+from argosy.cli.backup_picture import backup_picture
 from argosy.cli.live import LiveDisplay
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
@@ -24,7 +25,7 @@ class Screen:
         self.output = Output(stdout=io.StringIO(), stderr=io.StringIO())
         monkeypatch.setattr(sys, "stderr", self.written)
         monkeypatch.setattr(self.written, "isatty", lambda: True)
-        self.display = LiveDisplay(self.output, console)
+        self.display = LiveDisplay(self.output, backup_picture, console)
 
     @property
     def text(self) -> str:

@@ -13,12 +13,11 @@ from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.globals import COMPRESSION_MODES
 from argosy.cli.values import duration, moment, number, number_or_auto, pack_size, split_tags
-from argosy.errors import UsageError
 
 if TYPE_CHECKING:
-    from argosy.cli.backup_reporter import Display
+    from argosy.cli.display import Display
     from argosy.cli.sources import Excludes, Sources
-    from argosy.operations.backup.options import BackupOptions, BackupResult
+    from argosy.operations.backup.options import BackupOptions, BackupProgress, BackupResult
     from argosy.repository.repository import Repository
     from argosy.storage.interface import Storage
 
@@ -179,36 +178,17 @@ def _compression_mode(text: str) -> str:
     return text
 
 
-def _display(ctx: Context) -> Display | None:
-    """How to show progress: documents, a live display, or a line now and then."""
-    from argosy.cli.backup_reporter import JsonDisplay, LineDisplay
+def _display(ctx: Context) -> Display[BackupProgress] | None:
+    from argosy.cli.backup_reporter import progress_line, status_document
+    from argosy.cli.display import choose_display
 
-    every_seconds = _progress_seconds(ctx)
-    if ctx.json:
-        return None if ctx.quiet else JsonDisplay(ctx.output, every_seconds or 1.0)
-    if ctx.quiet:
-        return None
-    if ctx.output.on_terminal and ctx.given.variables.get("TERM") != "dumb":
+    def live() -> Display[BackupProgress]:
+        from argosy.cli.backup_picture import backup_picture
         from argosy.cli.live import LiveDisplay
 
-        return LiveDisplay(ctx.output)
-    return LineDisplay(ctx.output, every_seconds)
+        return LiveDisplay(ctx.output, backup_picture)
 
-
-def _progress_seconds(ctx: Context) -> float | None:
-    """Seconds between two looks, from restic's PROGRESS_FPS; None if it is not set."""
-    text = ctx.given.variables.first("PROGRESS_FPS")
-    if text is None:
-        return None
-    try:
-        frames_per_second = float(text)
-    except ValueError:
-        frames_per_second = 0.0
-    if not 0 < frames_per_second <= 60:
-        raise UsageError(
-            f"PROGRESS_FPS is {text!r}", hint="It takes a number above 0, up to 60: 0.1 is every ten seconds."
-        )
-    return 1 / frames_per_second
+    return choose_display(ctx, status_document, progress_line, live)
 
 
 def _opener(ctx: Context, *, dry_run: bool) -> Callable[[Storage], Repository]:

@@ -17,8 +17,8 @@ from argosy.cli.values import number_or_auto
 from argosy.errors import RestoreError, UsageError
 
 if TYPE_CHECKING:
-    from argosy.cli.restore_reporter import Display
-    from argosy.operations.restore.options import RestoreOptions, RestoreResult
+    from argosy.cli.display import Display
+    from argosy.operations.restore.options import RestoreOptions, RestoreProgress, RestoreResult
     from argosy.restorer.selection import SelectionSpec
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -158,33 +158,14 @@ def _read(name: str) -> bytes:
         raise UsageError(f"{name} cannot be read: {error.strerror}", hint="Check the path of the list.") from error
 
 
-def _display(ctx: Context) -> Display | None:
-    """How to show progress: documents, a live line, or a line now and then."""
-    from argosy.cli.restore_reporter import JsonDisplay, LineDisplay
+def _display(ctx: Context) -> Display[RestoreProgress] | None:
+    from argosy.cli.display import choose_display
+    from argosy.cli.restore_reporter import progress_line, status_document
 
-    every_seconds = _progress_seconds(ctx)
-    if ctx.json:
-        return None if ctx.quiet else JsonDisplay(ctx.output, every_seconds or 1.0)
-    if ctx.quiet:
-        return None
-    if ctx.output.on_terminal and ctx.given.variables.get("TERM") != "dumb":
-        from argosy.cli.restore_live import LiveDisplay
+    def live() -> Display[RestoreProgress]:
+        from argosy.cli.live import LiveDisplay
+        from argosy.cli.restore_picture import restore_picture
 
-        return LiveDisplay(ctx.output)
-    return LineDisplay(ctx.output, every_seconds)
+        return LiveDisplay(ctx.output, restore_picture)
 
-
-def _progress_seconds(ctx: Context) -> float | None:
-    """Seconds between two looks, from restic's PROGRESS_FPS; None if it is not set."""
-    text = ctx.given.variables.first("PROGRESS_FPS")
-    if text is None:
-        return None
-    try:
-        frames_per_second = float(text)
-    except ValueError:
-        frames_per_second = 0.0
-    if not 0 < frames_per_second <= 60:
-        raise UsageError(
-            f"PROGRESS_FPS is {text!r}", hint="It takes a number above 0, up to 60: 0.1 is every ten seconds."
-        )
-    return 1 / frames_per_second
+    return choose_display(ctx, status_document, progress_line, live)
