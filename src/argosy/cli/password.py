@@ -37,6 +37,10 @@ class Passwords:
             self._known = self._typed_twice() if found is None else found
         return self._known
 
+    def leave_standard_input(self) -> None:
+        """From now on a question is an error: standard input holds data."""
+        self._ask = _refuse_to_ask
+
     def _from_sources(self) -> bytes | None:
         source = self._given.choose(_SOURCES)
         if self._given.yes("insecure_no_password"):
@@ -109,6 +113,13 @@ def _refuse_empty(password: bytes) -> bytes:
             "--insecure-no-password uses an empty one on purpose.",
         )
     return password
+
+
+def _refuse_to_ask(_question: str) -> str:
+    raise UsageError(
+        "standard input holds the data to back up, so the password cannot be asked for",
+        hint="Give it with -p, ARGOSY_PASSWORD_FILE or ARGOSY_PASSWORD.",
+    )
 
 
 def _ask(question: str) -> str:

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from argosy.cli.output import Output
 from argosy.cli.variables import Variables
 from argosy.cli.wording import json_text, printable
 from argosy.errors import UsageError
 from argosy.filesystem import exclude, files_from
+
+if TYPE_CHECKING:
+    from argosy.operations.backup.stream import StreamOptions
 
 
 @dataclass(slots=True)
@@ -56,6 +59,32 @@ def collect_sources(arguments: Sequence[str], flags: dict[str, Any], output: Out
     if b"" in sources.paths:
         raise UsageError("a path to back up is empty", hint="Is a variable of your script not set?")
     return sources
+
+
+def collect_stream(arguments: Sequence[str], flags: dict[str, Any]) -> StreamOptions | None:
+    """What --stdin and --stdin-from-command ask for; None where files are to be read."""
+    from argosy.operations.backup.stream import StreamOptions
+
+    if not (flags["stdin"] or flags["stdin_from_command"]):
+        if flags["stdin_filename"] is not None:
+            raise UsageError(
+                "--stdin-filename names what --stdin or --stdin-from-command reads", hint="Add one of them."
+            )
+        return None
+    for other in ("files_from", "files_from_verbatim", "files_from_raw", "shown_as"):
+        if flags[other]:
+            name = "--as" if other == "shown_as" else f"--{other.replace('_', '-')}"
+            raise UsageError(f"--stdin and {name} exclude each other", hint="A stream is the snapshot's only file.")
+    file_name = os.fsencode("stdin" if flags["stdin_filename"] is None else flags["stdin_filename"])
+    if not flags["stdin_from_command"]:
+        if arguments:
+            raise UsageError("--stdin takes no files", hint="For a command that is to be run: --stdin-from-command.")
+        return StreamOptions(file_name)
+    if not arguments:
+        raise UsageError(
+            "there is no command", hint="argosy backup --stdin-from-command --stdin-filename NAME -- COMMAND ARGUMENT…"
+        )
+    return StreamOptions(file_name, tuple(arguments))
 
 
 def collect_excludes(

@@ -27,6 +27,9 @@ EXIT_INCOMPLETE = 3
 _DAY_SECONDS = 86400.0
 _PACK_SIZE_BYTES = 16 << 20
 
+_STOPPING = "stopping: what is packed is stored, so that the job can be resumed; once more stops at once"
+_STOPPING_STREAM = "stopping: a stream cannot be resumed; once more stops at once"
+
 _LIST: dict[str, Any] = {"multiple": True, "metavar": "FILE"}
 _PATTERN: dict[str, Any] = {"multiple": True, "metavar": "PATTERN"}
 _SOURCE_FLAGS = (
@@ -46,6 +49,13 @@ _SOURCE_FLAGS = (
     ),
     click.option("--exclude-larger-than", metavar="SIZE", help="leave out larger files: 512M, 4G"),
     click.option("-x", "--one-file-system", is_flag=True, help="do not cross into other file systems"),
+    click.option("--stdin", is_flag=True, help="save what comes through standard input as one file"),
+    click.option(
+        "--stdin-filename", metavar="NAME", help="the name of that file in the snapshot, with directories or without"
+    ),
+    click.option(
+        "--stdin-from-command", is_flag=True, help="save what a command prints; the arguments are the command"
+    ),
     click.option(
         "--as", "shown_as", metavar="PATH", help="save the one source under another path (of a storage snapshot)"
     ),
@@ -111,24 +121,29 @@ def command(ctx: Context, /, **flags: Any) -> int:
     """
     from argosy.cli.backup_reporter import BackupReporter
     from argosy.cli.log_lines import route_log
-    from argosy.cli.sources import collect_excludes, collect_sources
+    from argosy.cli.sources import Sources, collect_excludes, collect_sources, collect_stream
     from argosy.operations.backup.options import BackupObserver
     from argosy.operations.backup.run import run_backup
+    from argosy.operations.backup.stream import run_stream_backup
 
     route_log(ctx.output)
-    sources = collect_sources(flags["paths"], flags, ctx.output)
+    stream = collect_stream(flags["paths"], flags)
+    if stream is not None and not stream.command:
+        ctx.passwords.leave_standard_input()
+    sources = Sources() if stream is not None else collect_sources(flags["paths"], flags, ctx.output)
     own = (ctx.cache_directory, ctx.state_directory)
     excludes = collect_excludes(flags, ctx.given.variables, own, sources, flags["shown_as"])
     options = _options(ctx, flags, sources, excludes)
     with (
-        ctx.stopping(
-            "stopping: what is packed is stored, so that the job can be resumed; once more stops at once"
-        ) as stop,
+        ctx.stopping(_STOPPING if stream is None else _STOPPING_STREAM) as stop,
         BackupReporter(ctx.output, _display(ctx)) as reporter,
     ):
         observer = BackupObserver(reporter.progress, reporter.message, reporter.unread, stop)
         create = _opener(ctx, dry_run=options.dry_run) if flags["init"] else None
-        result = run_backup(ctx.access, options, ctx.state_directory, observer, create=create)
+        if stream is None:
+            result = run_backup(ctx.access, options, ctx.state_directory, observer, create=create)
+        else:
+            result = run_stream_backup(ctx.access, options, stream, ctx.state_directory, observer, create=create)
     _say_result(ctx, result, dry_run=options.dry_run)
     return EXIT_INCOMPLETE if sources.missing else result.exit_code
 

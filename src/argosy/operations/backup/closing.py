@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -67,7 +67,12 @@ def require_indexes(repository: Repository, ledger: Ledger) -> None:
     """Every index that the job relied on must still exist, or blobs may have gone with it (R2)."""
     value = ledger.state.get("relied_indexes")
     relied = [] if value is None else msgspec.msgpack.decode(value, type=list[bytes])
-    gone = {*relied, *ledger.packs.index_ids()}.difference(repository.list_ids(FileKind.INDEX))
+    refuse_lost_indexes(repository, {*relied, *ledger.packs.index_ids()})
+
+
+def refuse_lost_indexes(repository: Repository, relied: set[bytes]) -> None:
+    """RepositoryError unless all of these indexes are there."""
+    gone = relied.difference(repository.list_ids(FileKind.INDEX))
     if gone:
         raise RepositoryError(
             f"{len(gone)} index files that this backup relied on were removed while it ran",
@@ -85,15 +90,25 @@ def seal_snapshot(
     parent: StoredSnapshot | None,
 ) -> SealedSnapshot:
     """The snapshot's bytes, kept in the checkpoint database before they are put (R6)."""
-    counters = ledger.state.counters
-    time_ns = options.time_ns if options.time_ns is not None else record.started_ns
-    summary = SnapshotSummary(
-        backup_start=format_time(record.started_ns),
-        backup_end=format_time(time.time_ns()),
-        **{name: counters.get(name, 0) for name in _SUMMARY_COUNTERS},
-    )
-    snapshot = Snapshot(
-        time=format_time(time_ns),
+    snapshot = make_snapshot(options, paths, tree, parent, record.started_ns, ledger.state.counters)
+    identity, sealed = repository.seal_unpacked(encode_snapshot(snapshot))
+    kept = SealedSnapshot(identity, sealed, tree)
+    ledger.state.put("sealed_snapshot", msgspec.msgpack.encode(kept))
+    ledger.job.commit()
+    return kept
+
+
+def make_snapshot(
+    options: BackupOptions,
+    paths: list[str],
+    tree: bytes,
+    parent: StoredSnapshot | None,
+    started_ns: int,
+    counters: Mapping[str, int],
+) -> Snapshot:
+    """The snapshot's document, of this moment."""
+    return Snapshot(
+        time=format_time(options.time_ns if options.time_ns is not None else started_ns),
         tree=tree,
         paths=paths,
         parent=None if parent is None else parent.id,
@@ -104,13 +119,12 @@ def seal_snapshot(
         excludes=options.excludes,
         tags=options.tags,
         program_version=f"argosy {__version__}",
-        summary=summary,
+        summary=SnapshotSummary(
+            backup_start=format_time(started_ns),
+            backup_end=format_time(time.time_ns()),
+            **{name: counters.get(name, 0) for name in _SUMMARY_COUNTERS},
+        ),
     )
-    identity, sealed = repository.seal_unpacked(encode_snapshot(snapshot))
-    kept = SealedSnapshot(identity, sealed, tree)
-    ledger.state.put("sealed_snapshot", msgspec.msgpack.encode(kept))
-    ledger.job.commit()
-    return kept
 
 
 def sealed_before(ledger: Ledger) -> SealedSnapshot | None:

@@ -16,34 +16,27 @@ from argosy.state.packs import RecordedPack
 INDEX_SECONDS = 600.0
 
 
-class Indexer:
-    """Keeps the packs that no index names yet. Used by the coordinator's thread alone."""
+class IndexQueue:
+    """Keeps the packs that no index names yet. Used by one thread; ``on_indexed`` hears of each index and its packs."""
 
     def __init__(
-        self, repository: Repository, ledger: Ledger, lookup: DedupLookup | None, check_lock: Callable[[], None]
+        self,
+        repository: Repository,
+        lookup: DedupLookup | None,
+        check_lock: Callable[[], None],
+        on_indexed: Callable[[bytes, list[bytes]], None] = lambda _index_id, _pack_ids: None,
     ) -> None:
         self._repository = repository
-        self._ledger = ledger
         self._lookup = lookup
         self._check_lock = check_lock
+        self._on_indexed = on_indexed
         self._unheard: list[StoredPack] = []
         self._unindexed: dict[bytes, StoredPack] = {}
         self._blobs = 0
         self._oldest = time.monotonic()
 
-    def record(self, pack: StoredPack, header: bytes, kind: str) -> None:
-        """A pack is durable: record it in the checkpoint database (with the next commit)."""
-        if self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, header, kind)):
-            self.recorded(pack)
-
-    def record_tree_pack(self, pack: StoredPack) -> None:
-        """A tree pack is durable: record it, and let go of the sealed trees that were kept for it."""
-        with self._ledger.job.mutex:
-            self.record(pack, encode_header(pack.blobs), "tree")
-            self._ledger.open_trees.packed([blob.id for blob in pack.blobs])
-
     def recorded(self, pack: StoredPack) -> None:
-        """A pack stands in the checkpoint database, from now on or from an earlier run."""
+        """A pack is durable and recorded, from now on or from an earlier run."""
         if pack.id in self._unindexed:
             return
         if not self._unindexed:
@@ -75,8 +68,31 @@ class Indexer:
             write_indexes(self._repository, packs, check=self._check_lock, on_written=self._written)
 
     def _written(self, index_id: bytes, pack_ids: list[bytes]) -> None:
-        self._ledger.packs.indexed(pack_ids, index_id)
+        self._on_indexed(index_id, pack_ids)
         if self._lookup is not None:
             self._lookup.promote_pending(index_id, pack_ids)
         for pack_id in pack_ids:
             self._blobs -= len(self._unindexed.pop(pack_id).blobs)
+
+
+class Indexer(IndexQueue):
+    """The queue of a job that is recorded in a checkpoint database. Used by the coordinator's thread alone."""
+
+    def __init__(
+        self, repository: Repository, ledger: Ledger, lookup: DedupLookup | None, check_lock: Callable[[], None]
+    ) -> None:
+        super().__init__(
+            repository, lookup, check_lock, lambda index_id, pack_ids: ledger.packs.indexed(pack_ids, index_id)
+        )
+        self._ledger = ledger
+
+    def record(self, pack: StoredPack, header: bytes, kind: str) -> None:
+        """A pack is durable: record it in the checkpoint database (with the next commit)."""
+        if self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, header, kind)):
+            self.recorded(pack)
+
+    def record_tree_pack(self, pack: StoredPack) -> None:
+        """A tree pack is durable: record it, and let go of the sealed trees that were kept for it."""
+        with self._ledger.job.mutex:
+            self.record(pack, encode_header(pack.blobs), "tree")
+            self._ledger.open_trees.packed([blob.id for blob in pack.blobs])
