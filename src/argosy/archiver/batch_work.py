@@ -86,6 +86,7 @@ class BatchWorker:
         result.files, result.size_bytes = self._files, reader.bytes_read
         result.data_blobs = placer.blobs
         result.data_added, result.data_added_packed = placer.added_bytes, placer.added_packed_bytes
+        result.xattr_losses = [*self._fetcher.losses.take(), *reader.losses.take()]
         return result
 
     def _read_part(

@@ -25,7 +25,8 @@ from argosy.archiver.source import GOING_AWAY, Source
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry, UnreadableEntry, iter_directory_sorted, open_directory
 from argosy.filesystem.exclude import ExcludeRules
-from argosy.filesystem.metadata import read_xattrs_at, read_xattrs_fd
+from argosy.filesystem.metadata import UnreadableXattr, read_xattrs_at, read_xattrs_fd
+from argosy.filesystem.xattr_losses import XattrLosses
 from argosy.restic_format.node import encode_tail, finish_directory
 from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
@@ -152,8 +153,17 @@ class _Listing:
         stat = os.fstat(self._fd)
         user, group = owners.user(stat.st_uid), owners.group(stat.st_gid)
         prefix = self._context.encoder.prefix(directory.name, stat, user, group, stat.st_dev, stat.st_ino)
-        self._prefix = prefix + encode_tail(None, read_xattrs_fd(self._fd, []), 0)
+        unreadable: list[UnreadableXattr] = []
+        self._prefix = prefix + encode_tail(None, read_xattrs_fd(self._fd, unreadable), 0)
         self._device = stat.st_dev
+        self._without_xattrs(b"", unreadable)
+
+    def _without_xattrs(self, name: bytes, unreadable: list[UnreadableXattr]) -> None:
+        """Say which extended attributes an entry (the directory itself: b"") is saved without."""
+        if unreadable:
+            losses = XattrLosses()
+            losses.add(self._fd, name, self._device, unreadable)
+            self._ledger.lost_attributes(losses.take())
 
     def _unread(self, item: UnreadableEntry) -> None:
         path = self._directory.path + b"/" + item.name
@@ -364,7 +374,9 @@ class _Listing:
             return None
         named = dict(comparison.standing_nodes)
         for entry, prefix, content in comparison.reused:
-            tail = encode_tail(None, read_xattrs_at(self._fd, entry.name, []), 0)
+            unreadable: list[UnreadableXattr] = []
+            tail = encode_tail(None, read_xattrs_at(self._fd, entry.name, unreadable), 0)
+            self._without_xattrs(entry.name, unreadable)
             named[entry.name] = prefix + tail + b',"content":' + content + b"}"
         names = sorted(named)
         return self._ledger.encode_run(names, [named[name] for name in names])

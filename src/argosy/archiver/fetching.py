@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from argosy.filesystem.metadata import read_xattrs_at, read_xattrs_fd
+from argosy.filesystem.metadata import UnreadableXattr, read_xattrs_at, read_xattrs_fd
 from argosy.filesystem.reading import open_file, read_small
+from argosy.filesystem.xattr_losses import XattrLosses
 from argosy.restic_format.node import encode_tail
 
 SMALL_FILE_BYTES = 512 << 10
@@ -29,19 +30,24 @@ class Replaced(Exception):
     """The entry is no longer the one that was scanned."""
 
 
-def fetch(dir_fd: int, name: bytes, mode: int, inode: int, exact: bool) -> Fetched:
+def fetch(dir_fd: int, name: bytes, mode: int, inode: int, exact: bool, losses: XattrLosses) -> Fetched:
     """Look at an entry and read it if it is small. ``exact`` asks for the scanned inode, else only for its type.
+
+    Attributes that cannot be read are put into ``losses``.
 
     Raises Replaced, or OSError as the source answers. A descriptor that is returned is the caller's to close.
     """
     if mode & 0o170000 != _REGULAR:
-        return _fetch_special(dir_fd, name, mode, inode, exact)
+        return _fetch_special(dir_fd, name, mode, inode, exact, losses)
     fd = open_file(dir_fd, name)
     try:
         stat = os.fstat(fd)
         if stat.st_mode & 0o170000 != _REGULAR or (exact and stat.st_ino != inode):
             raise Replaced
-        xattrs = read_xattrs_fd(fd, [])
+        unreadable: list[UnreadableXattr] = []
+        xattrs = read_xattrs_fd(fd, unreadable)
+        if unreadable:
+            losses.add(dir_fd, name, stat.st_dev, unreadable)
         tail = encode_tail(None, xattrs, 0) if xattrs else b""
         if stat.st_size > SMALL_FILE_BYTES:
             large, fd = fd, -1
@@ -52,13 +58,15 @@ def fetch(dir_fd: int, name: bytes, mode: int, inode: int, exact: bool) -> Fetch
             os.close(fd)
 
 
-def _fetch_special(dir_fd: int, name: bytes, mode: int, inode: int, exact: bool) -> Fetched:
+def _fetch_special(dir_fd: int, name: bytes, mode: int, inode: int, exact: bool, losses: XattrLosses) -> Fetched:
     stat = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     if stat.st_mode & 0o170000 != mode & 0o170000 or (exact and stat.st_ino != inode):
         raise Replaced
     target = os.readlink(name, dir_fd=dir_fd) if stat_module.S_ISLNK(stat.st_mode) else None
     is_device = stat_module.S_ISBLK(stat.st_mode) or stat_module.S_ISCHR(stat.st_mode)
-    tail = encode_tail(target, read_xattrs_at(dir_fd, name, []), stat.st_rdev if is_device else 0)
+    unreadable: list[UnreadableXattr] = []
+    tail = encode_tail(target, read_xattrs_at(dir_fd, name, unreadable), stat.st_rdev if is_device else 0)
+    losses.add(dir_fd, name, stat.st_dev, unreadable)
     return stat, tail, None, -1
 
 
@@ -67,6 +75,7 @@ class Fetcher:
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
+        self.losses = XattrLosses()
         self._pool = ThreadPoolExecutor(concurrency, "fetch") if concurrency > 1 else None
 
     def fetch_all(
@@ -76,14 +85,14 @@ class Fetcher:
         if self._pool is None:
             for name, mode, inode in zip(names, modes, inodes, strict=True):
                 try:
-                    yield fetch(dir_fd, name, mode, inode, exact)
+                    yield fetch(dir_fd, name, mode, inode, exact, self.losses)
                 except (Replaced, OSError) as error:
                     yield error
             return
         pending: deque[Future[Fetched]] = deque()
         try:
             for name, mode, inode in zip(names, modes, inodes, strict=True):
-                pending.append(self._pool.submit(fetch, dir_fd, name, mode, inode, exact))
+                pending.append(self._pool.submit(fetch, dir_fd, name, mode, inode, exact, self.losses))
                 if len(pending) >= 2 * self._concurrency:
                     yield _outcome(pending.popleft())
             while pending:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from argosy.archiver.fetching import SMALL_FILE_BYTES, Fetched
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.placing import BlobPlacer
-from argosy.filesystem.metadata import OwnerNames, read_xattrs_fd
+from argosy.filesystem.metadata import OwnerNames, UnreadableXattr, read_xattrs_fd
 from argosy.filesystem.reading import read_into
+from argosy.filesystem.xattr_losses import XattrLosses
 from argosy.restic_format.chunker import Chunker
 from argosy.restic_format.node import encode_tail, finish_file, finish_other
 
@@ -34,6 +35,7 @@ class EntryReader:
         self.owners: Mapping[int, str] = {}
         self.groups: Mapping[int, str] = {}
         self.bytes_read = 0
+        self.losses = XattrLosses()
 
     def read(self, name: bytes, fetched: Fetched, device: int) -> bytes:
         """The node of an entry, its content placed. Closes a large file's descriptor."""
@@ -80,7 +82,10 @@ class EntryReader:
 
     def segment_head(self, fd: int, name: bytes, stat: os.stat_result, device: int, length: int) -> bytes:
         """The node of an open file up to its content: equal for all segments of a file if nothing changed."""
-        return self._prefix(name, stat, device, length) + encode_tail(None, read_xattrs_fd(fd, []), 0)
+        unreadable: list[UnreadableXattr] = []
+        tail = encode_tail(None, read_xattrs_fd(fd, unreadable), 0)
+        self.losses.add(fd, b"", device, unreadable)
+        return self._prefix(name, stat, device, length) + tail
 
     def _prefix(self, name: bytes, stat: os.stat_result, device: int, length: int) -> bytes:
         user = self.owners.get(stat.st_uid)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from argosy.archiver.attribute_report import AttributeReport
 from argosy.archiver.messages import BatchWork, DirectoryPart, LinkFirst, Segment, decode, encode
 from argosy.archiver.nodes import rename_node, totals_of_node
 from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
 from argosy.archiver.runs import encode_run
 from argosy.filesystem.directory import Entry
 from argosy.filesystem.metadata import OwnerNames
+from argosy.filesystem.xattr_losses import XattrLoss
 from argosy.restic_format.compression import Compressor
 from argosy.restic_format.names import encode_name
 from argosy.state.assemblies import Assemblies, Assembly
@@ -43,6 +45,7 @@ class Ledger:
         self.open_trees = OpenTrees(job)
         self.map = StateMap(job)
         self.reports = Reports(job)
+        self.attributes = AttributeReport(self.state, self.reports)
         self.owners = owners
         self.roots = roots
         self.wake: Callable[[], None] = lambda: None
@@ -108,6 +111,11 @@ class Ledger:
             self.state.count(**counts)
             self.assemblies.settle(directory.id)
             self.frontier.finish(directory)
+
+    def lost_attributes(self, losses: Sequence[XattrLoss]) -> None:
+        """Extended attributes that the scan could not read."""
+        with self.job.mutex:
+            self.attributes.add(losses)
 
     def seal(self, batch: OpenBatch, partial: tuple[ScanDirectory, bytes] | None) -> None:
         """Make the open batch part of the queue; ``partial`` is a directory that goes on, sealed through that name."""

@@ -11,6 +11,7 @@ import msgspec
 
 from argosy import errors
 from argosy.errors import ArgosyError
+from argosy.filesystem.xattr_losses import XattrLoss
 from argosy.storage.options import StorageOptions
 
 PROTOCOL = 1
@@ -178,6 +179,7 @@ class BatchResult(msgspec.Struct, array_like=True):
     data_blobs: int = 0
     data_added: int = 0
     data_added_packed: int = 0
+    xattr_losses: list[XattrLoss] = []
 
 
 class BatchProgress(msgspec.Struct, frozen=True, array_like=True):

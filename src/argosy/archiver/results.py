@@ -54,6 +54,7 @@ class Results:
                 self._resolve(link, node)
             for path, reason in result.unread:
                 ledger.reports.unread(path, reason)
+            ledger.attributes.add(result.xattr_losses)
             ledger.state.count(
                 unread=len(result.unread),
                 vanished=result.vanished,

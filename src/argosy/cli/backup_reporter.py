@@ -166,6 +166,7 @@ def summary_document(result: BackupResult, *, dry_run: bool) -> dict[str, Any]:
         "resumed": result.resumed,
         "unread": result.unread,
         "vanished": counters.get("vanished", 0),
+        "xattrs_unread": counters.get("xattrs_unread", 0),
         "excluded": result.excluded,
         "snapshot_directories_skipped": result.snapshot_directories,
     }
@@ -211,6 +212,8 @@ def summary_lines(result: BackupResult, *, dry_run: bool) -> list[str]:
         lines.append(f"skipped: {skipped} (.snapshot, ~snapshot, .zfs, @eaDir)")
     if count["vanished"]:
         lines.append(f"vanished while the backup ran: {counted(count['vanished'], 'entry', 'entries')}")
+    if lost := result.counters.get("xattrs_unread", 0):
+        lines.append(f"extended attributes that could not be read: {lost:,}; the entries were saved without them")
     return [*lines, _outcome(result, dry_run=dry_run)]
 
 
