@@ -19,7 +19,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from argosy.errors import ArgosyError
 
 
 class Output:
@@ -89,6 +92,10 @@ class Output:
             self.error_document({"message_type": "warning", "message": message})
         else:
             self._say(f"warning: {message}", error=True)
+
+    def trouble(self, error: ArgosyError) -> None:
+        """An error that does not end the command, with its next step."""
+        self.warning(f"{error.message}. {error.hint}" if error.hint else error.message)
 
     def error_document(self, document: Mapping[str, Any]) -> None:
         """One JSON document on standard error."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import time
@@ -13,14 +14,20 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.errors import ArgosyError, StateBusy, StateError, StateUnsuitable
+from argosy.errors import ArgosyError, Damaged, StateBusy, StateError, StateUnsuitable
 from argosy.filesystem.mounts import filesystem_type, is_network_type
+from argosy.operations.setting_aside import set_aside
 from argosy.sqlite import open_database
-from argosy.state.history import History
+from argosy.state.history import History, JobHistory
 from argosy.state.job_database import JobDatabase, open_job_database
 from argosy.state.record import JobRecord
 
 _SUFFIX = ".job"
+_log = logging.getLogger(__name__)
+
+DAMAGED_JOB_HINT = (
+    "The next backup moves it aside and begins a new job; what this one had stored is found by deduplication."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +80,19 @@ def job_path(state_directory: Path, job_id: str) -> Path:
     return state_directory / "jobs" / f"{job_id}{_SUFFIX}"
 
 
-def find_jobs(state_directory: Path) -> Iterator[FoundJob]:
-    """All unfinished jobs, newest first. A file whose first commit never came is removed if nobody holds it."""
+def find_jobs(
+    state_directory: Path, on_unreadable: Callable[[Path, ArgosyError], None] = lambda _path, _error: None
+) -> Iterator[FoundJob]:
+    """All unfinished jobs, newest first. A file whose first commit never came is removed if nobody holds it.
+
+    ``on_unreadable`` hears of each file that cannot be read; Damaged means that it never will be.
+    """
     for path in sorted((state_directory / "jobs").glob(f"*{_SUFFIX}"), reverse=True):
         try:
             found = _read_job(path)
-        except ArgosyError:
-            # A job that ended between the listing and now, or a damaged file: `open_job` will name it.
+        except ArgosyError as error:
+            if path.exists():  # else the job ended between the listing and now
+                on_unreadable(path, error)
             continue
         if found is not None:
             yield found
@@ -92,9 +105,27 @@ def open_job(path: Path) -> JobDatabase:
     return open_job_database(path)
 
 
+def require_sound(job: JobDatabase) -> None:
+    """Damaged unless SQLite finds its structure in order. It reads the whole file."""
+    verdict = job.read("PRAGMA quick_check(1)")
+    if verdict != [("ok",)]:
+        raise Damaged(f"{job.path} is damaged: {verdict[0][0]}", hint=DAMAGED_JOB_HINT)
+
+
 def open_history(state_directory: Path) -> History:
     """The file with all jobs that ended."""
     return History(state_directory / "history.sqlite")
+
+
+def add_to_history(state_directory: Path, job: JobHistory) -> None:
+    """Keep an ended job. A damaged history is moved aside: it must not make a backup fail that is done."""
+    history = open_history(state_directory)
+    try:
+        history.add(job)
+    except Damaged as error:
+        place = set_aside(state_directory / "history.sqlite")
+        _log.warning("%s. It was moved to %s, and a new one begun", error.message, place)
+        history.add(job)
 
 
 def _read_job(path: Path) -> FoundJob | None:
@@ -107,8 +138,11 @@ def _read_job(path: Path) -> FoundJob | None:
         database.close()
     if "record" not in rows:
         return None
-    record = msgspec.msgpack.decode(rows["record"], type=JobRecord)
-    active = float(rows["active"]) if "active" in rows else record.started_ns / 1e9
+    try:
+        record = msgspec.msgpack.decode(rows["record"], type=JobRecord)
+        active = float(rows["active"]) if "active" in rows else record.started_ns / 1e9
+    except ValueError as error:  # msgspec's errors are, too
+        raise Damaged(f"{path} is damaged: {error}", hint=DAMAGED_JOB_HINT) from error
     return FoundJob(path, record, active, running_pid(path))
 
 

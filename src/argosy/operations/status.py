@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from argosy.errors import ArgosyError, StateError, UsageError
-from argosy.operations.jobs import job_path, open_history, running_pid
+from argosy.errors import ArgosyError, Damaged, StateError, UsageError
+from argosy.operations.jobs import DAMAGED_JOB_HINT, job_path, open_history, running_pid
 from argosy.sqlite import Database, Row, open_database
 from argosy.state.history import JobHistory
 from argosy.state.queue import ATTEMPTS_OF_A_RUN, IN_PROGRESS
@@ -233,6 +233,9 @@ def _read(path: Path) -> JobStatus | None:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'log'"):
             return None
         return _status(database, pid)
+    except (Damaged, ValueError) as error:  # msgspec's errors are ValueErrors
+        said = error.message if isinstance(error, Damaged) else f"{path} is damaged: {error}"
+        raise Damaged(said, hint=DAMAGED_JOB_HINT) from error
     finally:
         database.close()
 

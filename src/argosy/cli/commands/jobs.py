@@ -33,9 +33,12 @@ def command(ctx: Context, last: int | None, job: str | None) -> None:
 
 def _list(ctx: Context, most: int) -> None:
     from argosy.cli.job_words import job_document
+    from argosy.operations.setting_aside import files_set_aside
     from argosy.operations.status import read_history, read_jobs
 
-    open_jobs = read_jobs(ctx.state_directory, lambda error: ctx.output.warning(error.message))
+    open_jobs = read_jobs(ctx.state_directory, ctx.output.trouble)
+    for path in files_set_aside(ctx.state_directory):
+        ctx.output.warning(f"{path} was damaged and moved aside. Remove it when you have no more use for it")
     known = {job.record.id for job in open_jobs}
     ended = [job for job in read_history(ctx.state_directory, most) if job.id not in known]
     jobs: list[JobStatus | JobHistory] = [*open_jobs, *ended]

@@ -41,7 +41,7 @@ def command(ctx: Context, job: str | None) -> None:
 def _newest(ctx: Context) -> JobStatus | JobHistory:
     from argosy.operations.status import read_history, read_jobs
 
-    open_jobs = read_jobs(ctx.state_directory, lambda error: ctx.output.warning(error.message))
+    open_jobs = read_jobs(ctx.state_directory, ctx.output.trouble)
     ended = read_history(ctx.state_directory, 1)
     if open_jobs and (not ended or open_jobs[0].record.id > ended[0].id):
         return open_jobs[0]

@@ -70,7 +70,7 @@ def _watch_on_terminal(ctx: Context, wanted: str | None, seconds: float) -> None
 def _read(ctx: Context, wanted: str | None) -> list[JobStatus]:
     from argosy.operations.status import read_jobs
 
-    jobs = read_jobs(ctx.state_directory, lambda error: ctx.output.warning(error.message))
+    jobs = read_jobs(ctx.state_directory, ctx.output.trouble)
     return [job for job in jobs if wanted is None or job.record.id.startswith(wanted)]
 
 

@@ -15,7 +15,7 @@ from argosy.archiver.ledger import Ledger
 from argosy.errors import RepositoryError, SourceShrunk
 from argosy.operations.backup.options import BackupOptions, JobSpec
 from argosy.operations.backup.reopening import REFUSED
-from argosy.operations.jobs import open_history
+from argosy.operations.jobs import add_to_history
 from argosy.repository.layout import FileKind
 from argosy.repository.repository import Repository
 from argosy.repository.snapshots import StoredSnapshot
@@ -148,7 +148,8 @@ def keep_history(
 ) -> None:
     """What is kept of a job that ended: its report, with every file that could not be read."""
     spec = msgspec.msgpack.decode(record.spec, type=JobSpec)
-    open_history(state_directory).add(
+    add_to_history(
+        state_directory,
         JobHistory(
             id=record.id,
             kind=record.kind,
@@ -162,7 +163,7 @@ def keep_history(
             counters=dict(ledger.state.counters),
             unread=[(path.decode("utf-8", "replace"), reason) for path, reason in ledger.reports.unread_entries()],
             log=ledger.reports.log_entries(),
-        )
+        ),
     )
 
 

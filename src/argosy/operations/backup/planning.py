@@ -15,11 +15,13 @@ import msgspec
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.source import Source
 from argosy.archiver.targets import Target
+from argosy.errors import ArgosyError, Damaged
 from argosy.filesystem.metadata import OwnerNames
 from argosy.operations.backup.closing import keep_history, sealed_before
 from argosy.operations.backup.options import BackupOptions, JobSpec
 from argosy.operations.backup.resume import decide_resume
-from argosy.operations.jobs import find_jobs, job_path, new_job_id, open_job
+from argosy.operations.jobs import find_jobs, job_path, new_job_id, open_job, require_sound, running_pid
+from argosy.operations.setting_aside import set_aside
 from argosy.repository.layout import FileKind
 from argosy.repository.repository import Repository
 from argosy.repository.snapshots import StoredSnapshot, find_parent, load_snapshots, resolve_snapshot
@@ -67,7 +69,7 @@ class Planner:
         """The job to run, its file held by this process."""
         spec = self._spec()
         decision = decide_resume(
-            find_jobs(self._state_directory),
+            find_jobs(self._state_directory, self._set_aside_if_damaged),
             self._repository.id,
             spec,
             now=time.time(),
@@ -77,7 +79,7 @@ class Planner:
         for job, reason in decision.close:
             self._say(f"job {job.record.id} was unfinished and is closed: {reason}")
             self._close_unfinished(job.path, reason)
-        plan = None if decision.resume is None else self._resume(decision.resume.path)
+        plan = None if decision.resume is None else self._resume_if_sound(decision.resume.path)
         return self._begin(spec) if plan is None else plan
 
     def _spec(self) -> JobSpec:
@@ -114,9 +116,31 @@ class Planner:
         ledger.state.create(record)
         return Plan(job, record, ledger, parent, resumed=False)
 
-    def _resume(self, path: Path) -> Plan | None:
-        """The job at ``path``; None if it had done all but to close, which is made up for."""
-        job = self._open(path)
+    def _set_aside_if_damaged(self, path: Path, error: ArgosyError) -> None:
+        """A job file that cannot be read never blocks a backup."""
+        if not isinstance(error, Damaged) or running_pid(path):
+            self._say(f"{error.message}; it is left alone")
+            return
+        place = set_aside(path)
+        self._say(
+            f"{error.message}. It was moved to {place}, and its job is not resumed:"
+            " what it had stored is found by deduplication"
+        )
+
+    def _resume_if_sound(self, path: Path) -> Plan | None:
+        job = None
+        try:
+            job = self._open(path)
+            require_sound(job)
+            return self._resume(job)
+        except Damaged as error:
+            if job is not None:
+                job.close()
+            self._set_aside_if_damaged(path, error)
+            return None
+
+    def _resume(self, job: JobDatabase) -> Plan | None:
+        """The job in this file; None if it had done all but to close, which is made up for."""
         ledger = Ledger(job, self._source.roots, self._owners)
         record = ledger.state.record()
         assert record is not None
@@ -155,6 +179,12 @@ class Planner:
         )
 
     def _close_unfinished(self, path: Path, reason: str) -> None:
+        try:
+            self._close_sound(path, reason)
+        except Damaged as error:
+            self._set_aside_if_damaged(path, error)
+
+    def _close_sound(self, path: Path, reason: str) -> None:
         job = open_job(path)
         try:
             ledger = Ledger(job, [], self._owners)

@@ -21,7 +21,7 @@ from argosy.filesystem.streams import CommandStream, PipeStream, Stream
 from argosy.operations.backup.closing import make_snapshot, refuse_lost_indexes
 from argosy.operations.backup.indexing import IndexQueue
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupProgress, BackupResult
-from argosy.operations.jobs import new_job_id, open_history, prepare_state_directory
+from argosy.operations.jobs import add_to_history, new_job_id, prepare_state_directory
 from argosy.operations.session import Access, Session, open_session
 from argosy.repository.encoder import BlobEncoder
 from argosy.repository.layout import FileKind
@@ -167,7 +167,8 @@ class _StreamBackup:
         """Put the job into the history, unless this was a dry run."""
         if self._options.dry_run:
             return
-        open_history(state_directory).add(
+        add_to_history(
+            state_directory,
             JobHistory(
                 id=self._job_id,
                 kind="backup",
@@ -179,7 +180,7 @@ class _StreamBackup:
                 snapshot=snapshot.hex(),
                 message=message,
                 counters=self.counters,
-            )
+            ),
         )
 
     def _check_lock(self) -> None:
