@@ -103,7 +103,7 @@ def test_prune_may_run_in_between_on_a_parent(scene: Scene, source: Path, moment
 @pytest.mark.parametrize("moment", moments(0, 2))
 @pytest.mark.parametrize("which", ["oldest", "newest"])
 def test_an_index_may_be_lost_in_between(scene: Scene, source: Path, moment: tuple[str, int], which: str) -> None:
-    """An index that the job relied on, or that it wrote itself: nothing of its results is trusted any more."""
+    """An index that the job relied on, or that it wrote itself."""
     crash(scene, source, moment)
     by_age = sorted((scene.repository / "index").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     (by_age[0] if which == "oldest" else by_age[-1]).unlink()
@@ -112,6 +112,31 @@ def test_an_index_may_be_lost_in_between(scene: Scene, source: Path, moment: tup
     # A lost index is the user's damage: restic puts its packs back into one, and then all must be there.
     scene.restic(require_restic()).run("unlock")
     scene.restic(require_restic((0, 18, 0))).run("repair", "index")
+    check_end(scene, source, outcome)
+
+
+@pytest.mark.parametrize("moment", MOMENTS[2:4], ids=[name for name, _ in MOMENTS[2:4]])
+@pytest.mark.parametrize("repaired", [False, True], ids=["lost", "repaired"])
+def test_losing_an_index_of_its_own_costs_no_second_scan(
+    source: Path, tmp_path: Path, moment: tuple[str, int], repaired: bool
+) -> None:
+    """Its packs are there: they are put into an index again, or stand in one that restic has made meanwhile."""
+    scene = Scene(tmp_path / "scene").init()
+    crash(scene, source, moment)
+    scene.scanned()
+    packs = scene.pack_files()
+    for index in (scene.repository / "index").iterdir():
+        index.unlink()
+    if repaired:
+        at = scene.restic(require_restic((0, 18, 0)))
+        at.run("unlock")
+        at.run("repair", "index")
+    outcome = scene.run(source, **SMALL)
+    assert outcome["resumed"]
+    assert scene.scanned() == []
+    assert scene.pack_files() == packs
+    assert scene.blobs_twice() == 0
+    assert any("written again" in message for message in outcome["messages"]) != repaired
     check_end(scene, source, outcome)
 
 

@@ -128,6 +128,13 @@ class DedupLookup:
         with self._reading():
             return {row[0] for row in self._database.execute("SELECT index_id FROM indexes")}
 
+    def index_of_packs(self, pack_ids: Iterable[bytes]) -> dict[bytes, bytes]:
+        """For those of these packs that an index lists: the index's id."""
+        wanted = set(pack_ids)
+        sql = "SELECT p.pack_id, i.index_id FROM packs p JOIN indexes i ON i.index_no = p.owner"
+        with self._reading():
+            return {row[0]: row[1] for row in self._database.iterate(sql) if row[0] in wanted}
+
     def synchronize(self, index_ids: Iterable[bytes], load: Callable[[bytes], Index]) -> None:
         """Make the lookup equal to the repository's list of indexes: removals first, then each new index.
 

@@ -68,6 +68,15 @@ class RecordedPacks:
         """(id, size) of every pack of the job as of the last commit."""
         return [(row[0], row[1]) for row in self._job.read("SELECT pack_id, size FROM packs")]
 
+    def index_by_pack(self) -> dict[bytes, bytes | None]:
+        """The index that names each pack, as of the last commit; None for those that none is known to name."""
+        return {row[0]: row[1] for row in self._job.read("SELECT pack_id, index_id FROM packs")}
+
+    def forget_indexes(self, index_ids: list[bytes]) -> None:
+        """These indexes are gone: their packs are named by none (``load`` gives them after the next commit)."""
+        for index_id in index_ids:
+            self._job.journal("UPDATE packs SET index_id = NULL WHERE index_id = ?", (index_id,))
+
     def index_ids(self) -> list[bytes]:
         """The indexes that this job wrote, as of the last commit."""
         rows = self._job.read("SELECT DISTINCT index_id FROM packs WHERE index_id IS NOT NULL")

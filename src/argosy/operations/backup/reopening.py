@@ -44,7 +44,10 @@ _RESULT_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Why a job's results cannot be used ("" if they can), and which of its packs and indexes are gone."""
+    """Why a job's results cannot be used ("" if they can), and which of its packs and indexes are gone.
+
+    With indexes alone nothing is lost: their packs are there, and so they are put into indexes again.
+    """
 
     reason: str = ""
     packs: list[bytes] = field(default_factory=list)
@@ -59,6 +62,7 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrin
     _require_same_roots(ledger)
     ledger.load()
     present = lookup.index_ids()
+    _adopt_indexes(ledger, lookup)
     relied = ledger.state.get("relied_indexes")
     indexes = [index_id for index_id in ledger.packs.index_ids() if index_id not in present]
     packs = dict(ledger.packs.all_ids())
@@ -69,13 +73,25 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrin
         reason = "its first rows are missing"
     elif gone := set(msgspec.msgpack.decode(relied, type=list[bytes])) - present:
         reason = f"{len(gone)} index files that it relied on are gone"
-    elif indexes:
-        reason = f"{len(indexes)} index files that it wrote are gone"
     elif lost:
         reason = f"{len(lost)} packs that it had stored are gone"
     elif ledger.state.get(REFUSED) is not None and not shrink_allowed:
         reason = "its source had shrunk"
+    elif indexes:
+        ledger.packs.forget_indexes(indexes)
+        ledger.reports.log(f"{len(indexes)} index files that it wrote were gone, and are written again")
+        ledger.job.commit()
     return Loss(reason, lost, indexes)
+
+
+def _adopt_indexes(ledger: Ledger, lookup: DedupLookup) -> None:
+    """Packs of the job that stand in another index than it knows of: one that repaired the indexes put them there."""
+    known = ledger.packs.index_by_pack()
+    present = lookup.index_ids()
+    astray = [pack_id for pack_id, index_id in known.items() if index_id not in present]
+    for pack_id, index_id in lookup.index_of_packs(astray).items() if astray else ():
+        ledger.packs.indexed([pack_id], index_id)
+    ledger.job.commit()
 
 
 def start_afresh(job: JobDatabase, loss: Loss, roots: list[tuple[bytes, int]], owners: OwnerNames) -> Ledger:

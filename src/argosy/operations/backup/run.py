@@ -117,7 +117,7 @@ class _Backup:
         lookup = self._session.open_lookup(job=plan.record.id)
         wiring = Wiring(self._session, self._options, self._targets, self._source, lookup, self._state_directory)
         loss = self._reopen(plan, lookup) if plan.resumed else Loss()
-        sealed = sealed_before(plan.ledger) if plan.resumed and not loss.reason else None
+        sealed = sealed_before(plan.ledger) if plan.resumed and not (loss.reason or loss.indexes) else None
         if sealed is not None:
             self._observer.message("the snapshot of this job was sealed before; it is put now")
             wiring.confirm_lock()
@@ -132,6 +132,10 @@ class _Backup:
         if loss.reason:
             self._observer.message(f"{loss.reason}: the job is scanned again from its beginning")
             plan.ledger = start_afresh(plan.job, loss, self._source.roots, self._owners)
+        elif loss.indexes:
+            self._observer.message(
+                f"{len(loss.indexes)} index files that the job wrote are gone: they are written again"
+            )
         return loss
 
     def _work(self, plan: Plan, lookup: DedupLookup, wiring: Wiring, loss: Loss) -> bytes:
