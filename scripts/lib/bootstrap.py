@@ -6,11 +6,12 @@
 2. Make `.venv`, unless a sound one is there: `python3 -m venv`; where ensurepip is missing, `--without-pip`
    and the pinned pip wheel.
 3. Let pip install the dependencies that pyproject.toml names, wheels only. `dev` adds every extra.
-4. Write `.venv/core.stamp` (and `dev.stamp`): the interpreter's real path, then the key.
+4. Compile the native kernel (src/argosy/native) if there is a C compiler. Without one, or if it refuses, Argosy works
+   all the same, more slowly; a refusal is named here, and `argosy version` says which it is.
+5. Write `.venv/core.stamp` (and `dev.stamp`): the interpreter's real path, then the key.
 
-The package itself is not installed: a `.pth` file in `.venv` names `src`, relative to itself. Nothing is
-built, so no compiler, git or build backend is needed. Messages go to standard error; a failure ends with exit
-code 1.
+The package itself is not installed: a `.pth` file in `.venv` names `src`, relative to itself. So no git and no
+build backend is needed. Messages go to standard error; a failure ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -105,6 +106,10 @@ class Environment:
         (packages / "argosy-checkout.pth").write_text(f"{source}\n", encoding="utf-8")
         self.unfinished.unlink()
 
+    def build_kernel(self) -> None:
+        """Compile the native kernel where that is possible."""
+        _run([str(self.python), "-P", "-m", "argosy.native.build", "--if-possible"])
+
     def _stamp(self, kind: str) -> Path:
         return self.directory / f"{kind}.stamp"
 
@@ -134,6 +139,7 @@ def _prepare(environment: Environment, kind: str, key: str) -> None:
     if not environment.is_sound():
         environment.make()
     environment.install(_requirements(with_extras=kind == "dev"))
+    environment.build_kernel()
     for satisfied in {"core", kind}:
         environment.mark_ready(satisfied, key)
 

@@ -6,7 +6,8 @@ root=$(readlink -f "${BASH_SOURCE[0]%/*}/../..")
 # environment_key: what the environment is made from. Another key means that it has to be refreshed.
 environment_key() {
   local key
-  key=$(cat "$root/pyproject.toml" "$root"/scripts/lib/bootstrap.py "$root"/scripts/lib/pip-wheel.txt | sha256sum)
+  key=$(cat "$root/pyproject.toml" "$root"/scripts/lib/bootstrap.py "$root"/scripts/lib/pip-wheel.txt \
+    "$root"/src/argosy/native/*.[ch] "$root"/src/argosy/native/{build,sources}.py | sha256sum)
   printf '%s' "${key%% *}"
 }
 

@@ -34,6 +34,9 @@ def checkout(tmp_path: Path) -> Path:
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(PROGRAM, encoding="utf-8")
     shutil.copytree(ROOT / "scripts", root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "src" / "argosy" / "native", package / "native", ignore=shutil.ignore_patterns("__pycache__")
+    )
     shutil.copyfile(ROOT / "pyproject.toml", root / "pyproject.toml")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root / ".venv")], check=True)
     (packages,) = (root / ".venv" / "lib").glob("python*/site-packages")
@@ -44,9 +47,7 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
-def test_the_program_gets_the_arguments_as_given_and_the_users_directory(
-    checkout: Path, tmp_path: Path
-) -> None:
+def test_the_program_gets_the_arguments_as_given_and_the_users_directory(checkout: Path, tmp_path: Path) -> None:
     """Also through a link, and whatever Python files lie in that directory."""
     link = tmp_path / "argosy"
     link.symlink_to(checkout / "scripts" / "argosy")
@@ -57,15 +58,14 @@ def test_the_program_gets_the_arguments_as_given_and_the_users_directory(
     assert (done.stdout, done.stderr) == (f"{(['a b', '', '*'], str(place))!r}\n", "")
 
 
-@pytest.mark.parametrize("changed", ["pyproject.toml", "scripts/lib/pip-wheel.txt", ".venv/core.stamp"])
-def test_the_environment_is_stale_once_what_it_was_made_from_has_changed(
-    checkout: Path, changed: str
-) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    ["pyproject.toml", "scripts/lib/pip-wheel.txt", "src/argosy/native/libraries.c", ".venv/core.stamp"],
+)
+def test_the_environment_is_stale_once_what_it_was_made_from_has_changed(checkout: Path, changed: str) -> None:
     question = 'environment_is_ready core "$(environment_key)" && echo ready || echo stale'
     assert run_shell(checkout, question) == "ready\n"
-    (checkout / changed).write_text(
-        "# changed\n" + (checkout / changed).read_text(encoding="utf-8"), encoding="utf-8"
-    )
+    (checkout / changed).write_text("# changed\n" + (checkout / changed).read_text(encoding="utf-8"), encoding="utf-8")
     assert run_shell(checkout, question) == "stale\n"
 
 
@@ -95,9 +95,7 @@ def test_help_sets_nothing_up(checkout: Path) -> None:
 
 
 def test_a_missing_package_is_named_with_its_purpose_and_the_command(checkout: Path) -> None:
-    listed = (
-        "here bash always running\ngone no-such-program always proving\nlater no-such-file long waiting\n"
-    )
+    listed = "here bash always running\ngone no-such-program always proving\nlater no-such-file long waiting\n"
     (checkout / "scripts" / "lib" / "test-packages.txt").write_text(f"# a list\n{listed}", encoding="utf-8")
     assert run_shell(checkout, "missing_packages always").split() == ["gone"]
     assert run_shell(checkout, "missing_packages long").split() == ["gone", "later"]
@@ -106,16 +104,10 @@ def test_a_missing_package_is_named_with_its_purpose_and_the_command(checkout: P
     assert said[-1].endswith("sudo apt-get install -y --no-install-recommends gone")
 
 
-@pytest.mark.parametrize(
-    ("version", "new"), [("0.14.0", 1), ("0.17.3", 1), ("0.18.0", 0), ("0.20.1", 0), ("1.0.0", 0)]
-)
-def test_the_new_referee_is_restic_0_18_or_newer(
-    checkout: Path, tmp_path: Path, version: str, new: int
-) -> None:
+@pytest.mark.parametrize(("version", "new"), [("0.14.0", 1), ("0.17.3", 1), ("0.18.0", 0), ("0.20.1", 0), ("1.0.0", 0)])
+def test_the_new_referee_is_restic_0_18_or_newer(checkout: Path, tmp_path: Path, version: str, new: int) -> None:
     program = tmp_path / "restic"
-    program.write_text(
-        f"#!/bin/sh\necho restic {version} compiled with go1.0 on linux/amd64\n", encoding="utf-8"
-    )
+    program.write_text(f"#!/bin/sh\necho restic {version} compiled with go1.0 on linux/amd64\n", encoding="utf-8")
     program.chmod(0o755)
     said = run_shell(checkout, f'code=0; is_018 "{program}" || code=$?; echo $code')
     assert int(said) == new

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
+from argosy import native
 from argosy.engine.framing import Kind
 from argosy.engine.interface import Handler, Outlet, Task
 from argosy.engine.outbox import Outbox
@@ -54,6 +55,10 @@ class Scripted:
         for task_id in self._kept:
             self._outlet.complete(task_id, payload)
         self._kept.clear()
+
+    def _do_native(self, task_id: int, argument: bytes) -> None:
+        del argument
+        self._outlet.complete(task_id, b"wanted" if native.is_wanted() else b"turned off")
 
     def _do_echo(self, task_id: int, argument: bytes) -> None:
         self._outlet.complete(task_id, argument)

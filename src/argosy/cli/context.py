@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from argosy import native
 from argosy.cli import directories
 from argosy.cli.globals import Given
 from argosy.cli.output import Output
@@ -33,6 +34,8 @@ class Context:
         self.verbosity = 0 if self.quiet else int(given.flags.get("verbose", 0))
         self.output = Output(json=self.json, quiet=self.quiet, verbosity=self.verbosity)
         self.passwords = Passwords(given)
+        if given.variables.refuses("NATIVE"):
+            native.turn_off("ARGOSY_NATIVE says so")
         self._stack = ExitStack()
 
     @cached_property

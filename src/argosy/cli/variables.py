@@ -29,6 +29,10 @@ class Variables:
         """Whether ``ARGOSY_<name>`` or ``RESTIC_<name>`` says yes."""
         return (self.first(name) or "").lower() in ("1", "true", "yes", "on")
 
+    def refuses(self, name: str) -> bool:
+        """Whether ``ARGOSY_<name>`` says no."""
+        return (self.get("ARGOSY_" + name) or "").lower() in ("0", "false", "no", "off")
+
     def credentials(self, scheme: str) -> dict[str, str]:
         """The variables for a store of that scheme: AWS_*, GOOGLE_* or AZURE_*."""
         prefix = _CLOUD_PREFIXES.get(scheme)

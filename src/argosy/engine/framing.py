@@ -14,7 +14,7 @@ from argosy.engine.interface import MAX_PAYLOAD_BYTES
 from argosy.errors import EngineError
 
 _HEADER = struct.Struct("<IBQI")
-_OPENING = struct.Struct("<dI")
+_OPENING = struct.Struct("<d?I")
 
 
 class Kind(IntEnum):
@@ -88,21 +88,22 @@ class FrameDecoder:
 
 
 class Opening(NamedTuple):
-    """The payload of OPEN."""
+    """The payload of OPEN. ``native`` is False if the worker, like its parent, is to go without the kernel in C."""
 
     handler: str
     setup: bytes
     idle_seconds: float
+    native: bool = True
 
 
 def encode_opening(opening: Opening) -> bytes:
     """The bytes of an OPEN payload."""
     handler = opening.handler.encode()
-    return _OPENING.pack(opening.idle_seconds, len(handler)) + handler + opening.setup
+    return _OPENING.pack(opening.idle_seconds, opening.native, len(handler)) + handler + opening.setup
 
 
 def decode_opening(payload: bytes) -> Opening:
     """The inverse of ``encode_opening``."""
-    idle_seconds, length = _OPENING.unpack_from(payload)
+    idle_seconds, native, length = _OPENING.unpack_from(payload)
     begin = _OPENING.size
-    return Opening(payload[begin : begin + length].decode(), payload[begin + length :], idle_seconds)
+    return Opening(payload[begin : begin + length].decode(), payload[begin + length :], idle_seconds, native)

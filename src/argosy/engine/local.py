@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 
+from argosy import native
 from argosy.engine.farewell import ask_to_close
 from argosy.engine.framing import Frame, Kind, Opening, encode_frame, encode_opening
 from argosy.engine.interface import (
@@ -72,7 +73,8 @@ class LocalEngine:
         """See ``Engine.start``."""
         if self._opening:
             raise EngineError("the engine was started before")
-        self._opening = encode_frame(Kind.OPEN, encode_opening(Opening(handler, setup, self._idle_seconds)))
+        opening = Opening(handler, setup, self._idle_seconds, native.is_wanted())
+        self._opening = encode_frame(Kind.OPEN, encode_opening(opening))
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_fd, selectors.EVENT_READ, self._woken)

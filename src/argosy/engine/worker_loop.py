@@ -15,6 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
+from argosy import native
 from argosy.engine.framing import Frame, FrameDecoder, Kind, decode_opening
 from argosy.engine.interface import Handler, HandlerFactory, Task
 from argosy.engine.outbox import Outbox
@@ -46,6 +47,8 @@ class Worker:
     def run(self) -> None:
         """Make the handler, then work until the parent says CLOSE."""
         opening = decode_opening(self._inbox.take(None).payload)
+        if not opening.native:
+            native.turn_off("it is turned off")
         try:
             handler = load_factory(opening.handler)(opening.setup, self._outbox)
         except BaseException as error:  # noqa: BLE001 - the parent is told, then the process ends

@@ -50,5 +50,5 @@ def test_a_garbled_stream_is_an_error_before_it_costs_memory() -> None:
 
 
 def test_an_opening_comes_out_as_it_went_in() -> None:
-    opening = Opening("package.module:größe", bytes(range(256)), 2.5)
+    opening = Opening("package.module:größe", bytes(range(256)), 2.5, native=False)
     assert decode_opening(encode_opening(opening)) == opening

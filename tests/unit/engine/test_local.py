@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from argosy.engine.interface import TaskLapsed, TaskProgress, TaskTaken
+from argosy import native
+from argosy.engine.interface import TaskComplete, TaskLapsed, TaskProgress, TaskTaken
 from argosy.engine.local import MAX_UNREAD_BYTES, LocalEngine
 from argosy.errors import EngineError
 from tests.support import engine_handlers
@@ -251,3 +252,14 @@ def test_an_engine_starts_once(engine: LocalEngine) -> None:
     started(engine)
     with pytest.raises(EngineError, match="before"):
         engine.start(b"", SCRIPTED)
+
+
+@pytest.mark.parametrize(("wanted", "answer"), [(True, b"wanted"), (False, b"turned off")])
+def test_workers_go_without_the_kernel_when_their_parent_does(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, wanted: bool, answer: bytes
+) -> None:
+    monkeypatch.setattr(native, "_wanted", wanted)
+    driver = started(engine)
+    driver.offer(b"native")
+    driver.until_ended(0)
+    assert driver.all(TaskComplete)[0].payload == answer
