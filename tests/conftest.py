@@ -83,9 +83,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Mark the environment that the tests' processes inherit: a process that has lost its parent keeps it."""
+    """Prepare what the tests' processes inherit: the mark, which one that has lost its parent keeps, and SIGINT."""
     if _runs_tests(session.config):
         os.environ[RUN_MARK] = _run_id
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            # A shell's background jobs ignore Ctrl-C, and so would the programs that the tests interrupt.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

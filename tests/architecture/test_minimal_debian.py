@@ -17,6 +17,14 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 ROOT = Path(__file__).resolve().parents[2]
 HOME = "home/ann"
 NETWORK = ("PIP_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+# What a running system has and a directory has not: a root that is mounted, processes, terminals, shared memory.
+BOOT = """
+mount --bind "$0" "$0"
+mount -t proc proc "$0/proc"
+mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts"
+mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm"
+exec chroot --userspec=ann:ann "$0" bash -c "$1"
+"""
 AsUser = Callable[[str], "subprocess.CompletedProcess[str]"]
 
 
@@ -62,9 +70,9 @@ def as_user(program: Callable[[str], str], tmp_path_factory: pytest.TempPathFact
     variables |= {name: value for name, value in os.environ.items() if name.upper().startswith(NETWORK)}
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
-        # A process space of its own, which ends with the command, and takes the mount of /proc along.
-        enter = ["unshare", "--pid", "--fork", "--kill-child", f"--mount-proc={system}/proc"]
-        enter += ["chroot", "--userspec=ann:ann", str(system), "bash", "-c", f"cd ~/argosy && {command}"]
+        # Spaces of processes and mounts of its own, which end with the command.
+        enter = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "sh", "-ec", BOOT, str(system)]
+        enter += [f"cd ~/argosy && {command}"]
         return subprocess.run(enter, env=variables, capture_output=True, text=True, check=False)
 
     yield run

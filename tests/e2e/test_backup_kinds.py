@@ -39,7 +39,6 @@ TREE: dict[str, Any] = {
     "before 1970": File(b"x", mtime_ns=-5 * SECOND_NS - 7),
     "far future": File(b"x", mtime_ns=8_000_000_000 * SECOND_NS + 1),
     "setuid": File(b"#!", mode=0o4755),
-    "no rights": File(b"x", mode=0),
     "sparse": File(size_bytes=3 << 20, parts={1 << 20: b"island"}),
     "only a hole": File(size_bytes=2 << 20),
     "attributes": File(b"x", xattrs={"user.empty": b"", "user.b": b"\x00\xff", "user.a": b"1"}),
@@ -65,6 +64,7 @@ TREE: dict[str, Any] = {
     "hard pipe": HardLink("pipe"),
 }
 OF_ROOT: dict[str, Any] = {
+    "no rights": File(b"x", mode=0),
     "null": Device("chardev", 1, 3),
     "disk": Device("dev", 259, 70_000),
     "of nobody": File(b"x", owner=(65534, 65534)),
