@@ -18,6 +18,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmgt]?)((?:i?b)?)", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _MOMENTS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _MOST_BYTES = 1 << 62
+_MOST_PARALLEL = 1024
 
 Parse = Callable[[str], int]
 
@@ -72,9 +73,16 @@ def number(text: str) -> int:
     return int(text)
 
 
-def number_or_auto(text: str) -> int | None:
-    """A number from 1 on, or ``auto``: None."""
-    return None if text == "auto" else number(text)
+def parallel(text: str) -> int:
+    """How many at once: a number from 1 to 1024. A slip of the finger must not start a million processes."""
+    if number(text) > _MOST_PARALLEL:
+        raise click.BadParameter(f"{text!r} is more than {_MOST_PARALLEL}")
+    return number(text)
+
+
+def parallel_or_auto(text: str) -> int | None:
+    """How many at once, or ``auto``: None."""
+    return None if text == "auto" else parallel(text)
 
 
 def split_tags(given: tuple[str, ...]) -> tuple[str, ...]:

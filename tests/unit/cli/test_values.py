@@ -72,14 +72,20 @@ def test_a_moment_of_another_form_is_refused(text: str) -> None:
 
 
 def test_auto_is_no_number() -> None:
-    assert values.number_or_auto("auto") is None
-    assert values.number_or_auto("16") == 16
+    assert values.parallel_or_auto("auto") is None
+    assert values.parallel_or_auto("16") == 16
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "٣"])
 def test_a_count_starts_at_one(text: str) -> None:
     with pytest.raises(click.BadParameter, match="from 1 on"):
-        values.number_or_auto(text)
+        values.parallel_or_auto(text)
+
+
+def test_a_slip_of_the_finger_starts_no_million_processes() -> None:
+    assert values.parallel("1024") == 1024
+    with pytest.raises(click.BadParameter, match="more than 1024"):
+        values.parallel_or_auto("99999999")
 
 
 def test_tags_are_split_at_commas_trimmed_and_kept_once() -> None:

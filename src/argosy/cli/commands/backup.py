@@ -12,7 +12,7 @@ from argosy.cli.commands.init import say_created
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.globals import COMPRESSION_MODES
-from argosy.cli.values import duration, moment, number, number_or_auto, pack_size, split_tags
+from argosy.cli.values import duration, moment, pack_size, parallel, parallel_or_auto, split_tags
 
 if TYPE_CHECKING:
     from argosy.cli.display import Display
@@ -85,11 +85,11 @@ _SNAPSHOT_FLAGS = (
 _RUN_FLAGS = (
     click.option("-n", "--dry-run", is_flag=True, help="write nothing, only say what would be done"),
     click.option("--init", "init", is_flag=True, help="make the repository if there is none"),
-    click.option("--scan-threads", type=number_or_auto, metavar="N|auto", help="threads that walk the source"),
-    click.option("--workers", type=number_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)"),
+    click.option("--scan-threads", type=parallel_or_auto, metavar="N|auto", help="threads that walk the source"),
+    click.option("--workers", type=parallel_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)"),
     click.option(
         "--read-concurrency",
-        type=number,
+        type=parallel,
         metavar="N",
         help="files that a worker reads at once [ARGOSY_READ_CONCURRENCY]",
     ),
@@ -176,7 +176,7 @@ def _options(ctx: Context, flags: dict[str, Any], sources: Sources, excludes: Ex
         queue_after_scan=flags["queue_after_scan"],
         scan_threads=flags["scan_threads"],
         workers=flags["workers"],
-        read_concurrency=given.value("", "READ_CONCURRENCY", number, None) if reading is None else reading,
+        read_concurrency=given.value("", "READ_CONCURRENCY", parallel, None) if reading is None else reading,
         pack_size_bytes=given.value("pack_size", "PACK_SIZE", pack_size, _PACK_SIZE_BYTES),
         compression=given.value("compression", "COMPRESSION", _compression_mode, "auto"),
         verify=not given.yes("no_extra_verify"),

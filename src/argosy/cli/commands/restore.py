@@ -13,7 +13,7 @@ import click
 from argosy.cli.choosing import snapshot_filter, snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
-from argosy.cli.values import number_or_auto
+from argosy.cli.values import parallel_or_auto
 from argosy.errors import RestoreError, UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _FLAGS = (
     click.option("--sparse", is_flag=True, help="make holes of zeros"),
     click.option("--verify", is_flag=True, help="read again what was restored, and compare it"),
     click.option("--dry-run", is_flag=True, help="write nothing; with -v -v list what would be done"),
-    click.option("--workers", type=number_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)"),
+    click.option("--workers", type=parallel_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)"),
 )
 
 
