@@ -96,7 +96,7 @@ def test_an_incremental_run_that_loses_its_power_is_resumed(scene: Scene, source
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_forty_power_losses_at_random_batches(memory: Path, tmp_path: Path) -> None:
     """The long form."""
     source, rng = make_source(tmp_path / "source", 5000), random.Random(40)
