@@ -166,6 +166,7 @@ def test_a_killed_run_leaves_a_sound_repository_and_no_job(argosy: Argosy) -> No
     with subprocess.Popen(
         argosy.command("backup", "--stdin", "--pack-size", "4"),
         env=argosy.variables(),
+        bufsize=0,  # nothing is left to be written when the pipe is closed
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -4,7 +4,10 @@ The order: ``home`` (of the scene), ``paths``, ``options``; ``crash`` and ``nth`
 point is reached for the nth time; ``after_directories`` holds the scan after so many directories, and kills with the
 next commit; ``limits`` sets module constants, ``{"archiver.trees.LARGE_TREE_BYTES": 1}``;
 ``faults`` go to the workers (``backup_workers.py``); ``power`` is the directory of a disk that forgets
-(``power_loss.py``). A result says how much processor time the process had used when it came to write the snapshot.
+(``power_loss.py``).
+
+A result says how much processor time the process had used when it came to write the snapshot, and how often it had
+passed each crash point by then.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -45,8 +49,8 @@ def main() -> int:
         forget_what_is_not_synced(Path(order["power"]), scene.home)
     log = ScanLog(scene.home / "scanned", order.get("after_directories"))
     options = dict(order["options"])
-    clock = Clock()
-    options["crash_point"] = clock.reached
+    passed = Passed()
+    options["crash_point"] = passed.reached
     if "crash" in order:
         options["crash_point"] = dying_at(order["crash"], order.get("nth", 1))
     if "after_directories" in order:
@@ -61,20 +65,30 @@ def main() -> int:
     except ArgosyError as error:
         say({"error": type(error).__name__, "message": error.message, "hint": error.hint, **heard(scene)})
         return error.exit_code
-    say({**described(result, scene.state), **heard(scene), "before_snapshot": clock.before_snapshot})
+    say(
+        {
+            **described(result, scene.state),
+            **heard(scene),
+            "before_snapshot": passed.processor_seconds,
+            "passed": passed.points,
+        }
+    )
     return result.exit_code
 
 
-class Clock:
-    """A crash point that notes the processor time, in seconds, that was used before the snapshot was written."""
+class Passed:
+    """A crash point that counts how often each was passed, and the processor time, until the snapshot is written."""
 
     def __init__(self) -> None:
-        self.before_snapshot = 0.0
+        self.processor_seconds = 0.0
+        self.points: Counter[str] = Counter()
 
     def reached(self, point: str) -> None:
-        """Look at the clock."""
+        """Count, and look at the clock."""
+        if not self.processor_seconds:
+            self.points[point] += 1
         if point == "before the snapshot is put":
-            self.before_snapshot = time.process_time()
+            self.processor_seconds = time.process_time()
 
 
 def dying_at(name: str, nth: int) -> Callable[[str], None]:
