@@ -194,6 +194,16 @@ def test_an_index_with_a_pack_never_recorded_is_left_to_be_loaded(open_lookup: O
     assert ours.contains(make_id(11))
 
 
+def test_it_tells_which_index_lists_a_pack(open_lookup: Opener, indexes: Indexes) -> None:
+    """Of those that are asked for; a pending pack is in none."""
+    first, second = indexes.put(1, make_pack(1, 10), make_pack(2, 11)), indexes.put(2, make_pack(3, 12))
+    lookup = open_lookup(job="ours")
+    lookup.synchronize(indexes, indexes.load)
+    lookup.add_pending([make_pack(4, 13)])
+    found = lookup.index_of_packs([make_pack(number).id for number in (1, 3, 4, 5)])
+    assert found == {make_pack(1).id: first, make_pack(3).id: second}
+
+
 def test_dropped_pending_packs_are_gone(open_lookup: Opener, indexes: Indexes) -> None:
     indexes.put(1, make_pack(1, 10))
     lookup = open_lookup(job="ours")

@@ -54,6 +54,18 @@ def test_after_a_crash_all_that_no_index_names_is_there(packs: RecordedPacks, fi
     assert packs.index_ids() == [b"i" * 32]
 
 
+def test_packs_of_an_index_that_is_gone_are_without_one_again(packs: RecordedPacks, file: JobFile) -> None:
+    for number in (1, 2, 3):
+        packs.record(pack(number))
+    packs.indexed([pack(1).pack_id], b"i" * 32)
+    packs.indexed([pack(2).pack_id], b"j" * 32)
+    file.job.commit()
+    packs.forget_indexes([b"i" * 32])
+    file.job.commit()
+    assert packs.index_by_pack() == {pack(1).pack_id: None, pack(2).pack_id: b"j" * 32, pack(3).pack_id: None}
+    assert {found.pack_id for found in packs.load()} == {pack(1).pack_id, pack(3).pack_id}
+
+
 def test_an_open_tree_stays_until_its_pack_is_durable(file: JobFile) -> None:
     trees = OpenTrees(file.job)
     trees.add(b"a" * 32, b"sealed a", 100)
