@@ -84,7 +84,7 @@ def awkward_source(*, new: bool) -> Mapping[Any, Any]:
             f"l{number}": Symlink(target) for number, target in enumerate([*TARGETS, *(NEW_TARGETS if new else [])])
         },
         "times": {f"t{number}": File(b"", mtime_ns=mtime_ns) for number, mtime_ns in enumerate(MTIMES)},
-        "modes": {f"f{mode:o}": File(b"x", mode=mode) for mode in MODES}
+        "modes": {f"f{mode:o}": File(b"x", mode=mode) for mode in MODES if mode & 0o400 or os.geteuid() == 0}
         | {f"d{mode:o}": Directory({"inner": b""}, mode=mode) for mode in MODES if mode & 0o700 == 0o700},
         "empty directory": {},
         "empty file": b"",
