@@ -12,6 +12,7 @@ import stat as stat_module
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -19,14 +20,16 @@ from argosy.archiver.ledger import Ledger, decode_names, encode_names
 from argosy.archiver.messages import DirectoryPart
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
-from argosy.archiver.parent import CompareOptions, Comparison, ParentTree
+from argosy.archiver.parent import CompareOptions, Comparison, ParentTree, Standing
 from argosy.archiver.parent_trees import ParentTrees
+from argosy.archiver.quick_listing import QuickListing
 from argosy.archiver.source import GOING_AWAY, Source
 from argosy.errors import Damaged
-from argosy.filesystem.directory import Entry, UnreadableEntry, iter_directory_sorted, open_directory
-from argosy.filesystem.exclude import ExcludeRules
+from argosy.filesystem.directory import Entry, UnreadableEntry, iter_directory_sorted, open_directory, stat_all
+from argosy.filesystem.exclude import ExcludeRules, Selection
 from argosy.filesystem.metadata import UnreadableXattr, read_xattrs_at, read_xattrs_fd
 from argosy.filesystem.xattr_losses import XattrLosses
+from argosy.native.listing import Verdict
 from argosy.restic_format.node import encode_tail, finish_directory
 from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
@@ -61,10 +64,11 @@ class ScanContext:
     entries: int = 0
     excluded: int = 0
     snapshot_directories: int = 0
+    new_quick_listing: Callable[[], QuickListing | None] = lambda: None
 
 
 class DirectoryScanner:
-    """Belongs to one scan thread; ``batch`` is the batch that it fills."""
+    """Belongs to one scan thread; ``batch`` is the batch that it fills. Close it when done."""
 
     def __init__(self, context: ScanContext, new_batch: Callable[[], OpenBatch], thread: int) -> None:
         self._context = context
@@ -72,6 +76,12 @@ class DirectoryScanner:
         self._new_batch = new_batch
         self._thread = thread
         self.batch = new_batch()
+        self.quick = context.new_quick_listing()
+
+    def close(self) -> None:
+        """Free what the kernel holds for it."""
+        if self.quick is not None:
+            self.quick.close()
 
     def seal(self, partial: tuple[ScanDirectory, bytes] | None = None) -> None:
         """Put the open batch onto the queue and begin another."""
@@ -133,6 +143,8 @@ class _Listing:
     def work(self) -> None:
         try:
             self._read_own_metadata()
+            if self._work_quickly():
+                return
             unreadable: list[UnreadableEntry] = []
             listing = iter_directory_sorted(self._fd, self._context.spill_directory, HUGE_DIRECTORY_ENTRIES, unreadable)
             entries = list(islice(listing, HUGE_DIRECTORY_ENTRIES))
@@ -170,17 +182,65 @@ class _Listing:
         self._ledger.reports.unread(path, item.error.strerror or str(item.error))
         self._ledger.state.count(unread=1)
 
+    def _work_quickly(self) -> bool:
+        """Let the kernel list and compare; False, with nothing done, where it does not decide. OSError if it fails."""
+        directory, context, quick = self._directory, self._context, self._scanner.quick
+        if quick is None or directory.base_tree is None or not self._is_untouched():
+            return False
+        if context.devices is not None and self._device not in context.devices:
+            return False
+        count = quick.read(self._fd, HUGE_DIRECTORY_ENTRIES)
+        parent = None if count is None else self._parent_tree
+        if count is None or parent is None:
+            return False
+        verdict = quick.compare(self._shown_path(), self._fd, parent.tree, self._device)
+        comparison = None if verdict is None else self._look_closer(verdict, parent)
+        if comparison is None:
+            return False
+        context.entries += count
+        self._settle(comparison, parent)
+        return True
+
+    def _look_closer(self, verdict: Verdict, parent: ParentTree) -> Comparison | None:
+        """Judge what the kernel left to be judged; None if the tree has a shape that cannot be compared."""
+        standing = Standing(
+            verdict.standing_files + verdict.standing_others, verdict.standing_files, verdict.standing_bytes
+        )
+        comparison = Comparison(dropped=verdict.dropped, unlisted=standing)
+        unreadable: list[UnreadableEntry] = []
+        entries = stat_all(self._fd, [name for name, _ in verdict.looks], unreadable)
+        selection = self._select(entries)
+        wanted = {entry.name: entry for entry in selection.kept}
+        try:
+            for name, position in verdict.looks:
+                entry = wanted.get(name)
+                if entry is not None:
+                    parent.compare_at(position, entry, self._encode, comparison)
+                elif position is not None:
+                    comparison.dropped.append(name)
+        except Damaged:
+            parent.rewind()
+            return None
+        self._report(selection)
+        for item in unreadable:
+            self._unread(item)
+        return comparison
+
     def _work_at_once(self, listed: Sequence[Entry]) -> None:
-        directory, context = self._directory, self._context
-        context.entries += len(listed)
+        self._context.entries += len(listed)
         wanted = self._wanted(listed)
-        parent = self._parent_tree()
+        parent = self._parent_tree
         comparison = None if parent is None else self._compare_at_once(wanted, parent)
         if comparison is None:
             parent = None
             self._resume_upon(None)
             comparison = Comparison()
             self._sort_out(self._still_to_seal(wanted), comparison)
+        self._settle(comparison, parent)
+
+    def _settle(self, comparison: Comparison, parent: ParentTree | None) -> None:
+        """All entries are judged, upon the parent's tree or upon none."""
+        directory = self._directory
         self._count(comparison)
         if self._is_unchanged_leaf(comparison, parent):
             assert directory.base_tree is not None
@@ -222,19 +282,22 @@ class _Listing:
         resumed = self._directory.sealed_through
         return entries if resumed is None else [entry for entry in entries if entry.name > resumed]
 
+    def _is_untouched(self) -> bool:
+        """Whether no earlier scan of the directory has left anything."""
+        return self._directory.sealed_through is None and self._directory.known_subdirectories is None
+
     def _is_unchanged_leaf(self, comparison: Comparison, parent: ParentTree | None) -> bool:
         return (
             parent is not None
             and self._directory.parent_id != 0
-            and self._directory.sealed_through is None
-            and self._directory.known_subdirectories is None
+            and self._is_untouched()
             and not (comparison.fresh or comparison.reused or comparison.directories or comparison.dropped)
         )
 
     def _is_whole(self, comparison: Comparison) -> bool:
-        if comparison.standing or comparison.reused or comparison.directories or self._directory.parent_id == 0:
+        if comparison.stands or comparison.reused or comparison.directories or self._directory.parent_id == 0:
             return False
-        if self._directory.sealed_through is not None or self._directory.known_subdirectories is not None:
+        if not self._is_untouched():
             return False
         size = 0
         for _, stat in comparison.fresh:
@@ -282,7 +345,7 @@ class _Listing:
 
     def _work_in_runs(self, runs: Iterator[list[Entry]]) -> None:
         """A huge directory: no comparison is kept in memory beyond a run, and its nodes all go to parts."""
-        directory, parent = self._directory, self._parent_tree()
+        directory, parent = self._directory, self._parent_tree
         self._resume_upon(None)
         assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
         self._ledger.directory_listed(directory, assembly, [], None)
@@ -320,23 +383,35 @@ class _Listing:
             self._ledger.seal(through, (directory, last))
         return parent
 
+    @cached_property
     def _parent_tree(self) -> ParentTree | None:
         base = self._directory.base_tree
         return None if base is None else self._context.parents.open(base, self._context.compare)
 
+    def _shown_path(self) -> bytes:
+        path, shown_as = self._directory.path, self._context.shown_as
+        return path if shown_as is None else shown_as(path)
+
     def _wanted(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Without sockets (restic leaves them out) and without what the rules exclude."""
-        context, path = self._context, self._directory.path
-        shown = path if context.shown_as is None else context.shown_as(path)
-        selection = context.rules.select(shown, self._fd, entries)
-        for warning in selection.warnings:
-            self._ledger.reports.log(warning)
-        context.excluded += selection.excluded
-        context.snapshot_directories += len(selection.snapshot_directories)
+        selection = self._select(entries)
+        self._report(selection)
+        return selection.kept
+
+    def _select(self, entries: Sequence[Entry]) -> Selection:
+        context = self._context
+        selection = context.rules.select(self._shown_path(), self._fd, entries)
         kept = [entry for entry in selection.kept if entry.stat.st_mode & 0o170000 != stat_module.S_IFSOCK]
         if context.devices is not None:
-            return [entry for entry in kept if self._is_on_the_file_system(entry)]
-        return kept
+            kept = [entry for entry in kept if self._is_on_the_file_system(entry)]
+        selection.kept = kept
+        return selection
+
+    def _report(self, selection: Selection) -> None:
+        for warning in selection.warnings:
+            self._ledger.reports.log(warning)
+        self._context.excluded += selection.excluded
+        self._context.snapshot_directories += len(selection.snapshot_directories)
 
     def _is_on_the_file_system(self, entry: Entry) -> bool:
         """--one-file-system: of another device only the directory on which it is mounted stays, empty."""
@@ -427,11 +502,9 @@ class _Listing:
 
     def _standing_counts(self, comparison: Comparison) -> dict[str, int]:
         files = [entry for entry in comparison.standing if stat_module.S_ISREG(entry.stat.st_mode)]
-        return {
-            "files_unmodified": len(files),
-            "total_files_processed": len(files),
-            "total_bytes_processed": sum(entry.stat.st_size for entry in files),
-        }
+        count, size = len(files), sum(entry.stat.st_size for entry in files)
+        count, size = count + comparison.unlisted.files, size + comparison.unlisted.size_bytes
+        return {"files_unmodified": count, "total_files_processed": count, "total_bytes_processed": size}
 
 
 def _in_runs(first: list[Entry], rest: Iterator[Entry]) -> Iterator[list[Entry]]:

@@ -35,7 +35,7 @@ class NodeEncoder:
 
     def __init__(self, *, with_atime: bool, device_id_always: bool) -> None:
         self._with_atime = with_atime
-        self._device_id_always = device_id_always
+        self.device_id_always = device_id_always
 
     def prefix(
         self,
@@ -72,7 +72,7 @@ class NodeEncoder:
             user,
             group,
             inode,
-            device if self._device_id_always or links > 1 else 0,
+            device if self.device_id_always or links > 1 else 0,
             size,
             links,
         )

@@ -10,7 +10,8 @@ Source of the byte layout: restic's node JSON, whose keys have a fixed order wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -51,12 +52,22 @@ class CompareOptions:
     prefix_may_stand: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many entries stand, how many of them are files, and these files' size."""
+
+    entries: int = 0
+    files: int = 0
+    size_bytes: int = 0
+
+
 @dataclass(slots=True)
 class Comparison:
     """What a run of entries came to. ``dropped`` are names of the parent's tree whose nodes do not stand.
 
     ``changed`` are names of ``fresh`` files that the parent has, ``reused`` has (entry, prefix, content list) of files
-    whose content is good and whose metadata is not as it was.
+    whose content is good and whose metadata is not as it was. ``unlisted`` says of entries that the kernel compared,
+    and that stand like those in ``standing``, only how many they are.
     """
 
     fresh: list[Entry] = field(default_factory=list)
@@ -66,6 +77,12 @@ class Comparison:
     dropped: list[bytes] = field(default_factory=list)
     standing: list[Entry] = field(default_factory=list)
     standing_nodes: list[tuple[bytes, bytes]] = field(default_factory=list)
+    unlisted: Standing = Standing()
+
+    @property
+    def stands(self) -> bool:
+        """Whether any node of the parent's tree stands."""
+        return bool(self.standing) or self.unlisted.entries > 0
 
 
 class ParentTree:
@@ -81,23 +98,41 @@ class ParentTree:
         if not tree.startswith(_HEAD):
             raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run 'argosy check'.")
         self._tree = tree
-        self._position = len(_HEAD)
+        self.rewind()
         self._options = options
         self._is_complete = is_complete
         self._format_time = format_time
 
+    @property
+    def tree(self) -> bytes:
+        """The tree's bytes."""
+        return self._tree
+
+    def rewind(self) -> None:
+        """Go back to the first node."""
+        self._position = len(_HEAD)
+        self._passed = b""
+
     def skip_through(self, name: bytes) -> None:
         """Pass over all nodes up to and including ``name``, without a verdict."""
-        while (there := self._name()) is not None and there <= name:
-            self._position = self._after_node()
+        with _unknown_shape_is_damage():
+            while (there := self._name()) is not None and there <= name:
+                self._pass(there)
 
     def compare(
         self, entries: Sequence[Entry], encode: EncodePrefix, into: Comparison, *, keep_standing: bool = False
     ) -> None:
         """Join the next entries with the tree's nodes. Directories keep only their subtree's id.
 
-        ``keep_standing`` copies the nodes that stand, for a caller that will not read the tree again.
+        ``keep_standing`` copies the nodes that stand, for a caller that will not read the tree again. Damaged where
+        the tree cannot be one that Argosy or restic wrote; ``into`` is of no use then.
         """
+        with _unknown_shape_is_damage():
+            self._compare(entries, encode, into, keep_standing)
+
+    def _compare(
+        self, entries: Sequence[Entry], encode: EncodePrefix, into: Comparison, keep_standing: bool
+    ) -> None:
         tree, may_stand = self._tree, self._options.prefix_may_stand
         for entry in entries:
             prefix = encode(entry)
@@ -116,17 +151,31 @@ class ParentTree:
                     closing = tree.index(b"]", content)
                     if tree[closing + 1] == 0x7D and self._is_complete(tree[content + 12 : closing]):
                         into.standing.append(entry)
+                        self._passed = entry.name
                         self._position = closing + (3 if tree[closing + 2] == _COMMA else 2)
                         if keep_standing:
                             into.standing_nodes.append((entry.name, self._node_bytes(position)))
                         continue
-            self._compare_slowly(entry, prefix, into)
+            if self._drop_until(entry.name, into):
+                # What stood before it is gone from the source, so that its own node may still stand.
+                self._compare([entry], encode, into, keep_standing)
+            else:
+                self._compare_slowly(entry, prefix, into)
+
+    def compare_at(self, position: int | None, entry: Entry, encode: EncodePrefix, into: Comparison) -> None:
+        """Judge one entry whose node is known to stand at ``position``; None: the tree has no node of its name."""
+        if position is None:
+            self._judge(entry, encode(entry), None, into)
+        else:
+            self._position = position
+            self.compare([entry], encode, into)
 
     def finish(self, into: Comparison) -> None:
         """After the last entry: what is left of the tree was deleted from the source."""
-        while (name := self._name()) is not None:
-            into.dropped.append(name)
-            self._position = self._after_node()
+        with _unknown_shape_is_damage():
+            while (name := self._name()) is not None:
+                into.dropped.append(name)
+                self._pass(name)
 
     def _compare_without_content(self, entry: Entry, content: int, into: Comparison) -> bool:
         """An entry whose metadata is as the node's, which has no content list. False: the node is not to be relied on.
@@ -141,21 +190,36 @@ class ParentTree:
             into.standing.append(entry)
         else:
             return False
+        self._passed = entry.name
         self._position = self._after_node()
         return True
 
-    def _compare_slowly(self, entry: Entry, prefix: bytes, into: Comparison) -> None:
-        there = self._name()
-        while there is not None and there < entry.name:
+    def _drop_until(self, name: bytes, into: Comparison) -> bool:
+        """Drop the nodes of names before this one; whether there were any."""
+        start = self._position
+        while (there := self._name()) is not None and there < name:
             into.dropped.append(there)
-            self._position = self._after_node()
-            there = self._name()
+            self._pass(there)
+        return self._position != start
+
+    def _pass(self, name: bytes) -> None:
+        """Go on behind the node at the cursor, whose name this is: it must stand behind all before it.
+
+        Else a name might be both dropped and relied on, and its file would be missing from the new tree.
+        """
+        if name <= self._passed:
+            raise Damaged("a tree of the parent snapshot is out of order", hint="Run 'argosy check'.")
+        self._passed = name
+        self._position = self._after_node()
+
+    def _compare_slowly(self, entry: Entry, prefix: bytes, into: Comparison) -> None:
         node: _Comparable | None = None
-        if there == entry.name:
+        if self._name() == entry.name:
             start = self._position
             self._position = self._after_node()
             node = _decode_comparable(self._node_bytes(start))
             into.dropped.append(entry.name)
+        self._passed = entry.name
         self._judge(entry, prefix, node, into)
 
     def _judge(self, entry: Entry, prefix: bytes, node: _Comparable | None, into: Comparison) -> None:
@@ -205,6 +269,15 @@ class ParentTree:
         """Where the next node begins (or the closing bracket stands)."""
         position = skip_node(self._tree, self._position)
         return position + 1 if self._tree[position] == _COMMA else position
+
+
+@contextmanager
+def _unknown_shape_is_damage() -> Iterator[None]:
+    """A tree that ends too soon, or that holds no JSON, is met in many places: they need no tests of their own."""
+    try:
+        yield
+    except (IndexError, ValueError) as error:
+        raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.") from error
 
 
 def _decode_comparable(node: bytes) -> _Comparable:

@@ -129,6 +129,12 @@ class _ScanThread:
 
     def run(self) -> None:
         """Until the frontier is empty or the scan is stopped."""
+        try:
+            self._work()
+        finally:
+            self._scanner.close()
+
+    def _work(self) -> None:
         while not self._stopping.is_set():
             if self._number >= self._target():
                 self._scanner.seal()

@@ -114,7 +114,7 @@ def list_directory(fd: int, unreadable: list[UnreadableEntry] | None = None) -> 
     """
     with os.scandir(_proc_path(fd)) as listing:
         names = [item.name for item in listing]
-    return _stat_all(fd, names, unreadable)
+    return stat_all(fd, names, unreadable)
 
 
 def iter_directory_sorted(
@@ -149,10 +149,11 @@ def iter_directory_sorted(
 
 def _sorted_run(fd: int, names: list[bytes], unreadable: list[UnreadableEntry] | None) -> list[Entry]:
     names.sort()
-    return _stat_all(fd, names, unreadable)
+    return stat_all(fd, names, unreadable)
 
 
-def _stat_all(fd: int, names: list[bytes], unreadable: list[UnreadableEntry] | None) -> list[Entry]:
+def stat_all(fd: int, names: list[bytes], unreadable: list[UnreadableEntry] | None) -> list[Entry]:
+    """Each of the names with its lstat, in their order; failures as ``list_directory`` has them."""
     if len(set(names)) != len(names):
         # readdir may return a file twice that is removed and made again meanwhile; a tree takes each name
         # once.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from argosy.errors import UsageError
@@ -110,6 +110,30 @@ class ExcludeRules:
         if self._paths and any(path == skipped or path.startswith(skipped + b"/") for skipped in self._paths):
             return True
         return any(patterns.matches(path) for patterns in self._lists)
+
+    @property
+    def larger_than_bytes(self) -> int | None:
+        """Files above this size are left out."""
+        return self._larger_than_bytes
+
+    def may_leave_out(self, directory: bytes, directory_fd: int, names: Callable[[], list[bytes]]) -> bool:
+        """Whether a tag, pattern or literal path may concern an entry of the directory.
+
+        Where none does, ``select`` leaves out only directories of the storage's snapshots and files that are too large,
+        so that nobody else need be shown to it. ``names`` gives all names, sorted; it is asked only if there are rules.
+        """
+        try:
+            if any(_exists(directory_fd, tag.name) for tag in self._tags):
+                return True
+        except OSError:
+            return True
+        if not (self._lists or self._paths):
+            return False
+        listed = names()
+        if any(patterns.matching_names(directory, listed) for patterns in self._lists):
+            return True
+        start = directory.rstrip(b"/") + b"/"
+        return any(path.startswith(start) for path in self._paths)
 
     def select(self, directory: bytes, directory_fd: int, entries: Sequence[Entry]) -> Selection:
         """Judge the entries of a directory that is itself not left out; ``directory`` is its absolute path."""

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from argosy.native.listing import NativeListing, OwnerKeys, PrintableRanges
 from argosy.native.sources import library_path
 
 CRYPTO_NAME = "libcrypto.so.3"
@@ -31,6 +32,7 @@ class Kernel:
 
     def __init__(self, library: ctypes.CDLL, versions: str) -> None:
         self.versions = versions
+        self._library = library
         self._hash_many = library.argosy_hash_many
         self._hash_many.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
 
@@ -43,6 +45,10 @@ class Kernel:
         if not self._hash_many(pointer(data), pointer(sizes), len(sizes), pointer(hashes)):
             raise KernelFailed("libcrypto could not hash")
         return [bytes(hashes[at : at + HASH_BYTES]) for at in range(0, len(hashes), HASH_BYTES)]
+
+    def listing(self, owner_keys: OwnerKeys, printable: PrintableRanges) -> NativeListing:
+        """A listing, for one thread."""
+        return NativeListing(self._library, owner_keys, printable)
 
 
 def load_kernel() -> Kernel:

@@ -40,6 +40,7 @@ __all__ = [
     "go_to_mode",
     "is_canonical",
     "mode_to_go",
+    "owner_keys",
     "replace_subtree",
     "unknown_keys",
 ]
@@ -107,7 +108,7 @@ def encode_metadata(
     return (
         f'{{"name":"{quote_name(name)}","type":"{node_type}"{mode_key},'
         f'"mtime":"{mtime}","atime":"{atime}","ctime":"{ctime}"'
-        f"{_owner_keys(uid, gid, user, group)}{inode_key}{device_id_key}{size_key}{links_key}"
+        f"{owner_keys(uid, gid, user, group)}{inode_key}{device_id_key}{size_key}{links_key}"
     ).encode()
 
 
@@ -308,7 +309,8 @@ def replace_subtree(raw: bytes, old: bytes, new: bytes) -> bytes:
 
 # Owners repeat: a source has far fewer of them than files.
 @lru_cache(maxsize=4096)
-def _owner_keys(uid: int, gid: int, user: str, group: str) -> str:
+def owner_keys(uid: int, gid: int, user: str, group: str) -> str:
+    """A node's owner, from its uid to its group's name; names that are empty are left out."""
     user_key = f',"user":{json_text(user)}' if user else ""
     group_key = f',"group":{json_text(group)}' if group else ""
     return f',"uid":{uid},"gid":{gid}{user_key}{group_key}'

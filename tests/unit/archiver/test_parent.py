@@ -223,15 +223,13 @@ def test_a_tree_of_another_shape_is_damage(tree: bytes) -> None:
         )
 
 
-def test_in_a_tree_of_an_odd_order_nothing_stands_wrongly() -> None:
-    """What cannot be joined is read again; each node is dropped, or stands for the entry that it is of."""
+@pytest.mark.parametrize("order", [(2, 0, 3, 1), (1, 0), (0, 0), (1, 1), (0, 1, 1), (1, 0, 1), (3, 3)])
+def test_a_tree_out_of_order_is_damaged(order: tuple[int, ...]) -> None:
+    """Else a name could both stand and be dropped, and its file would be missing from the new tree."""
     entries = [Entry(name, stat_of()) for name in (b"a", b"b", b"c", b"d")]
-    shuffled = [file_node(entries[at], "x") for at in (2, 0, 3, 1)]
-    comparison = compared(cursor(shuffled), entries)
-    assert names(comparison.standing) == [b"c"]
-    assert names([entry for entry, _, _ in comparison.reused]) == [b"d"]
-    assert names(comparison.fresh) == [b"a", b"b"]
-    assert sorted(comparison.dropped) == [b"a", b"b", b"d"]
+    tree = [file_node(entries[at], "x") for at in order]
+    with pytest.raises(Damaged, match="out of order"):
+        compared(cursor(tree), entries)
 
 
 def test_entries_may_come_in_runs() -> None:

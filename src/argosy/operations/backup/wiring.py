@@ -16,6 +16,7 @@ from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.open_batch import BatchLimits
 from argosy.archiver.parent import CompareOptions
 from argosy.archiver.parent_trees import ParentTrees
+from argosy.archiver.quick_listing import quick_listings
 from argosy.archiver.scan import Scanner
 from argosy.archiver.source import Source
 from argosy.archiver.targets import Target
@@ -122,6 +123,7 @@ class Wiring:
             options.rules,
             self._shown_as(),
             devices,
+            new_quick_listing=quick_listings(parents, compare, options.rules, self.nodes, ledger.owners),
         )
         return Scanner(
             context,

@@ -1,0 +1,70 @@
+"""The quick way through a directory that hardly changed: the kernel lists it and compares it with its parent's tree.
+
+Only what changed comes back to Python. The result is that of the slow way (``directory_scan`` with ``parent``), which
+is taken wherever the kernel does not decide: there is no kernel, a blob of the parent may be missing, ctime does not
+count or atime does, a rule may leave out a file, a name is escaped in JSON, the tree has an unusual shape, or the
+directory is a huge one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from argosy.archiver.nodes import NodeEncoder
+from argosy.archiver.parent import CompareOptions
+from argosy.archiver.parent_trees import ParentTrees
+from argosy.filesystem.exclude import ExcludeRules
+from argosy.filesystem.metadata import OwnerNames
+from argosy.native import kernel
+from argosy.native.listing import NativeListing, Verdict
+from argosy.restic_format.node import owner_keys
+from argosy.restic_format.printable import printable_ranges
+
+
+class QuickListing:
+    """Belongs to one scan thread."""
+
+    def __init__(self, listing: NativeListing, rules: ExcludeRules, *, device_id_always: bool) -> None:
+        self._listing = listing
+        self._rules = rules
+        self._device_id_always = device_id_always
+
+    def read(self, fd: int, most: int) -> int | None:
+        """List the directory open at ``fd``: how many entries it has, or None: take the slow way. OSError as there."""
+        return self._listing.read(fd, most)
+
+    def compare(self, shown: bytes, fd: int, tree: bytes, device: int) -> Verdict | None:
+        """What was read beside the parent's tree; None: compare it the slow way.
+
+        ``shown`` is the path that rules are matched against, ``device`` the directory's own.
+        """
+        if self._rules.may_leave_out(shown, fd, self._listing.names):
+            return None
+        return self._listing.compare(
+            tree,
+            device,
+            larger_than_bytes=self._rules.larger_than_bytes,
+            device_id_always=self._device_id_always,
+        )
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self._listing.close()
+
+
+def quick_listings(
+    parents: ParentTrees, compare: CompareOptions, rules: ExcludeRules, encoder: NodeEncoder, owners: OwnerNames
+) -> Callable[[], QuickListing | None]:
+    """Makes a listing for each scan thread; it gives None where the quick way cannot be taken in this job."""
+    native = kernel() if parents.proved and compare.prefix_may_stand else None
+
+    def encode_owner(uid: int, gid: int) -> bytes:
+        return owner_keys(uid, gid, owners.user(uid), owners.group(gid)).encode()
+
+    def make() -> QuickListing | None:
+        if native is None:
+            return None
+        listing = native.listing(encode_owner, printable_ranges)
+        return QuickListing(listing, rules, device_id_always=encoder.device_id_always)
+
+    return make

@@ -1,0 +1,158 @@
+"""The kernel's listing of one directory, and its comparison with the directory's tree in the parent snapshot."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from array import array
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+# As in listing.c.
+_UNUSUAL = -100001
+_UNKNOWN_OWNER = -100002
+_UNKNOWN_PRINTABLE = -100003
+_NO_MEMORY = -100004
+
+_NO_LIMIT = 2**64 - 1
+
+OwnerKeys = Callable[[int, int], bytes]
+PrintableRanges = Callable[[], Iterable[tuple[int, int]]]
+
+
+class _Look(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_uint64), ("node", ctypes.c_int64))
+
+
+class _Drop(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_uint64), ("length", ctypes.c_uint64))
+
+
+class _Result(ctypes.Structure):
+    """``result`` of listing.c, which begins a listing."""
+
+    _fields_ = (
+        ("standing_files", ctypes.c_uint64),
+        ("standing_bytes", ctypes.c_uint64),
+        ("standing_others", ctypes.c_uint64),
+        ("look_count", ctypes.c_uint64),
+        ("drop_count", ctypes.c_uint64),
+        ("looks", ctypes.POINTER(_Look)),
+        ("drops", ctypes.POINTER(_Drop)),
+        ("names", ctypes.c_void_p),
+        ("uid", ctypes.c_uint64),
+        ("gid", ctypes.c_uint64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the kernel makes of a directory. Entries whose nodes stand are only counted.
+
+    ``looks`` are the names that Python judges, in order, each with the position of its node in the tree (None: the tree
+    has none). ``dropped`` are names of the tree that the directory has not.
+    """
+
+    standing_files: int
+    standing_bytes: int
+    standing_others: int
+    looks: list[tuple[bytes, int | None]]
+    dropped: list[bytes]
+
+
+class NativeListing:
+    """Room for one listing at a time, used again for each; it belongs to one thread.
+
+    The directory is read, and compared, without the interpreter's lock. Close it when done.
+    """
+
+    def __init__(self, library: ctypes.CDLL, owner_keys: OwnerKeys, printable: PrintableRanges) -> None:
+        """``owner_keys`` encodes a uid and gid as a node has them; ``printable`` are the characters that names keep."""
+        self._library = library
+        self._owner_keys = owner_keys
+        self._printable = printable
+        _declare(library)
+        self._address = library.argosy_listing_new()
+        if not self._address:
+            raise MemoryError
+        self._result = _Result.from_address(self._address)
+
+    def read(self, fd: int, most: int) -> int | None:
+        """List the directory open at ``fd``; the number of its entries.
+
+        None if it has more than ``most``, or one that cannot be looked at. OSError if the listing fails.
+        """
+        count = int(self._library.argosy_listing_read(self._address, fd, most))
+        if count >= 0:
+            return count
+        if count in (_UNUSUAL, _NO_MEMORY):
+            return None
+        raise OSError(-count, os.strerror(-count))
+
+    def names(self) -> list[bytes]:
+        """The names that were read, sorted."""
+        size = int(self._library.argosy_listing_names(self._address, None, 0))
+        text = ctypes.create_string_buffer(size)
+        self._library.argosy_listing_names(self._address, text, size)
+        return text.raw.split(b"\0")[:-1] if size else []
+
+    def compare(
+        self, tree: bytes, device: int, *, larger_than_bytes: int | None = None, device_id_always: bool
+    ) -> Verdict | None:
+        """Compare what was read with a tree, all of whose blobs exist; None where Python has to.
+
+        Entries of another ``device``, or larger than ``larger_than_bytes``, are among those to look at.
+        """
+        largest = _NO_LIMIT if larger_than_bytes is None else larger_than_bytes
+        while True:
+            answer = self._library.argosy_listing_compare(
+                self._address, tree, len(tree), device, largest, device_id_always
+            )
+            if answer == 0:
+                return self._verdict(tree)
+            if not self._supply(answer):
+                return None
+
+    def close(self) -> None:
+        """Give the memory back; idempotent."""
+        address, self._address = self._address, None
+        self._library.argosy_listing_free(address)
+
+    def _supply(self, answer: int) -> bool:
+        """Tell the kernel what it asks for; False if it asks for nothing."""
+        if answer == _UNKNOWN_OWNER:
+            uid, gid = self._result.uid, self._result.gid
+            keys = self._owner_keys(uid, gid)
+            return int(self._library.argosy_listing_add_owner(self._address, uid, gid, keys, len(keys))) == 0
+        if answer == _UNKNOWN_PRINTABLE:
+            ranges = array("I", [bound for pair in self._printable() for bound in pair])
+            place = (ctypes.c_uint32 * len(ranges)).from_buffer(ranges)
+            return int(self._library.argosy_listing_set_printable(self._address, place, len(ranges) // 2)) == 0
+        return False
+
+    def _verdict(self, tree: bytes) -> Verdict:
+        result = self._result
+        looks: list[tuple[bytes, int | None]] = []
+        for index in range(result.look_count):
+            look = result.looks[index]
+            looks.append((ctypes.string_at(result.names + look.name), None if look.node < 0 else look.node))
+        dropped = []
+        for index in range(result.drop_count):
+            drop = result.drops[index]
+            dropped.append(tree[drop.start : drop.start + drop.length])
+        return Verdict(result.standing_files, result.standing_bytes, result.standing_others, looks, dropped)
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    address, number, text = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p
+    library.argosy_listing_new.restype = address
+    library.argosy_listing_new.argtypes = ()
+    library.argosy_listing_free.restype = None
+    library.argosy_listing_free.argtypes = (address,)
+    library.argosy_listing_read.restype = ctypes.c_int64
+    library.argosy_listing_read.argtypes = (address, ctypes.c_int, number)
+    library.argosy_listing_names.restype = number
+    library.argosy_listing_names.argtypes = (address, text, number)
+    library.argosy_listing_set_printable.argtypes = (address, ctypes.c_void_p, number)
+    library.argosy_listing_add_owner.argtypes = (address, ctypes.c_uint32, ctypes.c_uint32, text, number)
+    library.argosy_listing_compare.argtypes = (address, text, number, number, number, ctypes.c_int)
