@@ -127,12 +127,7 @@ def _end_leaked_processes() -> list[str]:
     for process, test in _processes_of_this_run():
         with contextlib.suppress(ProcessLookupError), _descriptor_of(process) as descriptor:
             if not select.select([descriptor], [], [], GRACE_SECONDS)[0]:
-                command = (
-                    Path(f"/proc/{process}/cmdline")
-                    .read_bytes()
-                    .replace(b"\0", b" ")
-                    .decode("utf-8", "replace")
-                )
+                command = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
                 leaked.append(f"pid {process}, started by {test}: {command}")
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     return leaked

@@ -110,14 +110,10 @@ def test_without_settings_pips_own_index_is_asked(tmp_path: Path) -> None:
 
 def test_later_settings_win_over_earlier_ones(tmp_path: Path) -> None:
     """System file, user's file, [install] over [global], then the environment."""
-    (tmp_path / "pip.conf").write_text(
-        "[global]\nindex-url = http://system\ncert = /system.pem\n", encoding="utf-8"
-    )
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = http://system\ncert = /system.pem\n", encoding="utf-8")
     user = tmp_path / "home" / ".config" / "pip" / "pip.conf"
     user.parent.mkdir(parents=True)
-    user.write_text(
-        "[global]\nindex_url = http://user\nextra-index-url = http://a\n  http://b\n", encoding="utf-8"
-    )
+    user.write_text("[global]\nindex_url = http://user\nextra-index-url = http://a\n  http://b\n", encoding="utf-8")
     environment = {"HOME": str(tmp_path / "home")}
 
     found = load_pip_settings(environment, system=tmp_path)

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.open_batch import BatchLimits, OpenBatch
 from argosy.archiver.parent import CompareOptions
 from argosy.archiver.parent_trees import ParentTrees
-from argosy.archiver.quick_listing import QuickListing, quick_listings
+from argosy.archiver.quick_listing import quick_listings
 from argosy.archiver.runs import decode_run
 from argosy.archiver.source import Source
 from argosy.errors import Damaged
@@ -41,7 +41,7 @@ BASE = bytes(32)
 SUBTREE = bytes(range(32))
 OWNERS = OwnerNames()
 NAMES = [b"a", b"a.b", b"ab", b"b", b"c d", b"d", b"e", b"f", b"longer name with words.tar.gz", b"z", "ü".encode()]
-ODD_NAMES = [b"\n", b'"', b"\\", b"<", b"\xff", "\u00ad".encode(), b",\"content\":[]", b"\x7f"]
+ODD_NAMES = [b"\n", b'"', b"\\", b"<", b"\xff", "\u00ad".encode(), b',"content":[]', b"\x7f"]
 KINDS = ["file", "empty", "big", "directory", "link", "fifo", "socket", "hard link", "changed", "other mode", "gone"]
 RULES = {
     "none": ExcludeRules(),
@@ -148,9 +148,7 @@ def scan_context(ledger: Ledger, parents: ParentTrees, way: Way, spill: Path) ->
     encoder = NodeEncoder(with_atime=False, device_id_always=way.device_id_always)
     compare, rules = CompareOptions(ignore_inode=way.ignore_inode), RULES[way.rules]
     devices = None if way.other_devices else frozenset({os.stat(spill).st_dev})
-    quick: Callable[[], QuickListing | None] = lambda: None  # noqa: E731 - one of two values of one variable
-    if way.kernel:
-        quick = quick_listings(parents, compare, rules, encoder, OWNERS)
+    quick = quick_listings(parents, compare, rules, encoder, OWNERS) if way.kernel else None
     source = Source(ledger.roots)
     return ScanContext(
         ledger, source, encoder, parents, compare, spill, rules, devices=devices, new_quick_listing=quick

@@ -64,7 +64,7 @@ class ScanContext:
     entries: int = 0
     excluded: int = 0
     snapshot_directories: int = 0
-    new_quick_listing: Callable[[], QuickListing | None] = lambda: None
+    new_quick_listing: Callable[[], QuickListing] | None = None
 
 
 class DirectoryScanner:
@@ -76,7 +76,7 @@ class DirectoryScanner:
         self._new_batch = new_batch
         self._thread = thread
         self.batch = new_batch()
-        self.quick = context.new_quick_listing()
+        self.quick = None if context.new_quick_listing is None else context.new_quick_listing()
 
     def close(self) -> None:
         """Free what the kernel holds for it."""

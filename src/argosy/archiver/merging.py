@@ -1,15 +1,22 @@
-"""Merging the runs of one directory into its nodes in name order, with memory for the runs that overlap only.
+"""Merging: new nodes into the parent's tree, and the runs of a huge directory.
 
-The runs of a huge directory mostly follow one another, because batches are cut in name order; they arrive in any.
+Runs come into name order with memory for those that overlap only. They mostly follow one another, because batches are
+cut in name order; they arrive in any.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
+from argosy.archiver.parent import node_name
 from argosy.archiver.runs import decode_run
+from argosy.restic_format.damage import damaged
+from argosy.restic_format.tree import raw_nodes
 
 LoadRun = Callable[[int], bytes]
 
@@ -20,6 +27,29 @@ class RunPlace:
 
     first: bytes
     part: int
+
+
+def merge_upon(base: bytes, changes: Mapping[bytes, bytes | None]) -> list[msgspec.Raw | bytes]:
+    """The nodes of the parent's tree ``base``, in name order, with some replaced, added, or left out (None).
+
+    A few changes in a large tree: no more of its names are read than it takes to find their places. The scan has seen
+    that they are in order.
+    """
+    nodes = raw_nodes(base, "a tree of the parent snapshot")
+    merged: list[msgspec.Raw | bytes] = []
+    at = 0
+    for name in sorted(changes):
+        start, at = at, bisect_left(nodes, name, at, key=node_name)
+        merged += nodes[start:at]
+        node = changes[name]
+        if at < len(nodes) and node_name(nodes[at]) == name:
+            at += 1
+        elif node is None:
+            raise damaged("a tree of the parent snapshot", f"{name!r} is not where it was")
+        if node is not None:
+            merged.append(node)
+    merged += nodes[at:]
+    return merged
 
 
 def place_runs(parts: Sequence[int], load: LoadRun) -> list[RunPlace]:

@@ -20,6 +20,7 @@ from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
 from argosy.restic_format.names import decode_name
 from argosy.restic_format.times import parse_time
+from argosy.restic_format.tree import raw_nodes
 
 _HEAD = b'{"nodes":['
 _NAME = b'{"name":"'
@@ -130,9 +131,7 @@ class ParentTree:
         with _unknown_shape_is_damage():
             self._compare(entries, encode, into, keep_standing)
 
-    def _compare(
-        self, entries: Sequence[Entry], encode: EncodePrefix, into: Comparison, keep_standing: bool
-    ) -> None:
+    def _compare(self, entries: Sequence[Entry], encode: EncodePrefix, into: Comparison, keep_standing: bool) -> None:
         tree, may_stand = self._tree, self._options.prefix_may_stand
         for entry in entries:
             prefix = encode(entry)
@@ -208,7 +207,7 @@ class ParentTree:
         Else a name might be both dropped and relied on, and its file would be missing from the new tree.
         """
         if name <= self._passed:
-            raise Damaged("a tree of the parent snapshot is out of order", hint="Run 'argosy check'.")
+            raise _out_of_order()
         self._passed = name
         self._position = self._after_node()
 
@@ -280,7 +279,7 @@ def _unknown_shape_is_damage() -> Iterator[None]:
         raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.") from error
 
 
-def _decode_comparable(node: bytes) -> _Comparable:
+def _decode_comparable(node: bytes | msgspec.Raw) -> _Comparable:
     try:
         return msgspec.json.decode(node, type=_Comparable)
     except msgspec.DecodeError as error:
@@ -340,23 +339,27 @@ def _skip_unusual(tree: bytes, position: int) -> int:
         index += 1
 
 
-def named_nodes(tree: bytes) -> list[tuple[bytes, bytes]]:
-    """(raw name, node's bytes) of every node of a tree that this or restic's encoder wrote."""
-    nodes: list[tuple[bytes, bytes]] = []
-    position = len(_HEAD)
-    while tree[position] != 0x5D:
-        stop = tree.find(_TYPE, position)
-        name = _decode_json_name(tree[position + len(_NAME) : stop])
-        after = skip_node(tree, position)
-        nodes.append((name, tree[position:after]))
-        position = after + 1 if tree[after] == _COMMA else after
-    return nodes
+def node_name(node: bytes | msgspec.Raw) -> bytes:
+    """The raw name of a node that stands in a tree; Damaged if its first keys are not name and type."""
+    text = bytes(node)
+    stop = text.find(_TYPE, len(_NAME))
+    if stop < 0 or not text.startswith(_NAME):
+        raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run with --force.")
+    return _decode_json_name(text[len(_NAME) : stop])
 
 
 def child_subtrees(tree: bytes) -> dict[bytes, bytes | None]:
-    """Every raw name in a tree, with its subtree's id if it is a directory."""
+    """Every raw name in a tree, with its subtree's id if it is a directory. Damaged if names are out of order."""
     found: dict[bytes, bytes | None] = {}
-    for name, node in named_nodes(tree):
-        subtree = _decode_comparable(node).subtree
+    passed = b""
+    for node in raw_nodes(tree, "a tree of the parent snapshot"):
+        name, subtree = node_name(node), _decode_comparable(node).subtree
+        if name <= passed:
+            raise _out_of_order()
+        passed = name
         found[name] = bytes.fromhex(subtree) if subtree else None
     return found
+
+
+def _out_of_order() -> Damaged:
+    return Damaged("a tree of the parent snapshot is out of order", hint="Run 'argosy check'.")

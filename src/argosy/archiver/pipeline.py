@@ -6,7 +6,6 @@ one of its blobs is durable; packs span batches, so several batches may wait for
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -156,8 +155,3 @@ class BackupWorker:
         if now >= self._next_progress:
             self._next_progress = now + _PROGRESS_SECONDS
             self._outlet.progress(task_id, encode(BatchProgress(files, size_bytes)))
-
-
-def worker_count() -> int:
-    """As many workers as this machine has processors for us."""
-    return len(os.sched_getaffinity(0))

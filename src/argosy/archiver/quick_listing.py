@@ -54,16 +54,16 @@ class QuickListing:
 
 def quick_listings(
     parents: ParentTrees, compare: CompareOptions, rules: ExcludeRules, encoder: NodeEncoder, owners: OwnerNames
-) -> Callable[[], QuickListing | None]:
-    """Makes a listing for each scan thread; it gives None where the quick way cannot be taken in this job."""
+) -> Callable[[], QuickListing] | None:
+    """Makes a listing for a scan thread; None if the quick way cannot be taken in this job."""
     native = kernel() if parents.proved and compare.prefix_may_stand else None
+    if native is None:
+        return None
 
     def encode_owner(uid: int, gid: int) -> bytes:
         return owner_keys(uid, gid, owners.user(uid), owners.group(gid)).encode()
 
-    def make() -> QuickListing | None:
-        if native is None:
-            return None
+    def make() -> QuickListing:
         listing = native.listing(encode_owner, printable_ranges)
         return QuickListing(listing, rules, device_id_always=encoder.device_id_always)
 

@@ -16,6 +16,9 @@ _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 0.02
 _STARVED_BATCH_SECONDS = 0.1
 
+QUICK_THREADS = 2
+"""Threads to begin with where the kernel compares, without the interpreter's lock; else one fills a processor."""
+
 
 class Scanner:
     """Runs the scan of a job in threads of this process."""
@@ -33,8 +36,9 @@ class Scanner:
         self._limits = limits
         self._fixed = threads
         self._workers = workers
-        self._controller = ThreadController(most_threads)
-        self._target = threads or 1
+        first = 1 if context.new_quick_listing is None else min(QUICK_THREADS, most_threads)
+        self._controller = ThreadController(most_threads, first)
+        self._target = threads or first
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._mutex = threading.Lock()
@@ -160,9 +164,13 @@ class _ScanThread:
         return True
 
     def _seal_for_the_starving(self) -> None:
-        """A slow source fills batches slowly: do not let workers wait for a full one."""
-        batch = self._scanner.batch
-        if batch.empty or time.monotonic() - self._opened < _STARVED_BATCH_SECONDS:
+        """A slow source fills batches slowly: do not let workers wait for a full one.
+
+        The first batch is sealed as soon as it holds something, so that a worker starts beside the scan; in a second
+        run that finds little to upload it is ready when the rest comes.
+        """
+        batch, is_first = self._scanner.batch, self._ledger.queue.is_fresh
+        if batch.empty or (not is_first and time.monotonic() - self._opened < _STARVED_BATCH_SECONDS):
             return
         if self._ledger.queue.waiting == 0:
             self._scanner.seal()

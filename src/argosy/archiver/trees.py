@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from argosy.archiver.ledger import Ledger, decode_names
-from argosy.archiver.merging import merge_runs, place_runs
-from argosy.archiver.parent import named_nodes
+from argosy.archiver.merging import merge_runs, merge_upon, place_runs
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.archiver.runs import decode_run, plain_bytes
 from argosy.repository.encoder import BlobEncoder, EncodedBlob
@@ -112,15 +111,14 @@ class TreeBuilder:
         self._close(assembly, tree_id, blob)
 
     def _encode_tree(self, assembly: Assembly, runs: list[bytes]) -> tuple[bytes, EncodedBlob | None]:
-        named: dict[bytes, bytes] = {}
-        if assembly.base_tree is not None:
-            dropped = decode_names(assembly.deleted)
-            base = named_nodes(self._parents.load(assembly.base_tree))
-            named = {name: node for name, node in base if name not in dropped}
+        changes: dict[bytes, bytes | None] = dict.fromkeys(decode_names(assembly.deleted))
         for run in runs:
             names, nodes = decode_run(run)
-            named.update(zip(names, nodes, strict=True))
-        tree = encode_tree([named[name] for name in sorted(named)])
+            changes.update(zip(names, nodes, strict=True))
+        if assembly.base_tree is None:
+            tree = encode_tree([node for _, node in sorted(changes.items()) if node is not None])
+        else:
+            tree = encode_tree(merge_upon(self._parents.load(assembly.base_tree), changes))
         tree_id = blob_id(tree)
         if tree_id in self._unheard or self._contains(tree_id):
             return tree_id, None

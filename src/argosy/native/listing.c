@@ -161,7 +161,7 @@ ARGOSY_EXPORT int64_t argosy_listing_read(listing *self, int fd, uint64_t most) 
             if (failed) return failed;
         }
     }
-    qsort_r(self->entries, self->entry_count, sizeof(entry), by_name, self->names);
+    if (self->entry_count) qsort_r(self->entries, self->entry_count, sizeof(entry), by_name, self->names);
     size_t kept = 0;
     for (size_t i = 0; i < self->entry_count; i++) {
         /* readdir may return a file twice that is removed and made again meanwhile. */

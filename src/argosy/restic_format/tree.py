@@ -33,7 +33,7 @@ _DECODER = msgspec.json.Decoder(_TreeJson)
 _RAW_DECODER = msgspec.json.Decoder(_RawTreeJson)
 
 
-def encode_tree(nodes: Iterable[bytes]) -> bytes:
+def encode_tree(nodes: Iterable[bytes | msgspec.Raw]) -> bytes:
     """The tree of these encoded nodes, given in order of their raw names."""
     return b"".join((PREFIX, SEPARATOR.join(nodes), SUFFIX))
 

@@ -21,6 +21,8 @@ IN_PROGRESS = "in progress"
 
 PAYLOADS_IN_MEMORY_BYTES = 32 << 20
 
+_FIRST = 1
+
 ATTEMPTS_OF_A_RUN = 1_000_000
 """More than a batch can be handed out while one process runs the job: each run counts from a multiple of this."""
 
@@ -63,7 +65,7 @@ class BatchQueue:
         self._durable: set[int] = set()
         self._fresh: list[int] = []
         self._changed: set[int] = set()
-        self._next_seq = 1
+        self._next_seq = _FIRST
         runs = int(job.read("SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM job WHERE key = 'runs'")[0][0])
         self._first_attempt = runs * ATTEMPTS_OF_A_RUN
         job.journal("INSERT OR REPLACE INTO job VALUES ('runs', ?)", (str(runs + 1).encode("ascii"),))
@@ -85,7 +87,7 @@ class BatchQueue:
         # Handed out only once this run's number is durable.
         self._fresh = [row[0] for row in rows]
         stored = self._job.read("SELECT value FROM job WHERE key = 'next_batch'")
-        self._next_seq = int(stored[0][0]) if stored else 1
+        self._next_seq = int(stored[0][0]) if stored else _FIRST
         return len(rows)
 
     def enqueue(self, payload: bytes, files: int, size_bytes: int) -> int:
@@ -110,6 +112,11 @@ class BatchQueue:
     def next_number(self) -> int:
         """The number of the batch that will be sealed next; good while the caller holds the mutex."""
         return self._next_seq
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no batch has been sealed in this job."""
+        return self._next_seq == _FIRST
 
     def lease(self) -> tuple[Batch, bytes] | None:
         """The lowest waiting batch, as a new attempt, with its payload; None when none is durable yet."""

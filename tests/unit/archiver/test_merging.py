@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.archiver.merging import merge_runs, place_runs
+from argosy.archiver.merging import merge_runs, merge_upon, place_runs
 from argosy.archiver.runs import decode_run, encode_run, plain_bytes
+from argosy.errors import Damaged
+from argosy.filesystem.directory import Entry
 from argosy.restic_format.compression import Compressor
+from argosy.restic_format.tree import encode_tree
+from tests.unit.archiver.conftest import file_node, stat_of
+from tests.unit.archiver.test_parent import AWKWARD, XATTRS
 
 
 class Runs:
@@ -77,3 +82,30 @@ def test_a_run_comes_back_and_knows_its_length() -> None:
     assert decode_run(run) == (names, nodes)
     assert len(run) < 100
     assert plain_bytes(run) > 1000
+
+
+def node(name: bytes, version: int) -> bytes:
+    """A node with extended attributes, and with a key that some other writer left, to be told from its neighbours."""
+    made = file_node(Entry(name, stat_of(inode=version)), "x", tail=XATTRS if version % 2 else b"")
+    return made[:-1] + b',"error":"}"}' if version == 3 else made
+
+
+@given(
+    base=st.dictionaries(st.sampled_from(AWKWARD), st.integers(1, 3)),
+    changed=st.dictionaries(st.sampled_from(AWKWARD), st.integers(4, 5)),
+    deleted=st.sets(st.sampled_from(AWKWARD)),
+)
+def test_changes_are_merged_into_the_parents_tree(
+    base: dict[bytes, int], changed: dict[bytes, int], deleted: set[bytes]
+) -> None:
+    tree = encode_tree([node(name, version) for name, version in sorted(base.items())])
+    changes: dict[bytes, bytes | None] = dict.fromkeys(deleted.intersection(base))
+    changes.update({name: node(name, version) for name, version in changed.items()})
+    wanted = {name: node(name, version) for name, version in base.items()} | changes
+    merged = [bytes(found) for found in merge_upon(tree, changes)]
+    assert merged == [kept for _, kept in sorted(wanted.items()) if kept is not None]
+
+
+def test_a_tree_that_has_not_what_was_seen_in_it_is_not_built_upon() -> None:
+    with pytest.raises(Damaged, match="not where it was"):
+        merge_upon(encode_tree([node(b"b", 1)]), {b"a": None})

@@ -12,7 +12,6 @@ from argosy.archiver.parent import (
     Comparison,
     ParentTree,
     child_subtrees,
-    named_nodes,
     skip_node,
 )
 from argosy.errors import Damaged
@@ -276,14 +275,6 @@ def test_nodes_that_stand_are_copied_where_the_tree_is_not_read_again() -> None:
     assert comparison.standing == [kept, link, last]
 
 
-def test_nodes_are_told_apart_whatever_their_names_and_attributes() -> None:
-    entries = [Entry(name, stat_of()) for name in AWKWARD]
-    nodes = [file_node(entry, *("x" * at), tail=XATTRS if at % 2 else b"") for at, entry in enumerate(entries)]
-    nodes[3] = nodes[3][:-1] + b',"error":"}"}'
-    assert named_nodes(encode_tree(nodes)) == list(zip(AWKWARD, nodes, strict=True))
-    assert named_nodes(encode_tree([])) == []
-
-
 def test_the_subtrees_of_a_tree() -> None:
     plain, directory = Entry(b"a", stat_of()), Entry(b"\xff", stat_of(DIRECTORY))
     tree = encode_tree([file_node(plain, "x"), directory_node(directory, identity("sub"))])
@@ -293,3 +284,24 @@ def test_the_subtrees_of_a_tree() -> None:
 def test_skipping_ends_just_behind_the_node() -> None:
     node = file_node(Entry(b"a", stat_of()), "x", tail=XATTRS)
     assert skip_node(b"__" + node + b',{"name"', 2) == 2 + len(node)
+
+
+def test_subtrees_of_a_tree_out_of_order_are_not_told() -> None:
+    nodes = [file_node(Entry(name, stat_of())) for name in (b"b", b"a")]
+    with pytest.raises(Damaged, match="out of order"):
+        child_subtrees(encode_tree(nodes))
+
+
+def test_after_a_deleted_file_the_next_one_still_stands() -> None:
+    entries = [Entry(name, stat_of()) for name in (b"a", b"b", b"c", b"d")]
+    comparison = compared(cursor([file_node(entry, "x") for entry in entries]), [entries[0], entries[3]])
+    assert comparison.standing == [entries[0], entries[3]]
+    assert comparison.dropped == [b"b", b"c"]
+
+
+@pytest.mark.parametrize("length", [0, 1, 9, 10, 30, 200, 450])
+def test_a_tree_that_ends_too_soon_is_damaged(length: int) -> None:
+    entries = [Entry(b"a", stat_of()), Entry(b"b", stat_of())]
+    tree = encode_tree([file_node(entry, "x", "y") for entry in entries])[:length]
+    with pytest.raises(Damaged):
+        compared(ParentTree(tree, CompareOptions(), lambda _: True, format_time), entries)

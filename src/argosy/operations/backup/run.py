@@ -1,51 +1,30 @@
-"""A backup from its options to its snapshot: open, decide what to resume, run, close."""
+"""A backup from its options to its result: the repository is opened and locked, then ``work`` has its way.
+
+The modules of the work are imported in a thread of their own while a key is derived from the password: that takes a
+tenth of a second in C, and so do they.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
-import time
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 
-import msgspec
-
-from argosy.archiver.messages import encode
-from argosy.archiver.parent_trees import ParentTrees
-from argosy.archiver.pipeline import worker_count
-from argosy.archiver.results import Results
-from argosy.archiver.source import Source, read_roots
-from argosy.archiver.targets import Target, plan_top, resolve_targets
-from argosy.archiver.trees import TreeBuilder
-from argosy.engine.local import LocalEngine
-from argosy.errors import ArgosyError, Interrupted, SourceShrunk
-from argosy.filesystem.metadata import OwnerNames
-from argosy.operations.backup.closing import (
-    SealedSnapshot,
-    keep_history,
-    put_snapshot,
-    refuse_shrunk_source,
-    require_indexes,
-    seal_snapshot,
-    sealed_before,
-)
-from argosy.operations.backup.coordinator import Coordinator, CoordinatorOptions
-from argosy.operations.backup.indexing import Indexer
+from argosy.archiver.targets import Target, resolve_targets
+from argosy.errors import SourceShrunk
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
-from argosy.operations.backup.planning import Plan, Planner, snapshot_paths
-from argosy.operations.backup.reopening import Loss, reopen, start_afresh, take_up_packs
-from argosy.operations.backup.seeding import Seeder
-from argosy.operations.backup.wiring import Wiring
 from argosy.operations.jobs import prepare_state_directory
-from argosy.operations.session import Access, Session, open_session
-from argosy.repository.lookup import DedupLookup
+from argosy.operations.session import Access, open_session
 from argosy.repository.repository import Repository
 from argosy.storage.interface import Storage
 
 CreateRepository = Callable[[Storage], Repository]
 
-HANDLER = "argosy.archiver.pipeline:backup_worker"
+_WORK = "argosy.operations.backup.work"
 
 
 def run_backup(
@@ -62,6 +41,7 @@ def run_backup(
     """
     targets = resolve_targets(options.paths, options.working_directory, shown_as=options.shown_as)
     _refuse_empty_roots(targets, allowed=options.allow_shrink)
+    threading.Thread(target=import_module, args=(_WORK,), name="import").start()
     with ExitStack() as stack:
         if options.dry_run:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="argosy-dry-run-"))
@@ -77,184 +57,9 @@ def run_backup(
                 on_refresh=lambda _seconds: _tell(listeners),
             )
         )
-        return _Backup(session, options, targets, state_directory, observer, listeners).run(stack)
+        from argosy.operations.backup.work import Backup  # see the module's docstring
 
-
-class _Backup:
-    """One run of a job."""
-
-    def __init__(
-        self,
-        session: Session,
-        options: BackupOptions,
-        targets: list[Target],
-        state_directory: Path,
-        observer: BackupObserver,
-        refresh_listeners: list[Callable[[], None]],
-    ) -> None:
-        self._session = session
-        self._repository = session.repository
-        self._options = options
-        self._targets = targets
-        self._state_directory = state_directory
-        self._observer = observer
-        self._refresh_listeners = refresh_listeners
-        self._source = Source(read_roots([target.path for target in targets]))
-        self._owners = OwnerNames()
-        self._excluded = self._snapshot_directories = 0
-
-    def run(self, stack: ExitStack) -> BackupResult:
-        plan = Planner(
-            self._repository,
-            self._options,
-            self._targets,
-            self._source,
-            self._owners,
-            self._state_directory,
-            self._observer.message,
-            stack,
-        ).plan()
-        lookup = self._session.open_lookup(job=plan.record.id)
-        wiring = Wiring(self._session, self._options, self._targets, self._source, lookup, self._state_directory)
-        loss = self._reopen(plan, lookup) if plan.resumed else Loss()
-        sealed = sealed_before(plan.ledger) if plan.resumed and not (loss.reason or loss.indexes) else None
-        if sealed is not None:
-            self._observer.message("the snapshot of this job was sealed before; it is put now")
-            wiring.confirm_lock()
-            put_snapshot(self._repository, sealed, wiring.check_lock, self._options.crash_point)
-            return self._close(plan, sealed, sealed.tree)
-        tree = self._work(plan, lookup, wiring, loss)
-        return self._close(plan, self._finish(plan, lookup, wiring, tree), tree)
-
-    def _reopen(self, plan: Plan, lookup: DedupLookup) -> Loss:
-        """Load the job; empty it where its results cannot be used any more."""
-        loss = reopen(self._repository, plan.ledger, lookup, shrink_allowed=self._options.allow_shrink)
-        if loss.reason:
-            self._observer.message(f"{loss.reason}: the job is scanned again from its beginning")
-            plan.ledger = start_afresh(plan.job, loss, self._source.roots, self._owners)
-        elif loss.indexes:
-            self._observer.message(
-                f"{len(loss.indexes)} index files that the job wrote are gone: they are written again"
-            )
-        return loss
-
-    def _work(self, plan: Plan, lookup: DedupLookup, wiring: Wiring, loss: Loss) -> bytes:
-        """Scan, upload, build: the root tree's id, with everything below it in durable packs that indexes name."""
-        ledger = plan.ledger
-        indexer = wiring.indexer(ledger)
-        if plan.resumed:
-            take_up_packs(ledger, lookup, indexer, loss)
-        parents = wiring.parent_trees(plan.parent)
-        trees = wiring.tree_builder(ledger, parents, indexer)
-        results = Results(ledger, trees.keep_sealed)
-        if plan.resumed and not loss.reason:
-            trees.load()
-            results.load()
-        else:
-            ledger.state.put("relied_indexes", msgspec.msgpack.encode(sorted(lookup.index_ids())))
-            base = None if plan.parent is None else plan.parent.snapshot.tree
-            Seeder(ledger, wiring.nodes, parents).seed(plan_top(self._targets), base)
-            ledger.state.count(started=1)
-            ledger.job.commit()
-        ledger.reports.listener = self._observer.unread
-        self._options.crash_point("the job's row exists")
-        tree = self._coordinate(plan, wiring, parents, trees, results, indexer)
-        refuse_shrunk_source(ledger, plan.parent, allowed=self._options.allow_shrink)
-        self._source.check()
-        self._options.crash_point("before the indexes")
-        indexer.write()
-        ledger.job.commit()
-        self._options.crash_point("after the indexes")
-        return tree
-
-    def _coordinate(
-        self,
-        plan: Plan,
-        wiring: Wiring,
-        parents: ParentTrees,
-        trees: TreeBuilder,
-        results: Results,
-        indexer: Indexer,
-    ) -> bytes:
-        options, ledger = self._options, plan.ledger
-        workers = options.workers or worker_count()
-        scanner = wiring.scanner(ledger, parents, workers)
-        engine = LocalEngine(workers, name=options.host or "local")
-        engine.start(encode(wiring.worker_setup(plan.record.id, workers)), HANDLER)
-        coordinator = Coordinator(
-            ledger,
-            self._source,
-            engine,
-            scanner,
-            trees,
-            results,
-            indexer,
-            self._observer,
-            wiring.confirm_lock,
-            wiring.lease_seconds,
-            CoordinatorOptions(options.queue_after_scan, options.stop_after_seconds, options.crash_point),
-        )
-        self._refresh_listeners.append(coordinator.lease_refreshed)
-        try:
-            tree = coordinator.run()
-            engine.close()
-            trees.flush()
-            coordinator.record_rest()
-        except Interrupted as error:
-            ledger.reports.log(error.message)
-            with suppress(ArgosyError):
-                coordinator.stop_cleanly()
-            raise
-        except ArgosyError as error:
-            ledger.reports.log(f"failed: {error.message}")
-            raise
-        finally:
-            self._refresh_listeners.clear()
-            engine.cancel()
-            with suppress(ArgosyError):
-                # What was recorded since the last commit need not be done again.
-                ledger.job.commit()
-        self._excluded, self._snapshot_directories = scanner.left_out
-        return tree
-
-    def _finish(self, plan: Plan, lookup: DedupLookup, wiring: Wiring, tree: bytes) -> SealedSnapshot | None:
-        """The last proofs and the snapshot. None where no snapshot is to be written."""
-        options, repository, ledger = self._options, self._repository, plan.ledger
-        unchanged = plan.parent is not None and plan.parent.snapshot.tree == tree
-        if options.dry_run or (options.skip_if_unchanged and unchanged):
-            return None
-        require_indexes(repository, ledger)
-        lookup.mark_proved(tree)
-        paths = snapshot_paths(options, self._targets)
-        sealed = seal_snapshot(repository, ledger, plan.record, options, paths, tree, plan.parent)
-        options.crash_point("the snapshot is sealed")
-        put_snapshot(repository, sealed, wiring.check_lock, options.crash_point)
-        return sealed
-
-    def _close(self, plan: Plan, sealed: SealedSnapshot | None, tree: bytes) -> BackupResult:
-        ledger, record = plan.ledger, plan.record
-        ledger.job.commit()
-        counters = dict(ledger.state.counters)
-        unread = counters.get("unread", 0)
-        if not self._options.dry_run:
-            outcome = "incomplete" if unread else "done"
-            snapshot = b"" if sealed is None else sealed.id
-            keep_history(self._state_directory, ledger, record, outcome, "", snapshot)
-        self._options.crash_point("the history has the job")
-        plan.job.delete()
-        return BackupResult(
-            snapshot_id=None if sealed is None else sealed.id,
-            tree_id=tree,
-            parent=None if plan.parent is None else plan.parent.id,
-            job_id=record.id,
-            counters=counters,
-            unread=unread,
-            started_ns=record.started_ns,
-            ended_ns=time.time_ns(),
-            resumed=plan.resumed,
-            excluded=self._excluded,
-            snapshot_directories=self._snapshot_directories,
-        )
+        return Backup(session, options, targets, state_directory, observer, listeners).run(stack)
 
 
 def _tell(listeners: list[Callable[[], None]]) -> None:
