@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argosy.archiver.directory_scan import DirectoryScanner, ScanContext
+from argosy.archiver.directory_scan import DirectoryScanner
 from argosy.archiver.ledger import Ledger, decode_names
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.open_batch import BatchLimits, OpenBatch
@@ -25,6 +25,7 @@ from argosy.archiver.parent import CompareOptions
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.archiver.quick_listing import quick_listings
 from argosy.archiver.runs import decode_run
+from argosy.archiver.scan_context import ScanContext
 from argosy.archiver.source import Source
 from argosy.errors import Damaged
 from argosy.filesystem.directory import list_directory, open_directory

@@ -11,26 +11,19 @@ import os
 import stat as stat_module
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 
-from argosy.archiver.ledger import Ledger, decode_names, encode_names
+from argosy.archiver.ledger import decode_names, encode_names
 from argosy.archiver.messages import DirectoryPart
-from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
-from argosy.archiver.parent import CompareOptions, Comparison, ParentTree, Standing
-from argosy.archiver.parent_trees import ParentTrees
-from argosy.archiver.quick_listing import QuickListing
-from argosy.archiver.source import GOING_AWAY, Source
+from argosy.archiver.opened_directory import OpenedDirectory
+from argosy.archiver.parent import Comparison, ParentTree
+from argosy.archiver.scan_context import ScanContext
+from argosy.archiver.source import GOING_AWAY
 from argosy.errors import Damaged
-from argosy.filesystem.directory import Entry, UnreadableEntry, iter_directory_sorted, open_directory, stat_all
-from argosy.filesystem.exclude import ExcludeRules, Selection
-from argosy.filesystem.metadata import UnreadableXattr, read_xattrs_at, read_xattrs_fd
-from argosy.filesystem.xattr_losses import XattrLosses
-from argosy.native.listing import Verdict
-from argosy.restic_format.node import encode_tail, finish_directory
+from argosy.filesystem.directory import Entry, UnreadableEntry, iter_directory_sorted, open_directory
+from argosy.restic_format.node import finish_directory
 from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
 
@@ -41,30 +34,6 @@ RUN_ENTRIES = 10_000
 
 _LISTING_TRIES = 3
 _LISTING_PAUSE_SECONDS = 0.5
-
-
-@dataclass(slots=True)
-class ScanContext:
-    """What all scan threads share.
-
-    ``shown_as`` maps a source path to the one that rules are matched against (--as). ``devices`` are the roots' devices
-    for --one-file-system, else None. ``entries`` counts what was looked at, ``excluded`` what rules left out,
-    ``snapshot_directories`` the storage's own snapshots that were skipped.
-    """
-
-    ledger: Ledger
-    source: Source
-    encoder: NodeEncoder
-    parents: ParentTrees
-    compare: CompareOptions
-    spill_directory: Path
-    rules: ExcludeRules
-    shown_as: Callable[[bytes], bytes] | None = None
-    devices: frozenset[int] | None = None
-    entries: int = 0
-    excluded: int = 0
-    snapshot_directories: int = 0
-    new_quick_listing: Callable[[], QuickListing] | None = None
 
 
 class DirectoryScanner:
@@ -134,101 +103,49 @@ class _Listing:
         self._context = context
         self._ledger = context.ledger
         self._directory = directory
-        self._fd = fd
+        self._opened = OpenedDirectory(context, directory, fd)
         self._part: DirectoryPart | None = None
         self._last: bytes | None = None
-        self._prefix = b""
-        self._device = 0
 
     def work(self) -> None:
         try:
-            self._read_own_metadata()
+            self._opened.read_metadata()
             if self._work_quickly():
                 return
             unreadable: list[UnreadableEntry] = []
-            listing = iter_directory_sorted(self._fd, self._context.spill_directory, HUGE_DIRECTORY_ENTRIES, unreadable)
+            listing = iter_directory_sorted(
+                self._opened.fd, self._context.spill_directory, HUGE_DIRECTORY_ENTRIES, unreadable
+            )
             entries = list(islice(listing, HUGE_DIRECTORY_ENTRIES))
             following = next(listing, None)
         except OSError as error:
             self._scanner.leave_out(self._directory, error)
             return
         for item in unreadable:
-            self._unread(item)
+            self._opened.report_unread(item)
         if following is None:
             self._work_at_once(entries)
         else:
             entries.append(following)
             self._work_in_runs(_in_runs(entries, listing))
 
-    def _read_own_metadata(self) -> None:
-        directory, owners = self._directory, self._ledger.owners
-        stat = os.fstat(self._fd)
-        user, group = owners.user(stat.st_uid), owners.group(stat.st_gid)
-        prefix = self._context.encoder.prefix(directory.name, stat, user, group, stat.st_dev, stat.st_ino)
-        unreadable: list[UnreadableXattr] = []
-        self._prefix = prefix + encode_tail(None, read_xattrs_fd(self._fd, unreadable), 0)
-        self._device = stat.st_dev
-        self._without_xattrs(b"", unreadable)
-
-    def _without_xattrs(self, name: bytes, unreadable: list[UnreadableXattr]) -> None:
-        """Say which extended attributes an entry (the directory itself: b"") is saved without."""
-        if unreadable:
-            losses = XattrLosses()
-            losses.add(self._fd, name, self._device, unreadable)
-            self._ledger.lost_attributes(losses.take())
-
-    def _unread(self, item: UnreadableEntry) -> None:
-        path = self._directory.path + b"/" + item.name
-        self._ledger.reports.unread(path, item.error.strerror or str(item.error))
-        self._ledger.state.count(unread=1)
-
     def _work_quickly(self) -> bool:
         """Let the kernel list and compare; False, with nothing done, where it does not decide. OSError if it fails."""
-        directory, context, quick = self._directory, self._context, self._scanner.quick
-        if quick is None or directory.base_tree is None or not self._is_untouched():
+        quick, opened = self._scanner.quick, self._opened
+        if quick is None or self._directory.base_tree is None or not self._is_untouched() or opened.is_elsewhere:
             return False
-        if context.devices is not None and self._device not in context.devices:
-            return False
-        count = quick.read(self._fd, HUGE_DIRECTORY_ENTRIES)
+        count = quick.read(opened.fd, HUGE_DIRECTORY_ENTRIES)
         parent = None if count is None else self._parent_tree
-        if count is None or parent is None:
+        comparison = None if parent is None else quick.compare(opened, parent)
+        if count is None or comparison is None:
             return False
-        verdict = quick.compare(self._shown_path(), self._fd, parent.tree, self._device)
-        comparison = None if verdict is None else self._look_closer(verdict, parent)
-        if comparison is None:
-            return False
-        context.entries += count
+        self._context.entries += count
         self._settle(comparison, parent)
         return True
 
-    def _look_closer(self, verdict: Verdict, parent: ParentTree) -> Comparison | None:
-        """Judge what the kernel left to be judged; None if the tree has a shape that cannot be compared."""
-        standing = Standing(
-            verdict.standing_files + verdict.standing_others, verdict.standing_files, verdict.standing_bytes
-        )
-        comparison = Comparison(dropped=verdict.dropped, unlisted=standing)
-        unreadable: list[UnreadableEntry] = []
-        entries = stat_all(self._fd, [name for name, _ in verdict.looks], unreadable)
-        selection = self._select(entries)
-        wanted = {entry.name: entry for entry in selection.kept}
-        try:
-            for name, position in verdict.looks:
-                entry = wanted.get(name)
-                if entry is not None:
-                    parent.compare_at(position, entry, self._encode, comparison)
-                elif position is not None:
-                    comparison.dropped.append(name)
-        except Damaged:
-            parent.rewind()
-            return None
-        self._report(selection)
-        for item in unreadable:
-            self._unread(item)
-        return comparison
-
     def _work_at_once(self, listed: Sequence[Entry]) -> None:
         self._context.entries += len(listed)
-        wanted = self._wanted(listed)
+        wanted = self._opened.wanted(listed)
         parent = self._parent_tree
         comparison = None if parent is None else self._compare_at_once(wanted, parent)
         if comparison is None:
@@ -244,7 +161,7 @@ class _Listing:
         self._count(comparison)
         if self._is_unchanged_leaf(comparison, parent):
             assert directory.base_tree is not None
-            node = finish_directory(self._prefix, directory.base_tree)
+            node = finish_directory(self._opened.prefix, directory.base_tree)
             self._ledger.directory_unchanged(directory, node, self._standing_counts(comparison))
         elif self._is_whole(comparison):
             self._add_whole(comparison)
@@ -259,7 +176,7 @@ class _Listing:
         try:
             if resumed is not None:
                 parent.skip_through(resumed)
-            parent.compare(self._still_to_seal(wanted), self._encode, comparison)
+            parent.compare(self._still_to_seal(wanted), self._opened.encode, comparison)
             parent.finish(comparison)
         except Damaged:
             self._context.parents.missing += 1
@@ -335,7 +252,7 @@ class _Listing:
             directory.id,
             directory.parent_id,
             directory.name,
-            self._prefix,
+            self._opened.prefix,
             base,
             encode_names(sorted(dropped)),
         )
@@ -347,7 +264,7 @@ class _Listing:
         """A huge directory: no comparison is kept in memory beyond a run, and its nodes all go to parts."""
         directory, parent = self._directory, self._parent_tree
         self._resume_upon(None)
-        assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
+        assembly = Assembly(directory.id, directory.parent_id, directory.name, self._opened.prefix)
         self._ledger.directory_listed(directory, assembly, [], None)
         for run in runs:
             self._context.entries += len(run)
@@ -357,20 +274,20 @@ class _Listing:
     def _work_run(self, run: list[Entry], parent: ParentTree | None) -> ParentTree | None:
         """Returns the parent's tree for the next run, None once it has turned out to be of no use."""
         directory = self._directory
-        entries = self._still_to_seal(self._wanted(run))
+        entries = self._still_to_seal(self._opened.wanted(run))
         comparison = Comparison()
         try:
             if parent is not None:
                 if directory.sealed_through is not None:
                     parent.skip_through(directory.sealed_through)
-                parent.compare(entries, self._encode, comparison, keep_standing=True)
+                parent.compare(entries, self._opened.encode, comparison, keep_standing=True)
         except Damaged:
             self._context.parents.missing += 1
             parent, comparison = None, Comparison()
         if parent is None:
             self._sort_out(entries, comparison)
         self._count(comparison)
-        assembly = Assembly(directory.id, directory.parent_id, directory.name, self._prefix)
+        assembly = Assembly(directory.id, directory.parent_id, directory.name, self._opened.prefix)
         subdirectories = self._subdirectories(comparison.directories)
         self._ledger.directory_listed(directory, assembly, subdirectories, self._reused_run(comparison))
         self._add_fresh(comparison)
@@ -387,45 +304,6 @@ class _Listing:
     def _parent_tree(self) -> ParentTree | None:
         base = self._directory.base_tree
         return None if base is None else self._context.parents.open(base, self._context.compare)
-
-    def _shown_path(self) -> bytes:
-        path, shown_as = self._directory.path, self._context.shown_as
-        return path if shown_as is None else shown_as(path)
-
-    def _wanted(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Without sockets (restic leaves them out) and without what the rules exclude."""
-        selection = self._select(entries)
-        self._report(selection)
-        return selection.kept
-
-    def _select(self, entries: Sequence[Entry]) -> Selection:
-        context = self._context
-        selection = context.rules.select(self._shown_path(), self._fd, entries)
-        kept = [entry for entry in selection.kept if entry.stat.st_mode & 0o170000 != stat_module.S_IFSOCK]
-        if context.devices is not None:
-            kept = [entry for entry in kept if self._is_on_the_file_system(entry)]
-        selection.kept = kept
-        return selection
-
-    def _report(self, selection: Selection) -> None:
-        for warning in selection.warnings:
-            self._ledger.reports.log(warning)
-        self._context.excluded += selection.excluded
-        self._context.snapshot_directories += len(selection.snapshot_directories)
-
-    def _is_on_the_file_system(self, entry: Entry) -> bool:
-        """--one-file-system: of another device only the directory on which it is mounted stays, empty."""
-        devices = self._context.devices
-        assert devices is not None
-        if entry.stat.st_dev in devices:
-            return True
-        return stat_module.S_ISDIR(entry.stat.st_mode) and self._device in devices
-
-    def _encode(self, entry: Entry) -> bytes:
-        name, stat = entry
-        owners = self._ledger.owners
-        user, group = owners.user(stat.st_uid), owners.group(stat.st_gid)
-        return self._context.encoder.prefix(name, stat, user, group, stat.st_dev, stat.st_ino)
 
     def _sort_out(self, entries: Sequence[Entry], comparison: Comparison) -> None:
         for entry in entries:
@@ -449,9 +327,7 @@ class _Listing:
             return None
         named = dict(comparison.standing_nodes)
         for entry, prefix, content in comparison.reused:
-            unreadable: list[UnreadableXattr] = []
-            tail = encode_tail(None, read_xattrs_at(self._fd, entry.name, unreadable), 0)
-            self._without_xattrs(entry.name, unreadable)
+            tail = self._opened.encode_xattrs(entry.name)
             named[entry.name] = prefix + tail + b',"content":' + content + b"}"
         names = sorted(named)
         return self._ledger.encode_run(names, [named[name] for name in names])
@@ -459,7 +335,7 @@ class _Listing:
     def _new_part(self) -> DirectoryPart:
         directory = self._directory
         return DirectoryPart(
-            directory.id, directory.parent_id, directory.name, directory.path, self._prefix, self._device
+            directory.id, directory.parent_id, directory.name, directory.path, self._opened.prefix, self._opened.device
         )
 
     def _add_fresh(self, comparison: Comparison) -> None:

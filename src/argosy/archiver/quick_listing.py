@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from argosy.archiver.nodes import NodeEncoder
-from argosy.archiver.parent import CompareOptions
+from argosy.archiver.opened_directory import OpenedDirectory
+from argosy.archiver.parent import CompareOptions, Comparison, ParentTree, Standing
 from argosy.archiver.parent_trees import ParentTrees
+from argosy.errors import Damaged
+from argosy.filesystem.directory import UnreadableEntry, stat_all
 from argosy.filesystem.exclude import ExcludeRules
 from argosy.filesystem.metadata import OwnerNames
 from argosy.native import kernel
@@ -24,32 +27,56 @@ from argosy.restic_format.printable import printable_ranges
 class QuickListing:
     """Belongs to one scan thread."""
 
-    def __init__(self, listing: NativeListing, rules: ExcludeRules, *, device_id_always: bool) -> None:
+    def __init__(self, listing: NativeListing, *, larger_than_bytes: int | None, device_id_always: bool) -> None:
         self._listing = listing
-        self._rules = rules
+        self._larger_than_bytes = larger_than_bytes
         self._device_id_always = device_id_always
 
     def read(self, fd: int, most: int) -> int | None:
         """List the directory open at ``fd``: how many entries it has, or None: take the slow way. OSError as there."""
         return self._listing.read(fd, most)
 
-    def compare(self, shown: bytes, fd: int, tree: bytes, device: int) -> Verdict | None:
-        """What was read beside the parent's tree; None: compare it the slow way.
-
-        ``shown`` is the path that rules are matched against, ``device`` the directory's own.
-        """
-        if self._rules.may_leave_out(shown, fd, self._listing.names):
+    def compare(self, opened: OpenedDirectory, parent: ParentTree) -> Comparison | None:
+        """What was read beside the parent's tree; None: compare it the slow way."""
+        if opened.may_leave_out(self._listing.names):
             return None
-        return self._listing.compare(
-            tree,
-            device,
-            larger_than_bytes=self._rules.larger_than_bytes,
+        verdict = self._listing.compare(
+            parent.tree,
+            opened.device,
+            larger_than_bytes=self._larger_than_bytes,
             device_id_always=self._device_id_always,
         )
+        return None if verdict is None else _look_closer(verdict, opened, parent)
 
     def close(self) -> None:
         """Give its memory back."""
         self._listing.close()
+
+
+def _look_closer(verdict: Verdict, opened: OpenedDirectory, parent: ParentTree) -> Comparison | None:
+    """Judge what the kernel left to be judged; None if the tree has a shape that cannot be compared."""
+    files, others = verdict.standing_files, verdict.standing_others
+    standing = Standing(files + others, files, verdict.standing_bytes)
+    comparison = Comparison(dropped=verdict.dropped, unlisted=standing)
+    if not verdict.looks:
+        return comparison
+    unreadable: list[UnreadableEntry] = []
+    selection = opened.select(stat_all(opened.fd, [name for name, _ in verdict.looks], unreadable))
+    wanted = {entry.name: entry for entry in selection.kept}
+    try:
+        for name, position in verdict.looks:
+            entry = wanted.get(name)
+            if entry is not None:
+                parent.compare_at(position, entry, opened.encode, comparison)
+            elif position is not None:
+                comparison.dropped.append(name)
+    except Damaged:
+        parent.rewind()
+        return None
+    opened.report(selection)
+    for item in unreadable:
+        opened.report_unread(item)
+    return comparison
 
 
 def quick_listings(
@@ -65,6 +92,8 @@ def quick_listings(
 
     def make() -> QuickListing:
         listing = native.listing(encode_owner, printable_ranges)
-        return QuickListing(listing, rules, device_id_always=encoder.device_id_always)
+        return QuickListing(
+            listing, larger_than_bytes=rules.larger_than_bytes, device_id_always=encoder.device_id_always
+        )
 
     return make

@@ -9,8 +9,9 @@ import threading
 import time
 
 from argosy.archiver.controller import ScanReading, ThreadController
-from argosy.archiver.directory_scan import DirectoryScanner, ScanContext
+from argosy.archiver.directory_scan import DirectoryScanner
 from argosy.archiver.open_batch import BatchLimits, OpenBatch
+from argosy.archiver.scan_context import ScanContext
 
 _TICK_SECONDS = 1.0
 _IDLE_SECONDS = 0.02

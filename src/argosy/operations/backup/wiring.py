@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.archiver.directory_scan import ScanContext
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import PROTOCOL, WorkerOptions, WorkerSetup
 from argosy.archiver.nodes import NodeEncoder
@@ -18,6 +17,7 @@ from argosy.archiver.parent import CompareOptions
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.archiver.quick_listing import quick_listings
 from argosy.archiver.scan import Scanner
+from argosy.archiver.scan_context import ScanContext
 from argosy.archiver.source import Source
 from argosy.archiver.targets import Target
 from argosy.archiver.trees import TreeBuilder
