@@ -188,3 +188,27 @@ def test_malformed_patterns_are_refused_when_the_rules_are_made(
 def test_a_file_of_the_limit_is_kept_by_its_apparent_size(tmp_path: Path) -> None:
     _, kept = select(ExcludeRules(larger_than_bytes=1 << 20), tmp_path, {"holes": File(size_bytes=(1 << 20) + 1)})
     assert kept == set()
+
+
+def test_rules_that_can_concern_nothing_in_a_directory_say_so(tmp_path: Path) -> None:
+    """Then the scan shows them only the entries that they may still leave out: directories, and large files."""
+    make_tree(tmp_path, {"a.txt": b"", "tag": b"", "d": {}})
+    root, fd = os.fsencode(tmp_path), open_directory(os.fsencode(tmp_path))
+    cases = {
+        (): False,
+        (b"*.tmp",): False,
+        (b"*.txt",): True,
+        (root,): True,
+        (b"*", b"!a.txt"): True,
+    }
+    try:
+        for patterns, concerned in cases.items():
+            rules = ExcludeRules(patterns)
+            assert rules.may_leave_out(root, fd, lambda: [b"a.txt", b"d", b"tag"]) == concerned, patterns
+        assert ExcludeRules(tags=[TagRule(b"tag", b"?")]).may_leave_out(root, fd, list)
+        assert not ExcludeRules(tags=[TagRule(b"no tag")]).may_leave_out(root, fd, list)
+        assert ExcludeRules(paths=[root + b"/d"]).may_leave_out(root, fd, list)
+        assert not ExcludeRules(paths=[root + b"x/d"]).may_leave_out(root, fd, list)
+        assert not ExcludeRules(larger_than_bytes=1).may_leave_out(root, fd, list)
+    finally:
+        os.close(fd)
