@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import heapq
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from operator import itemgetter
@@ -40,6 +39,9 @@ class SpilledEntries:
         self._runs: list[tuple[int, int]] = []
         self._end_bytes = 0
         try:
+            # Huge directories are rare, and each worker would import this at its start.
+            import tempfile
+
             # Closed by close(): the file lives as long as this object. Mode 0600, no name on disk.
             self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
         except OSError as error:
