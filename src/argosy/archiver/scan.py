@@ -167,11 +167,12 @@ class _ScanThread:
     def _seal_for_the_starving(self) -> None:
         """A slow source fills batches slowly: do not let workers wait for a full one.
 
-        The first batch is sealed as soon as it holds something, so that a worker starts beside the scan; in a second
-        run that finds little to upload it is ready when the rest comes.
+        Nor does a scan that finds little to upload: its first batch is sealed as soon as it holds something, so that a
+        worker starts beside the scan and is ready when the rest comes.
         """
-        batch, is_first = self._scanner.batch, self._ledger.queue.is_fresh
-        if batch.empty or (not is_first and time.monotonic() - self._opened < _STARVED_BATCH_SECONDS):
+        batch = self._scanner.batch
+        at_once = self._scanner.quick is not None and self._ledger.queue.is_fresh
+        if batch.empty or (not at_once and time.monotonic() - self._opened < _STARVED_BATCH_SECONDS):
             return
         if self._ledger.queue.waiting == 0:
             self._scanner.seal()
