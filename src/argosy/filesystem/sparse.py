@@ -20,14 +20,14 @@ def set_size(fd: int, size_bytes: int) -> None:
     os.ftruncate(fd, size_bytes)
 
 
-def write_at(fd: int, data: bytes, offset_bytes: int, *, sparse: bool = False) -> int:
+def write_at(fd: int, data: bytes | memoryview, offset_bytes: int, *, sparse: bool = False) -> int:
     """Write all of ``data`` at the offset; return the bytes really written, fewer if ``sparse`` left out zeros."""
     if not sparse:
         _write_all(fd, memoryview(data), offset_bytes)
         return len(data)
     written = 0
     view = memoryview(data)
-    for start, end in _filled_ranges(data, offset_bytes):
+    for start, end in _filled_ranges(bytes(data), offset_bytes):
         _write_all(fd, view[start:end], offset_bytes + start)
         written += end - start
     return written

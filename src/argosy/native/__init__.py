@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from argosy.native.bindings import Kernel
+    from argosy.native.bindings import Kernel, Session
 
 _loaded: Kernel | None = None
 _reason = ""  # why there is no kernel; "" while nobody has asked
@@ -36,6 +36,16 @@ def kernel() -> Kernel | None:
         except KernelAbsent as error:
             _reason = str(error)
     return _loaded
+
+
+def session(material: bytes) -> Session | None:
+    """A session under a key (64 bytes) for the calling thread, or None without a kernel."""
+    loaded = kernel()
+    if loaded is None:
+        return None
+    from argosy.native.bindings import Session
+
+    return Session(loaded, material)
 
 
 def turn_off(reason: str) -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import struct
 from array import array
 from collections.abc import Sequence
+from glob import glob
+from importlib.util import find_spec
+from itertools import starmap
 from typing import Any
 
 from argosy.native.listing import NativeListing, OwnerKeys, PrintableRanges
@@ -13,10 +18,46 @@ from argosy.native.sources import library_path
 CRYPTO_NAME = "libcrypto.so.3"
 ZSTD_NAME = "libzstd.so.1"
 HASH_BYTES = 32
+KEY_BYTES = 64
+NONCE_BYTES = 16
+# struct manner and struct plain of sealing.c, struct argosy_blob, struct piece of opening.c
+_MANNER = struct.Struct("<iiiIi")
+_PLAIN_ROW = struct.Struct("<QQIIII16s32s")
+_BLOB_ROW = struct.Struct("<QQII32s")
+_PIECE = struct.Struct("<4Q")
+_LEAST_ENTRY_BYTES = 37
 _REASON_BYTES = 512
 
+_PLACE, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+# What each function of the library returns and takes, as in the C files. A new function needs a row here.
+_SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "argosy_hash_many": (_INT, (_PLACE, _PLACE, _SIZE, _PLACE)),
+    "argosy_session_new": (_PLACE, (_PLACE,)),
+    "argosy_session_free": (None, (_PLACE,)),
+    "argosy_open_many": (None, (_PLACE, _PLACE, _SIZE, _PLACE, _SIZE, _PLACE, _SIZE, _PLACE)),
+    "argosy_seal_many": (_SIZE, (_PLACE, _PLACE, _PLACE, _PLACE, _SIZE, _PLACE, _SIZE)),
+    "argosy_cut_pack": (_SIZE, (_PLACE, _SIZE, _SIZE, _PLACE, _SIZE)),
+    "argosy_pack_start": (None, (_PLACE,)),
+    "argosy_pack_piece": (_INT, (_PLACE, _PLACE, _SIZE, _PLACE, _SIZE)),
+    "argosy_pack_end": (_INT, (_PLACE, _PLACE, _SIZE, _PLACE, _SIZE, _PLACE)),
+}
+
 Data = bytes | bytearray | memoryview
-"""``bytes``, or a buffer that may be written to: of others ctypes does not tell the address."""
+"""Views of ``bytes`` are copied: better give the bytes, or a view of what may be written to."""
+
+SealedBlob = tuple[int, int, int, int, bytes]
+"""Offset in the data, place of the content, sealed length, the content's length if it is compressed (else 0), id."""
+
+PlainBlob = tuple[int, int, bytes]
+"""Offset in the data, length, id."""
+
+SealedResult = tuple[int, int, bool, bool]
+"""Offset and length of the sealed bytes, whether a frame was sealed, whether it was verified and found sound."""
+
+
+Manner = tuple[bool, int, int, int, bool]
+"""How to seal: whether to compress (frames that are not shorter are not used), the level for small blobs and for
+others, up to how many bytes one is small, whether to verify."""
 
 
 class KernelAbsent(Exception):
@@ -32,9 +73,11 @@ class Kernel:
 
     def __init__(self, library: ctypes.CDLL, versions: str) -> None:
         self.versions = versions
-        self._library = library
+        self.library = library
         self._hash_many = library.argosy_hash_many
-        self._hash_many.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
 
     def hash_many(self, data: Data, lengths: Sequence[int]) -> list[bytes]:
         """The SHA-256 of each of the pieces that lie one after the other in ``data``."""
@@ -48,7 +91,96 @@ class Kernel:
 
     def listing(self, owner_keys: OwnerKeys, printable: PrintableRanges) -> NativeListing:
         """A listing, for one thread."""
-        return NativeListing(self._library, owner_keys, printable)
+        return NativeListing(self.library, owner_keys, printable)
+
+
+class Session:
+    """Contexts and memory for one key. Not thread-safe: one for each thread.
+
+    ``material``: the key's 64 bytes, the cipher's part, then k and r of the MAC.
+    """
+
+    def __init__(self, kernel: Kernel, material: bytes) -> None:
+        if len(material) != KEY_BYTES:
+            raise ValueError(f"a key has {KEY_BYTES} bytes")
+        self._library = kernel.library
+        self._handle = kernel.library.argosy_session_new(material)
+        if not self._handle:
+            raise KernelFailed("no memory for a session")
+
+    def __del__(self) -> None:
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle:
+            self._library.argosy_session_free(handle)
+
+    def open_many(self, data: Data, blobs: Sequence[SealedBlob], contents: bytearray) -> bytearray:
+        """Open sealed blobs in ``data``, each to its place in ``contents``.
+
+        The answer has a 1 for each blob whose MAC, length and hash hold; what stands in the place of another means
+        nothing.
+        """
+        sound = bytearray(len(blobs))
+        if blobs:
+            rows = b"".join(starmap(_BLOB_ROW.pack, blobs))
+            room, place = len(contents), pointer(contents)
+            self._library.argosy_open_many(
+                self._handle, pointer(data), len(data), rows, len(blobs), place, room, pointer(sound)
+            )
+        return sound
+
+    def seal_many(
+        self, data: Data, blobs: Sequence[PlainBlob], nonces: bytes, manner: Manner, sealed: bytearray
+    ) -> list[SealedResult]:
+        """Seal contents in ``data``, one after the other into ``sealed``, each with the next 16 bytes of ``nonces``.
+
+        The answer has a row for each that was done; they are fewer if memory or the room in ``sealed`` gave out.
+        """
+        count = len(blobs)
+        if len(nonces) != NONCE_BYTES * count or any(offset + length > len(data) for offset, length, _ in blobs):
+            raise ValueError("each blob has a nonce and lies within the data")
+        rows = bytearray().join(
+            [
+                _PLAIN_ROW.pack(offset, 0, length, 0, 0, 0, nonces[at : at + NONCE_BYTES], identity)
+                for at, (offset, length, identity) in zip(range(0, len(nonces), NONCE_BYTES), blobs, strict=True)
+            ]
+        )
+        if not count:
+            return []
+        done = self._library.argosy_seal_many(
+            self._handle, pointer(data), _MANNER.pack(*manner), pointer(rows), count, pointer(sealed), len(sealed)
+        )
+        found = _PLAIN_ROW.iter_unpack(memoryview(rows)[: _PLAIN_ROW.size * done])
+        return [(at, length, bool(compressed), bool(sound)) for _, at, _, length, compressed, sound, _, _ in found]
+
+    def cut_pack(self, header: bytes, most_bytes: int) -> list[tuple[int, ...]]:
+        """Pieces of a pack for ``pack_piece``: where each begins and ends in the header, then in the pack.
+
+        Each is whole blobs, of up to ``most_bytes`` or one blob. Nothing for a header that is malformed.
+        """
+        room = len(header) // _LEAST_ENTRY_BYTES + 1
+        numbers = array("Q", bytes(_PIECE.size * room))
+        count = self._library.argosy_cut_pack(header, len(header), most_bytes, pointer(numbers), room)
+        return list(_PIECE.iter_unpack(memoryview(numbers).cast("B")[: _PIECE.size * count]))
+
+    def pack_start(self) -> None:
+        """Begin to read a pack."""
+        self._library.argosy_pack_start(self._handle)
+
+    def pack_piece(self, data: Data, header: bytes) -> bool:
+        """Whether the blobs that this part of the header lists, all of them sound, make up the pack's next piece.
+
+        It is hashed as a part of the pack in any case.
+        """
+        answer = self._library.argosy_pack_piece(self._handle, pointer(data), len(data), header, len(header))
+        return bool(answer)
+
+    def pack_end(self, trailer: Data, header: bytes, pack_id: bytes) -> bool:
+        """Whether the trailer holds ``header``, sealed, and the whole pack has the hash ``pack_id``."""
+        if len(pack_id) != HASH_BYTES:
+            raise ValueError(f"a hash has {HASH_BYTES} bytes")
+        return bool(
+            self._library.argosy_pack_end(self._handle, pointer(trailer), len(trailer), header, len(header), pack_id)
+        )
 
 
 def load_kernel() -> Kernel:
@@ -61,16 +193,32 @@ def load_kernel() -> Kernel:
     except OSError as error:
         raise KernelAbsent(f"it cannot be loaded: {error}") from error
     reason = ctypes.create_string_buffer(_REASON_BYTES)
-    names = CRYPTO_NAME.encode(), ZSTD_NAME.encode()
-    if not library.argosy_load(*names, reason, ctypes.c_size_t(_REASON_BYTES)):
-        raise KernelAbsent(reason.value.decode(errors="replace"))
-    return Kernel(library, f"{CRYPTO_NAME} {_openssl(library)}, {ZSTD_NAME} {_zstd(library)}")
+    for zstd_name in (*_zstd_of_python(), ZSTD_NAME):
+        names = CRYPTO_NAME.encode(), os.fsencode(zstd_name)
+        if library.argosy_load(*names, reason, ctypes.c_size_t(_REASON_BYTES)):
+            return Kernel(library, f"OpenSSL {_openssl(library)}, zstd {_zstd(library)}")
+    raise KernelAbsent(reason.value.decode(errors="replace"))
+
+
+def _zstd_of_python() -> list[str]:
+    """The extension module of backports.zstd, if it is there: it holds all of zstd, in a later version than a system's.
+
+    Compiled for speed, it compresses small blobs 10 % faster than Debian's library. The module is not imported here.
+    """
+    try:
+        package = find_spec("backports.zstd")
+    except ImportError:
+        return []
+    places = (package.submodule_search_locations or []) if package is not None else []
+    return [path for place in places for path in glob(f"{place}/_zstd.*.so")]
 
 
 def pointer(data: Data | array[int]) -> Any:
     """An argument for a parameter of type ``void *``; it keeps ``data`` alive and in place."""
     if isinstance(data, bytes):
         return data
+    if isinstance(data, memoryview) and data.readonly:
+        return bytes(data)  # a copy: of such a view ctypes does not tell the address
     return ctypes.byref(ctypes.c_char.from_buffer(data)) if len(data) else None
 
 

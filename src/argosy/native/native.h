@@ -37,6 +37,7 @@
     X(void *, ZSTD_createCCtx, (void))                                                                                 \
     X(size_t, ZSTD_freeCCtx, (void *))                                                                                 \
     X(size_t, ZSTD_CCtx_setParameter, (void *, int, int))                                                              \
+    X(size_t, ZSTD_CCtx_reset, (void *, int))                                                                          \
     X(size_t, ZSTD_compress2, (void *, void *, size_t, const void *, size_t))                                          \
     X(size_t, ZSTD_compressBound, (size_t))                                                                            \
     X(void *, ZSTD_createDCtx, (void))                                                                                 \
@@ -57,5 +58,91 @@ struct argosy_libraries {
 
 /* Written by argosy_load alone, before anything else is called. */
 extern struct argosy_libraries argosy_lib;
+
+/* -- sha256.c ----------------------------------------------------------------------------------------------------- */
+
+#define ARGOSY_HASH_BYTES 32
+#define ARGOSY_SHA256_BLOCK 64
+
+/* A hash that is fed piece by piece. `context` (EVP_MD_CTX) is its owner's; used where the processor has no fast way. */
+struct argosy_sha256 {
+    uint32_t words[8];
+    uint64_t bytes;
+    unsigned char kept[ARGOSY_SHA256_BLOCK];
+    void *context;
+};
+
+void argosy_sha256_start(struct argosy_sha256 *state);
+
+/* A piece to hash. Without `state` it is a whole message. With `digest` the message ends here. */
+struct argosy_hash_job {
+    const unsigned char *data;
+    size_t length;
+    struct argosy_sha256 *state;
+    unsigned char *digest;
+};
+
+/* Hashes all; no two jobs may have the same state. `context` (EVP_MD_CTX) is for whole messages. 1, or 0 if libcrypto
+ * fails. */
+int argosy_hash_jobs(const struct argosy_hash_job *jobs, size_t count, void *context);
+
+/* Whether the processor hashes by itself, two messages at a time. */
+int argosy_sha256_fast(void);
+
+/* -- session.c ---------------------------------------------------------------------------------------------------- */
+
+#define ARGOSY_IV_BYTES 16
+#define ARGOSY_MAC_BYTES 16
+#define ARGOSY_OVERHEAD_BYTES (ARGOSY_IV_BYTES + ARGOSY_MAC_BYTES)
+
+/* Memory that is kept for the next call. */
+struct argosy_buffer {
+    unsigned char *data;
+    size_t size;
+};
+
+/* What one thread works with under one key: contexts that are set back for each blob, and memory. */
+struct argosy_session {
+    void *ctr, *pad, *mac, *sha256, *inflating;
+    unsigned char mac_r[16];
+    struct argosy_sha256 stream; /* the hash of the pack that is being read */
+    struct argosy_buffer frame, content;
+    struct argosy_compressor {
+        void *context;
+        int level;
+    } small, large;
+};
+
+/* Room for `size` bytes; what was there is lost. 1, or 0 without memory. */
+int argosy_make_room(struct argosy_buffer *buffer, size_t size);
+
+/* Decrypts and encrypts alike (counter mode), from one place to another. 1, or 0 if libcrypto fails. */
+int argosy_crypt(struct argosy_session *session, const unsigned char *iv, const unsigned char *from, size_t length,
+                 unsigned char *to);
+
+/* The MAC of a ciphertext. 1, or 0 if libcrypto fails. */
+int argosy_sign(struct argosy_session *session, const unsigned char *iv, const unsigned char *ciphertext,
+                size_t length, unsigned char *mac);
+
+/* Whether a sealed piece has a MAC that holds and a nonce that is not all zero. */
+int argosy_is_genuine(struct argosy_session *session, const unsigned char *sealed, size_t length);
+
+/* -- opening.c ---------------------------------------------------------------------------------------------------- */
+
+/* A sealed blob, as bindings.py writes a table of them. */
+struct argosy_blob {
+    uint64_t offset;       /* of the sealed bytes */
+    uint64_t content_at;   /* where the content is to be written */
+    uint32_t length;       /* of the sealed bytes */
+    uint32_t uncompressed; /* length of the content, or 0: stored as it is */
+    unsigned char id[ARGOSY_HASH_BYTES];
+};
+
+#define ARGOSY_GROUP_BLOBS 32
+
+/* Opens up to ARGOSY_GROUP_BLOBS blobs, hashes their contents, and `also` beside them; `sound` gets a 1 for each that
+ * holds. Returns 0 if libcrypto cannot hash. */
+int argosy_open_group(struct argosy_session *session, const unsigned char *data, const struct argosy_blob *blobs,
+                      size_t count, unsigned char *contents, const struct argosy_hash_job *also, unsigned char *sound);
 
 #endif

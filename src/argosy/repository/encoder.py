@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from argosy import native
 from argosy.errors import Damaged
 from argosy.restic_format.blob import BlobType, blob_id
-from argosy.restic_format.compression import CompressionMode, Compressor, decompress
-from argosy.restic_format.crypto import Buffer, MasterKey, Opener, Sealer
+from argosy.restic_format.compression import SMALL_BLOB_BYTES, CompressionMode, Compressor, decompress
+from argosy.restic_format.crypto import IV_BYTES, OVERHEAD_BYTES, Buffer, MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
+
+if TYPE_CHECKING:
+    from argosy.native.bindings import SealedResult, Session
 
 
 class EncodedBlob(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -19,7 +24,7 @@ class EncodedBlob(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     id: bytes
     type: BlobType
-    sealed: bytes
+    sealed: bytes | memoryview
     uncompressed_length: int
 
 
@@ -45,6 +50,37 @@ class BlobEncoder:
         self._compresses_data = compressor.compresses_data
         self._seal = Sealer(key, draw).seal
         self._opener = Opener(key) if verify else None
+        self._draw = draw
+        self._manner = (compressor.compresses_data, *compressor.levels, SMALL_BLOB_BYTES, verify)
+        self._session = native.session(key.material)
+        self._sealed = bytearray()
+
+    def encode_many(self, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]) -> Iterator[EncodedBlob]:
+        """Seal data blobs that stand in ``data``, given as (offset, length, id), in one go where there is a kernel.
+
+        What is sealed is good until the next call. Damaged if verification fails.
+        """
+        view = memoryview(data)
+        done = 0
+        if self._session is not None:
+            for offset, length, compressed, sound in self._seal_many(self._session, data, blobs):
+                at, content_length, identity = blobs[done]
+                sealed = memoryview(self._sealed)[offset : offset + length]
+                blob = EncodedBlob(identity, BlobType.DATA, sealed, content_length if compressed else 0)
+                if self._opener is not None and not sound:
+                    self._verify(self._opener, blob)
+                yield blob
+                done += 1
+        for at, content_length, identity in blobs[done:]:
+            yield self.encode(BlobType.DATA, identity, view[at : at + content_length])
+
+    def _seal_many(
+        self, session: Session, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]
+    ) -> list[SealedResult]:
+        room = sum(length for _, length, _ in blobs) + OVERHEAD_BYTES * len(blobs)
+        if len(self._sealed) < room:
+            self._sealed = bytearray(room)
+        return session.seal_many(data, blobs, self._draw(IV_BYTES * len(blobs)), self._manner, self._sealed)
 
     def encode(self, blob_type: BlobType, identity: bytes, plaintext: Buffer) -> EncodedBlob:
         """Seal ``plaintext``, whose id the caller has computed. Damaged if verification fails."""

@@ -20,6 +20,7 @@ from argosy.restic_format.crypto import MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.index import Index, decode_index
 from argosy.restic_format.pack import LENGTH_BYTES, decode_header, sealed_header_bytes
+from argosy.restic_format.pack_verifier import PackVerifier, pack_verifier
 from argosy.restic_format.unpacked import decode_unpacked, encode_unpacked
 from argosy.storage.interface import Storage
 
@@ -34,6 +35,7 @@ class _Ciphers(threading.local):
         self.opener = Opener(key)
         self.sealer = Sealer(key, os.urandom)
         self.compressor = Compressor("auto")
+        self.verifier: PackVerifier | None = None
 
 
 class Repository:
@@ -68,6 +70,13 @@ class Repository:
     def opener(self) -> Opener:
         """The calling thread's own opener."""
         return self._ciphers.opener
+
+    def pack_verifier(self) -> PackVerifier:
+        """The calling thread's own verifier of packs."""
+        ciphers = self._ciphers
+        if ciphers.verifier is None:
+            ciphers.verifier = pack_verifier(self.key)
+        return ciphers.verifier
 
     def load_unpacked(self, kind: FileKind, identity: bytes) -> bytes:
         """The JSON of an index, snapshot or lock. StorageNotFound if there is none of that id."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Sequence
 from enum import IntEnum
 
 import msgspec
 
+from argosy import native
 from argosy.restic_format.crypto import OVERHEAD_BYTES, Buffer
 
 
@@ -38,3 +41,13 @@ class PackedBlob(msgspec.Struct, frozen=True, array_like=True, gc=False):
 def blob_id(data: Buffer) -> bytes:
     """The id of the blob with this content. Releases the GIL above 2 kB."""
     return hashlib.sha256(data).digest()
+
+
+def hash_many(data: bytes | memoryview, lengths: Sequence[int]) -> list[bytes]:
+    """The ids of blobs that stand one after the other in ``data``: two at a time where there is a kernel."""
+    kernel = native.kernel()
+    if kernel is not None:
+        return kernel.hash_many(data, lengths)
+    view = memoryview(data)
+    ends = itertools.accumulate(lengths)
+    return [hashlib.sha256(view[end - length : end]).digest() for end, length in zip(ends, lengths, strict=True)]

@@ -46,6 +46,7 @@ class Compressor:
     def __init__(self, mode: CompressionMode) -> None:
         small_level, large_level = _LEVELS[mode]
         self.mode = mode
+        self.levels = small_level, large_level
         self._small = zstd.ZstdCompressor(level=small_level)
         # Separate even where the levels agree: a context that has seen a large blob stays large.
         self._large = zstd.ZstdCompressor(level=large_level)

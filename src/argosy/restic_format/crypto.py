@@ -66,6 +66,11 @@ class MasterKey:
         """The key whose parts stand in ``material`` (64 bytes) in the order encrypt, k, r."""
         return cls(material[:32], material[32:48], material[48:])
 
+    @property
+    def material(self) -> bytes:
+        """The inverse of ``from_bytes``."""
+        return self.encrypt + self.mac_k + self.mac_r
+
     @classmethod
     def from_json(cls, data: bytes, what: str = "master key") -> MasterKey:
         """The key of restic's JSON. Damaged (naming ``what``) if it is not one."""

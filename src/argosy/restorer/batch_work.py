@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from argosy.errors import RestoreError
+from argosy.repository.opening import BlobContent
 from argosy.restic_format.node import Node, decode_node
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
 from argosy.restorer.content import BlobPlaces, Content
@@ -159,7 +160,7 @@ class BatchRestorer:
         wanted, self._wanted = self._wanted, WantedBlobs()
         outcome = files.outcome
 
-        def take(purpose: Purpose, content: bytes) -> None:
+        def take(purpose: Purpose, content: BlobContent) -> None:
             files.take(purpose, content)
             show(outcome.restored, outcome.restored_bytes)
 

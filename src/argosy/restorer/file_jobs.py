@@ -15,6 +15,7 @@ from hashlib import blake2b
 
 from argosy.errors import Damaged, RestoreError
 from argosy.filesystem.sparse import write_at
+from argosy.repository.opening import BlobContent
 from argosy.restic_format.node import Node
 from argosy.restorer.directories import OpenDirectory, TargetDirectories, remove_in_the_way
 from argosy.restorer.existing import Look, open_to_read, open_to_update
@@ -75,7 +76,7 @@ class FileRestorer:
         self._open: OrderedDict[FileJob, None] = OrderedDict()
         self.outcome = Outcome()
 
-    def take(self, purpose: tuple[FileJob, int], content: bytes) -> None:
+    def take(self, purpose: tuple[FileJob, int], content: BlobContent) -> None:
         """A blob for a place of a file."""
         job, offset = purpose
         if job.over:
@@ -162,7 +163,7 @@ class FileRestorer:
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def _write_whole(self, job: FileJob, content: bytes) -> None:
+    def _write_whole(self, job: FileJob, content: BlobContent) -> None:
         directory = self._directories.get(job.path)
         mode = self._setter.mode_for_new(directory, job.node)
         fd = self._create(job, directory, mode)
@@ -178,7 +179,7 @@ class FileRestorer:
             self._setter.finish_new(fd, directory, job.node, job.location)
         self._close_and_publish(job, directory)
 
-    def _write_piece(self, job: FileJob, offset: int, content: bytes) -> None:
+    def _write_piece(self, job: FileJob, offset: int, content: BlobContent) -> None:
         fd = self._descriptor(job)
         sparse = self._settings.sparse
         if sparse and job.look.verdict is Verdict.UPDATE:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from argosy.errors import Damaged
 from argosy.filesystem.sparse import write_at
+from argosy.repository.opening import BlobContent
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
 from argosy.restorer.content import BlobPlaces, split_ids
 from argosy.restorer.directories import TargetDirectories
@@ -63,7 +64,7 @@ class SegmentRestorer:
                 written += 1
             offset += length
 
-        def take(at: int, data: bytes) -> None:
+        def take(at: int, data: BlobContent) -> None:
             nonlocal done
             # What a file that existed holds there has to go before zeros can be left out.
             zeros = sparse and (not compare or punch_hole(fd, at, len(data)))

@@ -36,7 +36,7 @@ def test_it_compiles_without_a_warning_and_only_once(sources: Path) -> None:
 @needs_compiler
 def test_a_library_of_other_sources_is_replaced_and_never_found(sources: Path) -> None:
     old = build(sources)
-    with (sources / "hashing.c").open("a", encoding="utf-8") as file:
+    with (sources / "sha256.c").open("a", encoding="utf-8") as file:
         file.write("/* changed */\n")
     assert not library_path(sources).exists()
     assert build(sources) != old

@@ -10,7 +10,7 @@ import pytest
 
 from argosy.errors import StorageUnavailable
 from argosy.operations.check.messages import PackRead
-from argosy.operations.check.pack_checks import read_pack
+from argosy.operations.check.pack_checks import PackReader
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType, PackedBlob
@@ -63,7 +63,7 @@ def read(storage: MemoryStorage, pack_id: bytes, blobs: Sequence[PackedBlob]) ->
     """Read a pack of which the index has these blobs."""
     repository = Repository(storage, KEY, make_config(os.urandom))
     size_bytes = len(storage.objects[object_name(FileKind.PACK, pack_id)])
-    return read_pack(repository, pack_id, size_bytes, encode_header(blobs))
+    return PackReader(repository).read(pack_id, size_bytes, encode_header(blobs))
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 50_000, 1 << 30])
@@ -124,7 +124,7 @@ def test_a_pack_that_went_away_is_not_called_damaged() -> None:
     pack_id, blobs = store(storage)
     repository = Repository(storage, KEY, make_config(os.urandom))
     del storage.objects[object_name(FileKind.PACK, pack_id)]
-    found = read_pack(repository, pack_id, 1, encode_header(blobs))
+    found = PackReader(repository).read(pack_id, 1, encode_header(blobs))
     assert "gone" in found.unread
 
 
@@ -136,6 +136,6 @@ def test_a_store_that_does_not_answer_is_named() -> None:
     storage.down = True
     with pytest.raises(StorageUnavailable):
         storage.get(object_name(FileKind.PACK, pack_id))
-    found = read_pack(repository, pack_id, size_bytes, encode_header(blobs))
+    found = PackReader(repository).read(pack_id, size_bytes, encode_header(blobs))
     assert "no answer" in found.unread
     assert found.damage == []

@@ -14,6 +14,7 @@ from argosy.repository.encoder import BlobEncoder
 from argosy.repository.index_writer import write_indexes
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.lookup import DedupLookup, Location
+from argosy.repository.opening import BlobContent
 from argosy.repository.packer import Packer, StoredPack
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType, blob_id
@@ -57,7 +58,10 @@ class Store:
         assert found.size == sum(map(len, contents))
         for number, (blob, place) in enumerate(zip(found.ids, found.places, strict=True)):
             wanted.add(blob, place, number)
-        self.fetcher.deliver(wanted, self.taken.__setitem__, self.missing.__setitem__)
+        self.fetcher.deliver(wanted, self._take, self.missing.__setitem__)
+
+    def _take(self, number: int, content: BlobContent) -> None:
+        self.taken[number] = bytes(content)
 
     def close(self) -> None:
         self.fetcher.close()

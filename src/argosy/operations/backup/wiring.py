@@ -145,7 +145,7 @@ class Wiring:
             job_id=job_id,
             location=self._session.access.location,
             storage_options=_share(self._session.access.storage_options, workers),
-            master_key=repository.key.encrypt + repository.key.mac_k + repository.key.mac_r,
+            master_key=repository.key.material,
             repository_config=encode_config(repository.config),
             lookup_path=str(self._lookup.path),
             options=WorkerOptions(

@@ -8,68 +8,65 @@ the pack from a wrong index, and names each blob that is lost.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from argosy.errors import Damaged, StorageError, StorageNotFound
 from argosy.operations.check.messages import PackRead
 from argosy.repository.encoder import decode_blob
 from argosy.repository.layout import FileKind, object_name
+from argosy.repository.pack_ranges import PackRanges
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType, PackedBlob
-from argosy.restic_format.compression import decompress
-from argosy.restic_format.pack import LENGTH_BYTES, decode_header, encode_header, header_bytes
+from argosy.restic_format.crypto import OVERHEAD_BYTES
+from argosy.restic_format.pack import LENGTH_BYTES, decode_header, encode_header
 
 # What is read with one request. Local files: what fits the processor's cache is hashed, decrypted and inflated from
 # there. Remote: a request costs a round trip.
-_LOCAL_READ_BYTES = 1024 * 1024
+_LOCAL_READ_BYTES = 256 * 1024
 _REMOTE_READ_BYTES = 8 * 1024 * 1024
 _BLOBS_NAMED = 10
 
 
-def read_pack(repository: Repository, pack_id: bytes, size_bytes: int, header: bytes) -> PackRead:
-    """Read a pack of ``size_bytes``; ``header`` is its header, not sealed, by the index."""
-    try:
-        if _is_sound(repository, pack_id, size_bytes, header):
-            return PackRead(pack_id, size_bytes)
-        return _look_closely(repository, pack_id, size_bytes, header)
-    except Damaged as error:
-        return PackRead(pack_id, size_bytes, damage=[error.message])
-    except StorageNotFound:
-        return PackRead(pack_id, size_bytes, unread="it was listed and is gone now")
-    except StorageError as error:
-        return PackRead(pack_id, size_bytes, unread=error.message)
+class PackReader:
+    """Reads packs. As thread-safe as reading is there: for one thread if the packs are local files."""
 
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._ranges = PackRanges(repository.storage)
+        self._piece_bytes = _LOCAL_READ_BYTES if repository.storage.is_local else _REMOTE_READ_BYTES
 
-def _is_sound(repository: Repository, pack_id: bytes, size_bytes: int, header: bytes) -> bool:
-    """Whether all holds, in one pass over the bytes."""
-    opener = repository.opener()
-    what = f"pack {pack_id.hex()}"
-    sha256 = hashlib.sha256
-    try:
-        blobs = decode_header(header, what)
-        if sum(blob.length for blob in blobs) + header_bytes(blobs) != size_bytes:
+    def read(self, pack_id: bytes, size_bytes: int, header: bytes) -> PackRead:
+        """Read a pack of ``size_bytes``; ``header`` is its header, not sealed, by the index."""
+        try:
+            if self._is_sound(pack_id, size_bytes, header):
+                return PackRead(pack_id, size_bytes)
+            return _look_closely(self._repository, pack_id, size_bytes, header)
+        except Damaged as error:
+            return PackRead(pack_id, size_bytes, damage=[error.message])
+        except StorageNotFound:
+            return PackRead(pack_id, size_bytes, unread="it was listed and is gone now")
+        except StorageError as error:
+            return PackRead(pack_id, size_bytes, unread=error.message)
+
+    def close(self) -> None:
+        """Close what is open still."""
+        self._ranges.close()
+
+    def _is_sound(self, pack_id: bytes, size_bytes: int, header: bytes) -> bool:
+        """Whether all holds, in one pass over the bytes."""
+        verifier = self._repository.pack_verifier()
+        pieces = verifier.pieces(header, self._piece_bytes)
+        if not pieces:
             return False
-        name_hash = sha256()
-        for start, data, group in _pieces(repository, pack_id, blobs):
-            name_hash.update(data)
-            for blob in group:
-                at, length = blob.offset - start, blob.uncompressed_length
-                content = opener.open(data[at : at + blob.length], what)
-                if length:
-                    content = decompress(content, length, what)
-                if sha256(content).digest() != blob.id:
-                    return False
-        end = blobs[-1].offset + blobs[-1].length
-        trailer = repository.storage.get_range(object_name(FileKind.PACK, pack_id), end, size_bytes - end)
-        name_hash.update(trailer)
-        length = len(trailer) - LENGTH_BYTES
-        return (
-            name_hash.digest() == pack_id
-            and int.from_bytes(trailer[length:], "little") == length
-            and opener.open(trailer[:length], what) == header
-        )
-    except Damaged:
-        return False
+        end = pieces[-1].offset + pieces[-1].length
+        if end + len(header) + OVERHEAD_BYTES + LENGTH_BYTES != size_bytes:
+            return False
+        try:
+            return all(
+                verifier.take(self._ranges.read(pack_id, piece.offset, piece.length), piece) for piece in pieces
+            ) and verifier.finish(self._ranges.read(pack_id, end, size_bytes - end), header, pack_id)
+        except Damaged:
+            return False
 
 
 def _look_closely(repository: Repository, pack_id: bytes, size_bytes: int, header: bytes) -> PackRead:
@@ -98,22 +95,6 @@ def _look_closely(repository: Repository, pack_id: bytes, size_bytes: int, heade
             " now and then"
         )
     return PackRead(pack_id, size_bytes, damage, wrong_index)
-
-
-def _pieces(
-    repository: Repository, pack_id: bytes, blobs: Sequence[PackedBlob]
-) -> Iterator[tuple[int, memoryview, Sequence[PackedBlob]]]:
-    """The pack's blobs without gaps, in pieces: offset, bytes, the blobs in them. A blob larger than a piece is one."""
-    storage, name = repository.storage, object_name(FileKind.PACK, pack_id)
-    most = _LOCAL_READ_BYTES if storage.is_local else _REMOTE_READ_BYTES
-    first = 0
-    while first < len(blobs):
-        start, after = blobs[first].offset, first + 1
-        while after < len(blobs) and blobs[after].offset + blobs[after].length - start <= most:
-            after += 1
-        length = blobs[after - 1].offset + blobs[after - 1].length - start
-        yield start, memoryview(storage.get_range(name, start, length)), blobs[first:after]
-        first = after
 
 
 def _hash(repository: Repository, pack_id: bytes, size_bytes: int) -> bytes:

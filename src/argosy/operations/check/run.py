@@ -140,7 +140,7 @@ class _Check:
             protocol=PROTOCOL,
             location=access.location,
             storage_options=options,
-            master_key=repository.key.encrypt + repository.key.mac_k + repository.key.mac_r,
+            master_key=repository.key.material,
             repository_config=encode_config(repository.config),
             cache_directory=str(cache),
         )

@@ -27,7 +27,7 @@ from argosy.operations.check.messages import (
     decode_work,
     encode,
 )
-from argosy.operations.check.pack_checks import read_pack
+from argosy.operations.check.pack_checks import PackReader
 from argosy.operations.check.tree_checks import look_at_tree
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache
@@ -69,6 +69,7 @@ class CheckWorker:
         self._repository = Repository.from_grant(self._storage, key, config)
         if setup.cache_directory:
             self._repository.use_cache(SealedCache(Path(setup.cache_directory)))
+        self._packs = PackReader(self._repository)
         self._threads = None if self._storage.is_local else ThreadPoolExecutor(_REMOTE_THREADS)
         self._free = threading.Semaphore(_REMOTE_THREADS)
         self._places: dict[bytes, list[Location]] = {}
@@ -93,6 +94,7 @@ class CheckWorker:
         """End in order."""
         if self._threads is not None:
             self._threads.shutdown()
+        self._packs.close()
         self._storage.close()
 
     def _do_in_thread(self, task_id: int, work: Work) -> None:
@@ -107,7 +109,7 @@ class CheckWorker:
         if isinstance(work, TreeWork):
             self._look_at_trees(task_id, work)
         elif isinstance(work, PackWork):
-            packs = [read_pack(self._repository, *pack) for pack in work.packs]
+            packs = [self._packs.read(*pack) for pack in work.packs]
             self._outlet.complete(task_id, encode(PacksRead(packs)))
         else:
             self._outlet.complete(task_id, encode(PacksRead([])))

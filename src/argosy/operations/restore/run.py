@@ -153,7 +153,7 @@ def _setup(session: Session, lookup: DedupLookup, target: bytes, settings: Resto
         protocol=PROTOCOL,
         location=session.access.location,
         storage_options=session.access.storage_options,
-        master_key=key.encrypt + key.mac_k + key.mac_r,
+        master_key=key.material,
         repository_config=encode_config(session.repository.config),
         lookup_path=str(lookup.path),
         target=target,
