@@ -73,6 +73,7 @@ class BatchWorker:
         _check_roots(work.roots)
         reader, placer = self._reader, self._placer
         reader.owners, reader.groups = work.owners, work.groups
+        reader.forget()
         reader.bytes_read = self._files = placer.blobs = placer.added_bytes = placer.added_packed_bytes = 0
         result = BatchResult([], [], [], [])
         wanted = {(link.directory_id, link.name): link for link in work.link_firsts}
@@ -120,7 +121,7 @@ class BatchWorker:
                     try:
                         if not isinstance(outcome, tuple):
                             raise outcome
-                        nodes.append(read(name, outcome, device))
+                        read(name, outcome, device, nodes)
                         names.append(name)
                         self._files += stat_module.S_ISREG(outcome[0].st_mode)
                     except Replaced:
@@ -132,6 +133,7 @@ class BatchWorker:
                             self._failed(part.path + b"/" + name, error, work, result)
                     if not self._files % _PROGRESS_FILES:
                         progress(self._files, self._reader.bytes_read)
+            self._reader.settle()
         finally:
             os.close(dir_fd)
         if kept is not None:
@@ -147,7 +149,7 @@ class BatchWorker:
         outcome.tree_id = blob_id(tree)
         if not self._contains_tree(outcome.tree_id):
             blob = self._encoder.encode(BlobType.TREE, outcome.tree_id, tree)
-            outcome.sealed_tree, outcome.tree_bytes = blob.sealed, len(tree)
+            outcome.sealed_tree, outcome.tree_bytes = bytes(blob.sealed), len(tree)
 
     def _read_segment(self, segment: Segment, work: BatchWork, result: BatchResult, progress: Progress) -> None:
         path = segment.path + b"/" + segment.name

@@ -6,7 +6,8 @@ Fields come from fstat before the first byte; the size is the number of bytes re
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from argosy.archiver.fetching import SMALL_FILE_BYTES, Fetched
 from argosy.archiver.nodes import NodeEncoder
@@ -19,6 +20,19 @@ from argosy.restic_format.node import encode_tail, finish_file, finish_other
 
 READ_BUFFER_BYTES = 16 << 20
 _REGULAR = 0o100000
+# Small files that are placed together: enough to spread a call's cost, little enough for the processor's cache.
+_TOGETHER_FILES = 64
+_TOGETHER_BYTES = 512 << 10
+# Chunks of a large file that are placed together: two or more, since hashes are computed two at a time.
+_CHUNKS_BYTES = 4 << 20
+
+
+class _Waiting(NamedTuple):
+    """A small file that was read: where its node belongs, and the node up to its content."""
+
+    nodes: list[bytes]
+    position: int
+    head: bytes
 
 
 class EntryReader:
@@ -27,6 +41,7 @@ class EntryReader:
     def __init__(self, encoder: NodeEncoder, placer: BlobPlacer, polynomial: int, *, allow_slow_chunker: bool) -> None:
         self._encoder = encoder
         self._place = placer.place
+        self._place_all = placer.place_all
         self._polynomial = polynomial
         self._allow_slow = allow_slow_chunker
         self._chunker: Chunker | None = None
@@ -36,26 +51,55 @@ class EntryReader:
         self.groups: Mapping[int, str] = {}
         self.bytes_read = 0
         self.losses = XattrLosses()
+        self._waiting: list[_Waiting] = []
+        self._waiting_data: list[bytes] = []
+        self._waiting_bytes = 0
 
-    def read(self, name: bytes, fetched: Fetched, device: int) -> bytes:
-        """The node of an entry, its content placed. Closes a large file's descriptor."""
+    def read(self, name: bytes, fetched: Fetched, device: int, nodes: list[bytes]) -> None:
+        """Append the node of an entry to ``nodes``, its content placed. Closes a large file's descriptor.
+
+        A small file's node is b"" until ``settle``: such files are placed together.
+        """
         stat, tail, data, fd = fetched
         if stat.st_mode & 0o170000 != _REGULAR:
-            return finish_other(self._prefix(name, stat, device, 0) + tail)
+            nodes.append(finish_other(self._prefix(name, stat, device, 0) + tail))
+            return
         if data is None:
             try:
                 content, length = self.read_range(fd, 0, None)
             finally:
                 os.close(fd)
         else:
-            length = len(data)
-            if length <= SMALL_FILE_BYTES:
-                content = [self._place(data)] if length else []
-            else:
+            length, content = len(data), []
+            if 0 < length <= SMALL_FILE_BYTES:
+                nodes.append(b"")
+                self._wait(_Waiting(nodes, len(nodes) - 1, self._prefix(name, stat, device, length) + tail), data)
+                return
+            if length:
                 # It grew while it was read. Where it is cut matters to nobody.
                 content = [self._place(data[at : at + SMALL_FILE_BYTES]) for at in range(0, length, SMALL_FILE_BYTES)]
         self.bytes_read += length
-        return finish_file(self._prefix(name, stat, device, length) + tail, content)
+        nodes.append(finish_file(self._prefix(name, stat, device, length) + tail, content))
+
+    def settle(self) -> None:
+        """Place the small files that wait for it, and finish their nodes."""
+        waiting, data = self._waiting, self._waiting_data
+        self.forget()
+        if waiting:
+            for file, identity in zip(waiting, self._place_all(b"".join(data), list(map(len, data))), strict=True):
+                file.nodes[file.position] = finish_file(file.head, [identity])
+
+    def forget(self) -> None:
+        """Drop the small files that wait: their batch has failed."""
+        self._waiting, self._waiting_data, self._waiting_bytes = [], [], 0
+
+    def _wait(self, file: _Waiting, data: bytes) -> None:
+        self._waiting.append(file)
+        self._waiting_data.append(data)
+        self._waiting_bytes += len(data)
+        self.bytes_read += len(data)
+        if self._waiting_bytes >= _TOGETHER_BYTES or len(self._waiting) >= _TOGETHER_FILES:
+            self.settle()
 
     def read_range(self, fd: int, start: int, stop: int | None) -> tuple[list[bytes], int]:
         """Chunk and place the bytes from ``start`` to ``stop`` (None: to the end); (blob ids, bytes read)."""
@@ -73,9 +117,10 @@ class EntryReader:
             filled += count
             ended = count < wanted or position == stop
             offset = 0
-            for length in chunker.cut(buffer[:filled], ended):
-                content.append(self._place(buffer[offset : offset + length]))
-                offset += length
+            for lengths in _groups(chunker.cut(buffer[:filled], ended)):
+                size = sum(lengths)
+                content += self._place_all(buffer[offset : offset + size], lengths)
+                offset += size
             filled -= offset
             buffer[:filled] = buffer[offset : offset + filled]
         return content, position - start
@@ -95,3 +140,15 @@ class EntryReader:
         if group is None:
             group = self._local_owners.group(stat.st_gid)
         return self._encoder.prefix(name, stat, user, group, device, stat.st_ino, length)
+
+
+def _groups(lengths: Iterable[int]) -> Iterator[list[int]]:
+    """Chunks to be placed together."""
+    group: list[int] = []
+    for length in lengths:
+        group.append(length)
+        if sum(group) >= _CHUNKS_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from argosy.repository.encoder import BlobEncoder
+from argosy.repository.encoder import BlobEncoder, EncodedBlob
 from argosy.repository.packer import Packer, PackRef
-from argosy.restic_format.blob import BlobType
+from argosy.restic_format.blob import BlobType, hash_many
 from argosy.restic_format.crypto import Buffer
 
 REMEMBERED_MOST = 200_000
@@ -22,7 +22,7 @@ class BlobPlacer:
     """
 
     def __init__(self, encoder: BlobEncoder, packer: Packer, contains: Callable[[bytes], bool]) -> None:
-        self._encode = encoder.encode
+        self._encoder = encoder
         self._add = packer.add
         self._contains = contains
         self._placed: dict[bytes, PackRef] = {}
@@ -34,23 +34,40 @@ class BlobPlacer:
     def place(self, data: Buffer) -> bytes:
         """The id of the blob with this content, which is in the repository once ``depends`` are stored."""
         identity = hashlib.sha256(data).digest()
+        if not self._is_known(identity):
+            self._pack(self._encoder.encode(BlobType.DATA, identity, data), len(data))
+        return identity
+
+    def place_all(self, data: bytes | memoryview, lengths: Sequence[int]) -> list[bytes]:
+        """The ids of the blobs that stand one after the other in ``data``, of these lengths; else as ``place``."""
+        ids = hash_many(data, lengths)
+        new: dict[bytes, tuple[int, int, bytes]] = {}
+        offset = 0
+        for identity, length in zip(ids, lengths, strict=True):
+            if identity not in new and not self._is_known(identity):
+                new[identity] = (offset, length, identity)
+            offset += length
+        for blob, (_, length, _) in zip(self._encoder.encode_many(data, list(new.values())), new.values(), strict=True):
+            self._pack(blob, length)
+        return ids
+
+    def _is_known(self, identity: bytes) -> bool:
         ref = self._placed.get(identity)
-        if ref is not None:
-            if not ref.stored:
-                self.depends.add(ref)
-            return identity
-        if self._contains(identity):
-            return identity
-        blob = self._encode(BlobType.DATA, identity, data)
+        if ref is None:
+            return self._contains(identity)
+        if not ref.stored:
+            self.depends.add(ref)
+        return True
+
+    def _pack(self, blob: EncodedBlob, length: int) -> None:
         ref = self._add(blob)
-        self._placed[identity] = ref
+        self._placed[blob.id] = ref
         self.depends.add(ref)
         self.blobs += 1
-        self.added_bytes += len(data)
+        self.added_bytes += length
         self.added_packed_bytes += len(blob.sealed)
         if len(self._placed) > REMEMBERED_MOST:
             self._forget()
-        return identity
 
     def take_depends(self) -> set[PackRef]:
         """The packs that the batch so far depends on; the next batch starts with none."""

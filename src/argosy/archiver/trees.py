@@ -91,7 +91,7 @@ class TreeBuilder:
 
     def _keep(self, blob: EncodedBlob) -> None:
         self._unheard.add(blob.id)
-        self._ledger.open_trees.add(blob.id, blob.sealed, blob.uncompressed_length)
+        self._ledger.open_trees.add(blob.id, bytes(blob.sealed), blob.uncompressed_length)
         self._ledger.state.count(tree_blobs=1, data_added=blob.uncompressed_length, data_added_packed=len(blob.sealed))
         self._packer.add(blob)
 
