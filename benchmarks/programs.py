@@ -30,7 +30,7 @@ class Program:
     command: tuple[str, ...]
 
     def version(self) -> str:
-        """The first line of what ``version`` prints. CommandFailed if it cannot be run."""
+        """What ``version`` prints, in one line. CommandFailed if it cannot be run."""
         try:
             done = subprocess.run(
                 (*self.command, "version"),
@@ -41,7 +41,7 @@ class Program:
             )
         except (OSError, subprocess.CalledProcessError) as error:
             raise CommandFailed(f"{' '.join(self.command)} cannot be run: {error}") from error
-        return done.stdout.partition("\n")[0]
+        return "; ".join(done.stdout.splitlines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ def summary(surroundings: Surroundings) -> str:
     found = surroundings.as_document()
     scale = "" if surroundings.scale == 1 else f" Data scaled by {surroundings.scale:g}."
     return (
-        f"{found['date'][:10]}: {found['argosy'].partition(' on ')[0]}, {found['restic'].partition(' compiled')[0]}; "
+        f"{found['date'][:10]}: {found['argosy'].partition(' on ')[0]} ({found['argosy'].partition('; ')[2]}), "
+        f"{found['restic'].partition(' compiled')[0]}; "
         f"{found['processors']} processors, {found['memory_bytes'] / 1e9:.0f} GB, Linux {found['kernel']}, "
         f"Python {found['python']}, {found['file_system']}; {surroundings.keys}. "
         f"Pairs a row: {surroundings.runs}; median (least-greatest).{scale} Other work kept "

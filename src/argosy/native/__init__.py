@@ -2,7 +2,7 @@
 
 What it is. Plain C (the ``*.c`` of this folder) in one shared library, loaded by ctypes: it needs no header of
 Python, so one build serves every Python, and a call runs without the interpreter's lock. ``build.py`` compiles it if
-the machine has a C compiler; ``bindings.py`` is the door. libcrypto 3 and libzstd are found when it is loaded.
+the machine has a C compiler; ``bindings.py`` is the door. libcrypto 3 and zstd are found when it is loaded.
 
 Promises. Whoever calls it has the same work done in Python beside it, takes that whenever ``kernel()`` is None, and
 both give the same results: contract tests run on both. The kernel only ever says that a blob is sound; whatever it

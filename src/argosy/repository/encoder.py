@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,8 +53,13 @@ class BlobEncoder:
         self._opener = Opener(key) if verify else None
         self._draw = draw
         self._manner = (compressor.compresses_data, *compressor.levels, SMALL_BLOB_BYTES, verify)
-        self._session = native.session(key.material)
+        self._material = key.material
         self._sealed = bytearray()
+
+    @cached_property
+    def _session(self) -> Session | None:
+        """Made when it is asked for: the master's encoder seals trees alone."""
+        return native.session(self._material)
 
     def encode_many(self, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]) -> Iterator[EncodedBlob]:
         """Seal data blobs that stand in ``data``, given as (offset, length, id), in one go where there is a kernel.
@@ -64,7 +70,7 @@ class BlobEncoder:
         done = 0
         if self._session is not None:
             for offset, length, compressed, sound in self._seal_many(self._session, data, blobs):
-                at, content_length, identity = blobs[done]
+                _, content_length, identity = blobs[done]
                 sealed = memoryview(self._sealed)[offset : offset + length]
                 blob = EncodedBlob(identity, BlobType.DATA, sealed, content_length if compressed else 0)
                 if self._opener is not None and not sound:
