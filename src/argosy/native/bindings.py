@@ -8,6 +8,7 @@ import struct
 from array import array
 from collections.abc import Sequence
 from glob import glob
+from hashlib import sha256
 from importlib.util import find_spec
 from itertools import starmap
 from typing import Any
@@ -27,6 +28,10 @@ _BLOB_ROW = struct.Struct("<QQII32s")
 _PIECE = struct.Struct("<4Q")
 _LEAST_ENTRY_BYTES = 37
 _REASON_BYTES = 512
+# Around the ends of blocks and of padding, and in numbers that fill both lanes of sha256.c unevenly.
+_HASHED_AT_LOADING = tuple(
+    bytes([length % 251]) * length for length in (0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, 4097)
+)
 
 _PLACE, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
 # What each function of the library returns and takes, as in the C files. A new function needs a row here.
@@ -196,8 +201,17 @@ def load_kernel() -> Kernel:
     for zstd_name in (*_zstd_of_python(), ZSTD_NAME):
         names = CRYPTO_NAME.encode(), os.fsencode(zstd_name)
         if library.argosy_load(*names, reason, ctypes.c_size_t(_REASON_BYTES)):
-            return Kernel(library, f"OpenSSL {_openssl(library)}, zstd {_zstd(library)}")
+            kernel = Kernel(library, f"OpenSSL {_openssl(library)}, zstd {_zstd(library)}")
+            _require_right_hashes(kernel)
+            return kernel
     raise KernelAbsent(reason.value.decode(errors="replace"))
+
+
+def _require_right_hashes(kernel: Kernel) -> None:
+    """KernelAbsent if it hashes otherwise than Python here: ids are hashes, and its own hash would verify itself."""
+    hashes = kernel.hash_many(b"".join(_HASHED_AT_LOADING), [len(data) for data in _HASHED_AT_LOADING])
+    if hashes != [sha256(data).digest() for data in _HASHED_AT_LOADING]:
+        raise KernelAbsent("it computes wrong hashes on this processor, so it is not used: please report this")
 
 
 def _zstd_of_python() -> list[str]:

@@ -53,6 +53,15 @@ def test_one_that_was_not_built_is_absent_with_the_remedy(tmp_path: Path) -> Non
     assert done.stdout.startswith("None (False, 'it was not built: install a C compiler")
 
 
+def test_one_that_hashes_wrongly_is_not_used(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor, or a compiler, with a fault."""
+    del kernel
+    right = Kernel.hash_many
+    monkeypatch.setattr(Kernel, "hash_many", lambda *given: [b"\1" * 32, *right(*given)[1:]])
+    with pytest.raises(KernelAbsent, match="wrong hashes"):
+        load_kernel()
+
+
 def test_a_library_that_is_missing_is_named(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     del kernel
     monkeypatch.setattr("argosy.native.bindings.ZSTD_NAME", "libno-such-zstd.so.1")
