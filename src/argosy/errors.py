@@ -24,6 +24,7 @@
     │   ├── StateNewer              written by a newer Argosy
     │   ├── StateUnsuitable         a network file system, or not private
     │   └── StateFull
+    ├── CertificateError (1)        a cluster's certificates: none, taken, revoked, expired, damaged, not private
     ├── EngineError (1)             workers cannot be started or kept alive
     ├── RestoreError (1)            the target cannot be written
     └── Interrupted (130)           stopped on request; resumable
@@ -144,6 +145,10 @@ class StateUnsuitable(StateError):
 
 class StateFull(StateError):
     """The state directory's file system has no room left."""
+
+
+class CertificateError(ArgosyError):
+    """A certificate, key or join file is missing, not private, damaged, expired, revoked or not to be had."""
 
 
 class EngineError(ArgosyError):

@@ -19,6 +19,7 @@ DOORS = {
     "pyfastcdc": "restic_format/chunker.py",
     "click": "cli/",
     "rich": "cli/",
+    "cryptography.x509": "certificates/x509.py",
     "nats": "engine/nats.py",
     "starlette": "web/",
     "uvicorn": "web/",

@@ -1,0 +1,110 @@
+"""nats-server's ``tls`` and ``authorization`` blocks: the register's valid certificates as users, least rights each.
+
+``RIGHTS`` is the one table of who may do what. A subject with ``{name}`` holds the certificate's own name. What the
+table does not list is refused.
+
+Two things that subjects cannot express, so that the master has to see to them: a sender chooses where an answer goes,
+so answer below ``inbox_prefix`` of the sender's name only; and a reader may have the server deliver the bucket's
+entries to any subject, so what is no declared request is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from argosy.certificates.cluster_directory import ServerFiles
+from argosy.certificates.join_file import inbox_prefix
+from argosy.certificates.register import Entry
+from argosy.certificates.role import Role
+from argosy.errors import CertificateError
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Names that the engine gives its streams; everything else of the protocol lies under ``prefix``."""
+
+    prefix: str = "argosy"
+    work_stream: str = "ARGOSY_WORK"
+    work_consumer: str = "workers"
+    status_bucket: str = "argosy_status"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Subjects that a role may publish to and subscribe to."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+_INBOX = inbox_prefix("{name}") + ".>"
+# What a watch of a key-value bucket needs: its stream's facts, a consumer on it, its current values; see NATS ADR-8.
+_READ_STATUS = (
+    "$JS.API.STREAM.INFO.KV_{status_bucket}",
+    "$JS.API.CONSUMER.CREATE.KV_{status_bucket}.>",
+    "$JS.API.DIRECT.GET.KV_{status_bucket}.>",
+)
+_HEAR_STATUS = (_INBOX, "{prefix}.status.>")
+
+RIGHTS: dict[Role, Rights] = {
+    Role.MASTER: Rights(publish=(">",), subscribe=(">",)),
+    Role.MEMBER: Rights(
+        publish=(
+            "{prefix}.member.{name}.>",
+            "$JS.API.CONSUMER.MSG.NEXT.{work_stream}.{work_consumer}",
+            "$JS.ACK.{work_stream}.{work_consumer}.>",
+        ),
+        subscribe=(_INBOX, "{prefix}.all.>"),
+    ),
+    Role.OPERATOR: Rights(publish=("{prefix}.control.>", *_READ_STATUS), subscribe=_HEAR_STATUS),
+    Role.READER: Rights(publish=_READ_STATUS, subscribe=_HEAR_STATUS),
+}
+
+
+def tls_block(files: ServerFiles) -> str:
+    """Mutual TLS 1.3 before a byte is said; the certificate's subject is the user."""
+    return f"""tls {{
+  cert_file: {json.dumps(str(files.pair))}
+  key_file: {json.dumps(str(files.pair))}
+  ca_file: {json.dumps(str(files.authority))}
+  verify_and_map: true
+  handshake_first: true
+  min_version: "1.3"
+  timeout: 10
+}}
+"""
+
+
+def authorization_block(users: Iterable[Entry], subjects: Subjects) -> str:
+    """A user for each certificate. ``users`` must hold the master's: without any, nats-server would ask for none."""
+    entries = list(users)
+    if Role.MASTER not in {entry.role for entry in entries}:
+        raise CertificateError(
+            "the master has no valid certificate", hint="`argosy cluster renew master` on the master makes one."
+        )
+    return "authorization {\n  users = [\n" + "".join(_user(entry, subjects) for entry in entries) + "  ]\n}\n"
+
+
+def _user(entry: Entry, subjects: Subjects) -> str:
+    rights = RIGHTS[entry.role]
+    publish = _filled(rights.publish, entry.name, subjects)
+    subscribe = _filled(rights.subscribe, entry.name, subjects)
+    permissions = f"{{publish: {{allow: {publish}}}, subscribe: {{allow: {subscribe}}}}}"
+    return f"    {{user: {json.dumps(entry.user)}, permissions: {permissions}}}\n"
+
+
+def _filled(patterns: tuple[str, ...], name: str, subjects: Subjects) -> str:
+    return json.dumps(
+        [
+            pattern.format(
+                name=name,
+                prefix=subjects.prefix,
+                work_stream=subjects.work_stream,
+                work_consumer=subjects.work_consumer,
+                status_bucket=subjects.status_bucket,
+            )
+            for pattern in patterns
+        ]
+    )

