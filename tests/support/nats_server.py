@@ -18,9 +18,12 @@ import pytest
 
 from argosy.certificates.cluster_directory import ClusterDirectory
 from argosy.certificates.nats_configuration import Subjects, authorization_block, tls_block
+from argosy.certificates.private_files import write_private
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
+_LOG = "nats.log"
+_RELOADED = b"Reloaded server configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,15 @@ class NatsServer:
         return f"tls://127.0.0.1:{self.port}"
 
     def reload(self, now: float | None = None) -> None:
-        """Let the server take the register's users as they are (at ``now``)."""
+        """Let the server take the register's users as they are (at ``now``); returns once it has."""
         _configure(self.cluster, self.configuration, time.time() if now is None else now)
+        log = self.configuration.with_name(_LOG)
+        before = log.read_bytes().count(_RELOADED)
         self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + _START_SECONDS
+        while log.read_bytes().count(_RELOADED) == before:
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
+            time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager
@@ -48,7 +57,7 @@ def nats_server(cluster: ClusterDirectory, directory: Path) -> Iterator[NatsServ
     """Start a server with JetStream; it is ready when this gives it."""
     configuration = directory / "nats.conf"
     _configure(cluster, configuration, time.time())
-    with (directory / "nats.log").open("wb") as log:
+    with (directory / _LOG).open("wb") as log:
         process = subprocess.Popen(
             [_program(), "-c", str(configuration), "--ports_file_dir", str(directory)],
             stdin=subprocess.DEVNULL,
@@ -69,7 +78,8 @@ def _configure(cluster: ClusterDirectory, configuration: Path, now: float) -> No
         tls_block(cluster.server_files),
         authorization_block(cluster.register().users(now), Subjects()),
     )
-    configuration.write_text("".join(blocks), encoding="utf-8")
+    # As a whole: a server that reads half a file finds no authorization block, and asks nobody for any.
+    write_private(configuration, "".join(blocks).encode())
 
 
 def _port(process: subprocess.Popen[bytes], directory: Path) -> int:
@@ -81,7 +91,7 @@ def _port(process: subprocess.Popen[bytes], directory: Path) -> int:
             found: str = json.loads(file.read_bytes())["nats"][0]
             return int(found.rpartition(":")[2])
         time.sleep(_POLL_SECONDS)
-    raise AssertionError((directory / "nats.log").read_text(encoding="utf-8"))
+    raise AssertionError((directory / _LOG).read_text(encoding="utf-8"))
 
 
 def _program() -> str:

@@ -16,7 +16,7 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ import msgspec
 
 from argosy.certificates.addresses import DEFAULT_PORT, Address, parse_address
 from argosy.certificates.join_file import SUFFIX, JoinFile, load_join_file, save_join_file
-from argosy.certificates.private_files import locked, make_private_directory, read_private, write_private
+from argosy.certificates.private_files import locked, make_private_directory, read_private, read_public, write_private
 from argosy.certificates.register import REGISTER_NAME, Entry, Register, load_register, new_register, save_register
 from argosy.certificates.role import GIVEN_OUT, Role
 from argosy.certificates.x509 import KeyPair, hosts_of, issue, make_authority, read_facts, valid_until
@@ -32,9 +32,6 @@ from argosy.errors import CertificateError, UsageError
 
 AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 365
-WARNING_SECONDS = 30 * 86400
-"""From this long before its end a certificate's expiry is shown."""
-
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 # What init makes for the master's own host: a name each, which is its role's.
 _OWN_CLIENTS = (Role.MASTER, Role.OPERATOR, Role.MEMBER)
@@ -61,8 +58,9 @@ class Issued:
 class ClusterDirectory:
     """The cluster in a directory. Each method reads the files anew: several processes may work on them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.path = path
+        self._clock = clock
         self.server_files = ServerFiles(path / "server.pem", path / "ca.crt")
 
     def init(self, addresses: Sequence[Address] = (), days: int = CERTIFICATE_DAYS) -> Register:
@@ -71,9 +69,9 @@ class ClusterDirectory:
         with locked(self.path):
             self._refuse_a_second()
             register = msgspec.structs.replace(new_register(secrets.token_hex(4)), addresses=tuple(map(str, addresses)))
-            authority = make_authority(register.cluster_id, AUTHORITY_DAYS)
+            authority = make_authority(register.cluster_id, AUTHORITY_DAYS, self._clock())
             write_private(self.path / "ca.key", authority.key)
-            write_private(self.path / "ca.crt", authority.certificate)
+            write_private(self.server_files.authority, authority.certificate)
             register = register.with_entry(self._issue_server(authority, addresses, days))
             for role in _OWN_CLIENTS:
                 issued = self._issue_client(authority, register, role.value, role, days, self.own_file(role))
@@ -90,13 +88,13 @@ class ClusterDirectory:
         _check_name(name, role)
         with locked(self.path):
             register = load_register(self.path)
-            if any(entry.is_valid(time.time()) for entry in register.of_name(name)) or name in _OWN_NAMES:
+            if any(entry.is_valid(self._clock()) for entry in register.of_name(name)) or name in _OWN_NAMES:
                 raise CertificateError(
                     f"the name {name} is taken",
                     hint=f"`argosy cluster renew {name}` writes its file anew; else choose another name.",
                 )
             authority = self._authority()
-            register = self._with_addresses(register, authority, addresses, days)
+            register = self._with_addresses(register, authority, addresses)
             issued = self._issue_client(authority, register, name, role, days, output, replace=False)
             save_register(self.path, register.with_entry(issued.entry))
             return issued
@@ -105,12 +103,13 @@ class ClusterDirectory:
         """Issue a name's certificate again, for its role. ``output`` is ignored for the master's own.
 
         The old one stays valid until its end, so that the member goes on until it has the new file; ``revoke_old``
-        cuts it off. Renewing one whose certificates are all revoked is refused.
+        cuts it off. Renewing a name that is revoked is refused, but for the
+        master's own.
         """
         with locked(self.path):
             register = load_register(self.path)
             last = _last(register, name)
-            if last.revoked is not None:
+            if last.revoked is not None and name not in _OWN_NAMES:
                 raise CertificateError(
                     f"{name} is revoked", hint=f"`argosy cluster add {name}` gives the name out again."
                 )
@@ -118,7 +117,7 @@ class ClusterDirectory:
             issued = self._issue_again(authority, register, last, output, days)
             if revoke_old:
                 old = {entry.serial for entry in register.of_name(name)}
-                register = register.with_revoked(old, int(time.time()))
+                register = register.with_revoked(old, int(self._clock()))
             save_register(self.path, register.with_entry(issued.entry))
             return issued
 
@@ -135,7 +134,7 @@ class ClusterDirectory:
             serials = {entry.serial for entry in register.of_name(name) if entry.revoked is None}
             if not serials:
                 raise CertificateError(f"{name} is revoked already", hint="`argosy cluster list` shows since when.")
-            register = register.with_revoked(serials, int(time.time()))
+            register = register.with_revoked(serials, int(self._clock()))
             save_register(self.path, register)
             return [entry for entry in register.entries if entry.serial in serials]
 
@@ -146,7 +145,7 @@ class ClusterDirectory:
     def authority_valid_until(self) -> int:
         """When the authority, and with it every certificate, ends (Unix seconds)."""
         path = self.server_files.authority
-        return valid_until(read_private(path), str(path))
+        return valid_until(read_public(path), str(path))
 
     def stamp(self) -> tuple[int, int]:
         """Another value after each change of the register; cheap, for a running master to look at every second."""
@@ -166,7 +165,7 @@ class ClusterDirectory:
     def own(self, role: Role) -> JoinFile:
         """The join file of a role for commands on this host.
 
-        CertificateError: there is none, or it cannot be used.
+        CertificateError: there is none, it is another role's, or it cannot be used.
         """
         path = self.own_file(role)
         if not path.exists():
@@ -175,7 +174,13 @@ class ClusterDirectory:
                 hint="`argosy cluster init` makes it on the master; elsewhere copy a join file there,"
                 " or name one with --join.",
             )
-        return load_join_file(path)
+        join = load_join_file(path, now=self._clock())
+        if join.role is not role:
+            raise CertificateError(
+                f"{path} holds a certificate of the role {join.role.value}, not {role.value}",
+                hint=f"On the master, `argosy cluster add NAME --role {role.value}` makes one.",
+            )
+        return join
 
     def _refuse_a_second(self) -> None:
         if (self.path / REGISTER_NAME).exists():
@@ -216,7 +221,7 @@ class ClusterDirectory:
             raise UsageError(
                 "it is not known where other hosts reach the master", hint="Name it once with --address HOST:PORT."
             )
-        pair = issue(authority, name, role, days)
+        pair = issue(authority, name, role, days, self._clock())
         facts = read_facts(pair.certificate, "the new certificate")
         join = JoinFile(tuple(map(parse_address, addresses)), authority.certificate, pair, facts)
         save_join_file(output, join, replace=replace)
@@ -224,13 +229,11 @@ class ClusterDirectory:
 
     def _issue_server(self, authority: KeyPair, addresses: Iterable[Address], days: int) -> Entry:
         hosts = dict.fromkeys([*(address.host for address in addresses), socket.gethostname().lower(), *_LOOPBACK])
-        pair = issue(authority, Role.SERVER.value, Role.SERVER, days, list(hosts))
+        pair = issue(authority, Role.SERVER.value, Role.SERVER, days, self._clock(), list(hosts))
         write_private(self.server_files.pair, pair.certificate + pair.key)
         return Entry.of(read_facts(pair.certificate, "the new certificate"))
 
-    def _with_addresses(
-        self, register: Register, authority: KeyPair, addresses: Sequence[Address], days: int
-    ) -> Register:
+    def _with_addresses(self, register: Register, authority: KeyPair, addresses: Sequence[Address]) -> Register:
         if not addresses:
             return register
         known = msgspec.structs.replace(
@@ -240,11 +243,11 @@ class ClusterDirectory:
         hosts = {address.host for address in addresses}
         if hosts <= set(hosts_of(read_private(path), str(path))):
             return known
-        return known.with_entry(self._issue_server(authority, map(parse_address, known.addresses), days))
+        return known.with_entry(self._issue_server(authority, map(parse_address, known.addresses), CERTIFICATE_DAYS))
 
     def _authority(self) -> KeyPair:
         load_register(self.path)  # its absence has the better message
-        return KeyPair(read_private(self.path / "ca.crt"), read_private(self.path / "ca.key"))
+        return KeyPair(read_public(self.server_files.authority), read_private(self.path / "ca.key"))
 
 
 def _last(register: Register, name: str) -> Entry:

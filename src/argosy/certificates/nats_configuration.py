@@ -3,9 +3,10 @@
 ``RIGHTS`` is the one table of who may do what. A subject with ``{name}`` holds the certificate's own name. What the
 table does not list is refused.
 
-Two things that subjects cannot express, so that the master has to see to them: a sender chooses where an answer goes,
-so answer below ``inbox_prefix`` of the sender's name only; and a reader may have the server deliver the bucket's
-entries to any subject, so what is no declared request is dropped.
+What subjects cannot express, so that the master has to see to it: a sender chooses where an answer goes. So the master
+answers only below ``inbox_prefix`` of the sender's name, which the request's subject holds; and since a member may have
+a task delivered to any subject, the master drops what comes under another subject than it subscribed to, and what is no
+declared request.
 """
 
 from __future__ import annotations
@@ -40,11 +41,15 @@ class Rights:
 
 
 _INBOX = inbox_prefix("{name}") + ".>"
-# What a watch of a key-value bucket needs: its stream's facts, a consumer on it, its current values; see NATS ADR-8.
+# What a watch of a key-value bucket needs: its stream's facts, a consumer of one's own on it with flow control, and its
+# current values (NATS ADR-8; clients leave the consumer's name to the server, or choose it).
 _READ_STATUS = (
     "$JS.API.STREAM.INFO.KV_{status_bucket}",
+    "$JS.API.CONSUMER.CREATE.KV_{status_bucket}",
     "$JS.API.CONSUMER.CREATE.KV_{status_bucket}.>",
+    "$JS.API.CONSUMER.INFO.KV_{status_bucket}.>",
     "$JS.API.DIRECT.GET.KV_{status_bucket}.>",
+    "$JS.FC.KV_{status_bucket}.>",
 )
 _HEAR_STATUS = (_INBOX, "{prefix}.status.>")
 

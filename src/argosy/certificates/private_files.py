@@ -19,20 +19,12 @@ _MOST_BYTES = 16 << 20
 
 def read_private(path: Path) -> bytes:
     """The bytes of a file that only its reader can read. CertificateError says what is wrong with it."""
-    try:
-        # O_NONBLOCK: a named pipe in a file's place must not stop the program.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    with open(fd, "rb") as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise CertificateError(f"{path} is no file", hint="Name the file itself.")
-        check_mode(path, status)
-        try:
-            return file.read(_MOST_BYTES)
-        except OSError as error:
-            raise _unreadable(path, error) from error
+    return _read(path, private=True)
+
+
+def read_public(path: Path) -> bytes:
+    """The bytes of a file without a secret, a certificate alone. CertificateError if it cannot be read."""
+    return _read(path, private=False)
 
 
 def check_mode(path: Path, status: os.stat_result) -> None:
@@ -110,6 +102,21 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _read(path: Path, *, private: bool) -> bytes:
+    try:
+        # O_NONBLOCK: a named pipe in a file's place must not stop the program.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise CertificateError(f"{path} is no file", hint="Name the file itself.")
+            if private:
+                check_mode(path, status)
+            return file.read(_MOST_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _sync_directory(path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +23,6 @@ from argosy.errors import CertificateError
 
 # A member's clock may be behind the master's by this much and still find its new certificate valid.
 _BACKDATED = datetime.timedelta(hours=1)
-_SERIAL_BYTES = 16
 _P256_BITS = 256
 
 
@@ -52,48 +50,49 @@ class Facts:
         return f"SERIALNUMBER={self.serial},CN={self.name},OU={self.role.value}"
 
 
-def make_authority(cluster_id: str, days: int) -> KeyPair:
-    """A new authority: its certificate signs certificates of members, and no further authority."""
+def make_authority(cluster_id: str, days: int, now: float) -> KeyPair:
+    """A new authority, valid from ``now``: it signs certificates of members, and no further authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Argosy cluster {cluster_id}")])
-    now = _now()
+    start = _moment(now)
     builder = (
-        _builder(name, name, key.public_key(), secrets.token_bytes(_SERIAL_BYTES).hex())
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(now + datetime.timedelta(days=days))
+        _builder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(start - _BACKDATED)
+        .not_valid_after(start + datetime.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
     )
     return KeyPair(_pem(builder.sign(key, hashes.SHA256())), _key_pem(key))
 
 
-def issue(authority: KeyPair, name: str, role: Role, days: int, hosts: Sequence[str] = ()) -> KeyPair:
-    """A certificate for ``days``, or until the authority's own ends. ``hosts`` are a server's names and addresses.
+def issue(authority: KeyPair, name: str, role: Role, days: int, now: float, hosts: Sequence[str] = ()) -> KeyPair:
+    """A certificate for ``days`` from ``now``, or until the authority's own ends.
 
-    Raises CertificateError if the authority has expired or its key is not its certificate's.
+    ``hosts`` are a server's names and addresses. CertificateError if the authority has expired or its key is not its
+    certificate's.
     """
     issuer = _load(authority.certificate, "the authority")
     issuer_key = _load_key(authority.key, issuer)
-    now = _now()
-    if issuer.not_valid_after_utc <= now:
+    start = _moment(now)
+    if issuer.not_valid_after_utc <= start:
         raise CertificateError(
             f"the cluster's authority expired on {issuer.not_valid_after_utc:%Y-%m-%d}",
             hint="Make a new one: `argosy cluster init --certs DIR` with an empty directory.",
         )
     key = ec.generate_private_key(ec.SECP256R1())
-    serial = secrets.token_bytes(_SERIAL_BYTES).hex()
+    serial = x509.random_serial_number()
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role.value),
             x509.NameAttribute(NameOID.COMMON_NAME, name),
-            x509.NameAttribute(NameOID.SERIAL_NUMBER, serial),
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, f"{serial:x}"),
         ]
     )
     purpose = ExtendedKeyUsageOID.SERVER_AUTH if role is Role.SERVER else ExtendedKeyUsageOID.CLIENT_AUTH
     builder = (
         _builder(subject, issuer.subject, key.public_key(), serial)
-        .not_valid_before(max(now - _BACKDATED, issuer.not_valid_before_utc))
-        .not_valid_after(min(now + datetime.timedelta(days=days), issuer.not_valid_after_utc))
+        .not_valid_before(max(start - _BACKDATED, issuer.not_valid_before_utc))
+        .not_valid_after(min(start + datetime.timedelta(days=days), issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -150,15 +149,14 @@ def check_pair(pair: KeyPair, authority: bytes, where: str) -> None:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, serial: str
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, serial: int
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
-        # RFC 5280, 4.1.2.2: positive, 20 octets at most.
-        .serial_number(int(serial, 16) or 1)
+        .serial_number(serial)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
@@ -222,5 +220,5 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+def _moment(unix_seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(int(unix_seconds), datetime.UTC)

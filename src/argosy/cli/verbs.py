@@ -6,6 +6,7 @@ VERBS: dict[str, str] = {
     "backup": "Back up files and directories; an interrupted backup goes on",
     "cat": "Print an internal document of the repository",
     "check": "Test the repository for errors",
+    "cluster": "Manage who may take part in a cluster",
     "dump": "Print a saved file, or a directory as an archive",
     "init": "Make a new repository",
     "jobs": "Running, unfinished and ended jobs of this machine",

@@ -12,9 +12,11 @@ import click
 import pytest
 
 from argosy import errors
+from argosy.certificates.register import Entry
+from argosy.certificates.role import Role
 from argosy.cli import job_words
 from argosy.cli.backup_reporter import status_document, summary_document
-from argosy.cli.commands import backup, init, jobs, logs, status, version
+from argosy.cli.commands import backup, cluster, init, jobs, logs, status, version
 from argosy.cli.failures import EXIT_BROKEN_PIPE
 from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, QueueStatus, ScanStatus, ScanThreadStatus
 from argosy.state.history import JobHistory
@@ -56,6 +58,7 @@ RUNNING = JobStatus(
 ENDED = JobHistory(
     "20260102-030405-abcdef", "backup", "/repository", ["/a"], 1e9, 1e9 + 60, "closed", "ab" * 32, "too old"
 )
+CERTIFICATE = Entry(name="nas", role=Role.MEMBER, serial="1f", valid_from=1, valid_until=2)
 
 
 def section(text: str, heading: str) -> str:
@@ -79,7 +82,10 @@ def fields(document: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "command",
-    [module.command for module in (backup, init, jobs, logs, status, version)],
+    [
+        *(module.command for module in (backup, init, jobs, logs, status, version)),
+        *cluster.command.commands.values(),
+    ],
     ids=lambda command: str(command.name),
 )
 def test_every_flag_is_documented(command: click.Command) -> None:
@@ -104,6 +110,7 @@ def test_every_exit_code_is_documented() -> None:
         ("jobs_status", job_words.status_document(RUNNING)),
         ("job", job_words.job_document(RUNNING)),
         ("job", job_words.job_document(ENDED)),
+        ("certificate", {**cluster.certificate_document(CERTIFICATE), "file": "nas.join"}),
     ],
 )
 def test_every_field_is_documented(heading: str, document: dict[str, Any]) -> None:
