@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import shutil
 import socket
 import ssl
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,10 +52,10 @@ PUBLISH: dict[str, set[Role]] = {
     "_INBOX_another.1": set(),
     "_INBOX.1": set(),
     "$JS.API.CONSUMER.MSG.NEXT.ARGOSY_WORK.workers": {MEMBER},
-    "$JS.API.CONSUMER.MSG.NEXT.ARGOSY_WORK.another": set(),
+    "$JS.API.CONSUMER.MSG.NEXT.ANOTHER.workers": set(),
     "$JS.API.CONSUMER.MSG.NEXT.KV_argosy_status.workers": set(),
     "$JS.ACK.ARGOSY_WORK.workers.1.1.1.1.0": {MEMBER},
-    "$JS.ACK.ARGOSY_WORK.another.1.1.1.1.0": set(),
+    "$JS.ACK.ANOTHER.workers.1.1.1.1.0": set(),
     "$JS.API.INFO": set(),
     "$JS.API.STREAM.NAMES": set(),
     "$JS.API.STREAM.CREATE.MINE": set(),
@@ -186,7 +188,7 @@ async def make_streams(scene: Scene) -> None:
             retention=RetentionPolicy.WORK_QUEUE,
             storage=StorageType.MEMORY,
         )
-        workers = ConsumerConfig(durable_name=SUBJECTS.work_consumer, ack_policy=AckPolicy.EXPLICIT)
+        workers = ConsumerConfig(durable_name="workers", ack_policy=AckPolicy.EXPLICIT)
         await stream.add_consumer(SUBJECTS.work_stream, workers)
         bucket = KeyValueConfig(bucket=SUBJECTS.status_bucket, storage=StorageType.MEMORY, direct=True)
         await stream.create_key_value(bucket)
@@ -219,9 +221,7 @@ def test_a_member_takes_a_task_renews_its_lease_and_completes_it(scene: Scene) -
     async def run() -> None:
         async with scene.connected(scene.joins[Role.MASTER]) as master, scene.connected(scene.joins[MEMBER]) as member:
             await master.client.jetstream().publish("argosy.work.1", b"a batch")
-            tasks = await member.client.jetstream().pull_subscribe_bind(
-                consumer=SUBJECTS.work_consumer, stream=SUBJECTS.work_stream
-            )
+            tasks = await member.client.jetstream().pull_subscribe_bind(consumer="workers", stream=SUBJECTS.work_stream)
             (task,) = await tasks.fetch(1, timeout=WAIT_SECONDS)
             assert task.data == b"a batch"
             await task.in_progress()
@@ -231,6 +231,34 @@ def test_a_member_takes_a_task_renews_its_lease_and_completes_it(scene: Scene) -
             assert member.refused == []
 
     asyncio.run(run())
+
+
+def test_a_scaler_sees_how_many_tasks_there_are(scene: Scene) -> None:
+    """On the monitoring page that KEDA can read: those that wait and those in progress."""
+
+    async def run() -> None:
+        async with scene.connected(scene.joins[Role.MASTER]) as master, scene.connected(scene.joins[MEMBER]) as member:
+            assert tasks_told(scene.server) == 0
+            for _ in range(3):
+                await master.client.jetstream().publish("argosy.work.1", b"")
+            tasks = await member.client.jetstream().pull_subscribe_bind(consumer="workers", stream=SUBJECTS.work_stream)
+            held = await tasks.fetch(2, timeout=WAIT_SECONDS)
+            assert tasks_told(scene.server) == 3
+            held += await tasks.fetch(1, timeout=WAIT_SECONDS)
+            for task in held:
+                await task.ack_sync(timeout=WAIT_SECONDS)
+            assert tasks_told(scene.server) == 0
+
+    asyncio.run(run())
+
+
+def tasks_told(server: NatsServer) -> int:
+    """account_details.#(name=="$G").stream_detail.#(name=="ARGOSY_WORK").state.messages"""
+    with urllib.request.urlopen(f"{server.monitoring}/jsz?streams=true", timeout=WAIT_SECONDS) as answer:
+        found: Any = json.load(answer)
+    for key, name in (("account_details", "$G"), ("stream_detail", SUBJECTS.work_stream)):
+        (found,) = [entry for entry in found[key] if entry["name"] == name]
+    return int(found["state"]["messages"])
 
 
 def test_an_operator_is_answered_and_nobody_else_hears_it(scene: Scene) -> None:

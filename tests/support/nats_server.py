@@ -28,12 +28,13 @@ _RELOADED = b"Reloaded server configuration"
 
 @dataclass(frozen=True, slots=True)
 class NatsServer:
-    """A running server that renders its users from a cluster directory."""
+    """A running server that renders its users from a cluster directory. ``monitoring`` is its HTTP address."""
 
     cluster: ClusterDirectory
     configuration: Path
     process: subprocess.Popen[bytes]
     port: int
+    monitoring: str
 
     @property
     def url(self) -> str:
@@ -65,7 +66,9 @@ def nats_server(cluster: ClusterDirectory, directory: Path) -> Iterator[NatsServ
             stderr=log,
         )
     try:
-        yield NatsServer(cluster, configuration, process, _port(process, directory))
+        ports = _ports(process, directory)
+        port = int(ports["nats"][0].rpartition(":")[2])
+        yield NatsServer(cluster, configuration, process, port, ports["monitoring"][0])
     finally:
         process.kill()
         process.wait()
@@ -74,6 +77,7 @@ def nats_server(cluster: ClusterDirectory, directory: Path) -> Iterator[NatsServ
 def _configure(cluster: ClusterDirectory, configuration: Path, now: float) -> None:
     blocks = (
         'listen: "127.0.0.1:-1"\n',
+        'http: "127.0.0.1:-1"\n',
         f"jetstream {{store_dir: {json.dumps(str(configuration.parent / 'jetstream'))}}}\n",
         tls_block(cluster.server_files),
         authorization_block(cluster.register().users(now), Subjects()),
@@ -82,14 +86,15 @@ def _configure(cluster: ClusterDirectory, configuration: Path, now: float) -> No
     write_private(configuration, "".join(blocks).encode())
 
 
-def _port(process: subprocess.Popen[bytes], directory: Path) -> int:
+def _ports(process: subprocess.Popen[bytes], directory: Path) -> dict[str, list[str]]:
     """The server writes its ports once it listens."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError, ValueError, IndexError):
+        # Not there yet, or not whole yet.
+        with contextlib.suppress(ValueError):
             (file,) = directory.glob(f"nats-server_{process.pid}.ports")
-            found: str = json.loads(file.read_bytes())["nats"][0]
-            return int(found.rpartition(":")[2])
+            found: dict[str, list[str]] = json.loads(file.read_bytes())
+            return found
         time.sleep(_POLL_SECONDS)
     raise AssertionError((directory / _LOG).read_text(encoding="utf-8"))
 

@@ -24,11 +24,14 @@ from argosy.errors import CertificateError
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """Names that the engine gives its streams; everything else of the protocol lies under ``prefix``."""
+    """Names that the engine gives its streams; everything else of the protocol lies under ``prefix``.
+
+    ``work_consumer`` may be ``*``: each job has a consumer of its own on the one stream, and they come and go.
+    """
 
     prefix: str = "argosy"
     work_stream: str = "ARGOSY_WORK"
-    work_consumer: str = "workers"
+    work_consumer: str = "*"
     status_bucket: str = "argosy_status"
 
 
