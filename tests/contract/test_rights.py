@@ -385,6 +385,13 @@ def test_a_stranger_is_turned_away(scene: Scene, tmp_path: Path) -> None:
     assert not is_turned_away(scene.server, client_context(member))
 
 
+def test_any_path_can_hold_the_certificates(tmp_path: Path) -> None:
+    cluster = ClusterDirectory(tmp_path / 'a "b" \\c \N{LATIN SMALL LETTER E WITH ACUTE} $d #e' / "cluster")
+    cluster.init()
+    with nats_server(cluster, tmp_path) as server:
+        assert not is_turned_away(server, client_context(cluster.own(Role.MASTER)))
+
+
 def test_a_false_master_is_not_believed(scene: Scene, tmp_path: Path) -> None:
     """One of another authority, a member that plays the server, and the right one under another name."""
     member = scene.joins[MEMBER]

@@ -12,6 +12,6 @@ file* holds all that one member or user needs. A *role* is what a certificate is
 5. Each certificate carries a serial number in its subject, and the user is that subject: a renewed certificate is
    another user, and the old one may be revoked alone.
 
-Not guaranteed: whoever can read the cluster directory *is* the cluster. Certificates are no secret, keys and join
+Not guaranteed: whoever can read the cluster directory controls the cluster. Certificates are no secret, keys and join
 files are; they are written with mode 0600 and refused where others can read them.
 """

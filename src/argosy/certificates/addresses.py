@@ -35,7 +35,7 @@ def parse_address(text: str) -> Address:
     host, colon, port = text.removeprefix("tls://").rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     host = host[1:-1] if bracketed else host
-    known = _is_ip6(host) if bracketed else _is_ip4(host) or _is_name(host)
+    known = _is_ip6(host) if bracketed else _is_ip4(host) or is_host_name(host)
     if not (colon and known and port.isascii() and port.isdigit() and 0 < int(port) <= _MOST_PORT):
         raise UsageError(
             f"{text!r} is no address of a master",
@@ -60,7 +60,8 @@ def _is_ip6(host: str) -> bool:
     return True
 
 
-def _is_name(host: str) -> bool:
+def is_host_name(host: str) -> bool:
+    """Whether a certificate can stand for it as a name."""
     labels = host.split(".")
     # A last label of digits only would be a mistyped IPv4 address (RFC 1123, 2.1).
     return len(host) < 254 and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()

@@ -22,9 +22,16 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.certificates.addresses import DEFAULT_PORT, Address, parse_address
+from argosy.certificates.addresses import DEFAULT_PORT, Address, is_host_name, parse_address
 from argosy.certificates.join_file import SUFFIX, JoinFile, load_join_file, save_join_file
-from argosy.certificates.private_files import locked, make_private_directory, read_private, read_public, write_private
+from argosy.certificates.private_files import (
+    exists,
+    locked,
+    make_private_directory,
+    read_private,
+    read_public,
+    write_private,
+)
 from argosy.certificates.register import REGISTER_NAME, Entry, Register, load_register, new_register, save_register
 from argosy.certificates.role import GIVEN_OUT, Role
 from argosy.certificates.x509 import KeyPair, hosts_of, issue, make_authority, read_facts, valid_until
@@ -168,7 +175,7 @@ class ClusterDirectory:
         CertificateError: there is none, it is another role's, or it cannot be used.
         """
         path = self.own_file(role)
-        if not path.exists():
+        if not exists(path):
             raise CertificateError(
                 f"there is no certificate for this in {self.path} ({path.name})",
                 hint="`argosy cluster init` makes it on the master; elsewhere copy a join file there,"
@@ -183,12 +190,12 @@ class ClusterDirectory:
         return join
 
     def _refuse_a_second(self) -> None:
-        if (self.path / REGISTER_NAME).exists():
+        if exists(self.path / REGISTER_NAME):
             raise CertificateError(
                 f"there is a cluster in {self.path} already",
                 hint="`argosy cluster list` shows it; `argosy cluster init --certs DIR` makes another elsewhere.",
             )
-        if (self.path / "ca.key").exists():
+        if exists(self.path / "ca.key"):
             raise CertificateError(
                 f"{self.path} holds an authority without its register: it was lost, or an init was cut short",
                 hint="Restore register.json from a backup of the master; after an init cut short, empty the directory.",
@@ -228,7 +235,8 @@ class ClusterDirectory:
         return Issued(Entry.of(facts), output)
 
     def _issue_server(self, authority: KeyPair, addresses: Iterable[Address], days: int) -> Entry:
-        hosts = dict.fromkeys([*(address.host for address in addresses), socket.gethostname().lower(), *_LOOPBACK])
+        here = [socket.gethostname().lower()]
+        hosts = dict.fromkeys([*(address.host for address in addresses), *filter(is_host_name, here), *_LOOPBACK])
         pair = issue(authority, Role.SERVER.value, Role.SERVER, days, self._clock(), list(hosts))
         write_private(self.server_files.pair, pair.certificate + pair.key)
         return Entry.of(read_facts(pair.certificate, "the new certificate"))

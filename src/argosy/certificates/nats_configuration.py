@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from argosy.certificates.cluster_directory import ServerFiles
 from argosy.certificates.join_file import inbox_prefix
@@ -74,9 +75,9 @@ RIGHTS: dict[Role, Rights] = {
 def tls_block(files: ServerFiles) -> str:
     """Mutual TLS 1.3 before a byte is said; the certificate's subject is the user."""
     return f"""tls {{
-  cert_file: {json.dumps(str(files.pair))}
-  key_file: {json.dumps(str(files.pair))}
-  ca_file: {json.dumps(str(files.authority))}
+  cert_file: {_quoted(files.pair)}
+  key_file: {_quoted(files.pair)}
+  ca_file: {_quoted(files.authority)}
   verify_and_map: true
   handshake_first: true
   min_version: "1.3"
@@ -116,3 +117,8 @@ def _filled(patterns: tuple[str, ...], name: str, subjects: Subjects) -> str:
             for pattern in patterns
         ]
     )
+
+
+def _quoted(path: Path) -> str:
+    """A path as the configuration's syntax quotes it, which has JSON's escapes but none of Unicode's."""
+    return json.dumps(str(path), ensure_ascii=False)

@@ -17,6 +17,17 @@ from argosy.errors import CertificateError
 _MOST_BYTES = 16 << 20
 
 
+def exists(path: Path) -> bool:
+    """Whether there is a file; CertificateError where that cannot be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return True
+
+
 def read_private(path: Path) -> bytes:
     """The bytes of a file that only its reader can read. CertificateError says what is wrong with it."""
     return _read(path, private=True)
@@ -48,7 +59,7 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
 
     Without ``replace`` an existing file stays, and CertificateError says so.
     """
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    temporary = path.parent / f".argosy-{secrets.token_hex(8)}"
     try:
         try:
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -98,7 +109,12 @@ def locked(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise _unreadable(directory, error) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError as error:
+            raise CertificateError(
+                f"cannot lock {directory}: {error.strerror}", hint="Keep the cluster directory on a local disk."
+            ) from error
         yield
     finally:
         os.close(fd)

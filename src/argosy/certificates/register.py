@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from argosy.certificates.private_files import read_private, write_private
+from argosy.certificates.private_files import exists, read_private, write_private
 from argosy.certificates.role import Role
 from argosy.certificates.x509 import Facts
 from argosy.errors import CertificateError
@@ -87,7 +87,7 @@ def new_register(cluster_id: str) -> Register:
 def load_register(directory: Path) -> Register:
     """The register of a cluster directory; CertificateError if there is none, or it is damaged or newer."""
     path = directory / REGISTER_NAME
-    if not path.exists():
+    if not exists(path):
         raise CertificateError(
             f"there is no cluster in {directory}",
             hint="`argosy cluster init` makes one; on a member, name its file with --join.",

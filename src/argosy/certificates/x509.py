@@ -24,6 +24,8 @@ from argosy.errors import CertificateError
 # A member's clock may be behind the master's by this much and still find its new certificate valid.
 _BACKDATED = datetime.timedelta(hours=1)
 _P256_BITS = 256
+# Longer than any authority; more would not fit into a date.
+_MOST_DAYS = 36500
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def issue(authority: KeyPair, name: str, role: Role, days: int, now: float, host
     builder = (
         _builder(subject, issuer.subject, key.public_key(), serial)
         .not_valid_before(max(start - _BACKDATED, issuer.not_valid_before_utc))
-        .not_valid_after(min(start + datetime.timedelta(days=days), issuer.not_valid_after_utc))
+        .not_valid_after(min(start + datetime.timedelta(days=min(days, _MOST_DAYS)), issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)

@@ -37,6 +37,13 @@ def test_init_is_enough_for_one_host(tmp_path: Path) -> None:
     assert {"localhost", "127.0.0.1", "::1"} <= set(server_hosts(cluster))
 
 
+def test_a_host_without_a_proper_name_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "b\N{LATIN SMALL LETTER U WITH DIAERESIS}ro_1..")
+    cluster = ClusterDirectory(tmp_path / "cluster")
+    cluster.init()
+    assert server_hosts(cluster) == ["localhost", "127.0.0.1", "::1"]
+
+
 def test_what_init_makes_is_its_owners_alone(cluster: ClusterDirectory) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in cluster.path.iterdir()}
     assert modes == dict.fromkeys(

@@ -9,6 +9,7 @@ import pytest
 
 from argosy.certificates.private_files import (
     check_mode,
+    exists,
     locked,
     make_private_directory,
     read_private,
@@ -91,6 +92,22 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(CertificateError, match="is no file"):
         read_private(tmp_path / "pipe")
+
+
+def test_what_cannot_be_seen_is_not_taken_for_missing(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert not exists(tmp_path / "missing")
+    with pytest.raises(CertificateError, match=r"cannot read .*loop: Too many levels"):
+        exists(loop)
+
+
+@pytest.mark.parametrize("name", [".", "missing/key", "x" * 300])
+def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CertificateError, match=r"cannot write|already exists"):
+        write_private(Path(name), b"key", replace=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_directory_is_its_owners_alone(tmp_path: Path) -> None:

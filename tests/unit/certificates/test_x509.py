@@ -37,6 +37,7 @@ def test_the_serial_in_the_subject_is_the_certificates_own() -> None:
 def test_no_certificate_outlives_its_authority() -> None:
     pair = issue(AUTHORITY, "nas", Role.MEMBER, 365, NOW + 3640 * DAY)
     assert read_facts(pair.certificate, "").valid_until == valid_until(AUTHORITY.certificate, "") == NOW + 3650 * DAY
+    assert read_facts(issue(AUTHORITY, "nas", Role.MEMBER, 10**12, NOW).certificate, "").valid_until == NOW + 3650 * DAY
     with pytest.raises(CertificateError, match="authority expired"):
         issue(AUTHORITY, "nas", Role.MEMBER, 365, NOW + 3650 * DAY)
 

@@ -48,7 +48,7 @@ def init(ctx: Context, days: int, addresses: tuple[str, ...], certs: str | None)
         return
     ctx.output.line(f"made cluster {register.cluster_id} in {directory}")
     ctx.output.message("this host is ready; `argosy cluster add NAME` writes the file that another host joins with")
-    ctx.output.message("who can read that directory is the cluster: back it up like a key, and nowhere else")
+    ctx.output.message("whoever can read that directory controls the cluster: guard it, and its backups, like a key")
 
 
 @verb("add", group=command)
