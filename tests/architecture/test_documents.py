@@ -14,7 +14,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCED = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # A path of the checkout in a code span: it starts with one of the checkout's folders.
-NAMED_PATH = re.compile(r"`((?:src|scripts|tests|docs|benchmarks|\.ci)/[\w./*-]*)`")
+NAMED_PATH = re.compile(r"`((?:src|scripts|tests|docs|deploy|benchmarks|\.ci)/[\w./*-]*)`")
 
 
 def by_name(document: Path) -> str:
