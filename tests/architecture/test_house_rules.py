@@ -20,7 +20,7 @@ DOORS = {
     "click": "cli/",
     "rich": "cli/",
     "cryptography.x509": "certificates/x509.py",
-    "nats": "engine/nats.py",
+    "nats": "engine/nats/",
     "starlette": "web/",
     "uvicorn": "web/",
     "jinja2": "web/",

@@ -143,6 +143,16 @@ class LocalEngine:
         self._check_usable()
         self._carry_out(self._slots.flush())
 
+    def withdraw(self, task_id: int, attempt: int) -> None:
+        """Take a task back, for work elsewhere, unless its work has begun. ``take_withdrawn`` tells of success."""
+        self._check_usable()
+        self._carry_out(self._slots.withdraw(task_id, attempt))
+        self.wake()
+
+    def take_withdrawn(self) -> list[tuple[int, int]]:
+        """Ids and attempts of tasks that were withdrawn since the last call: nothing more is heard of them."""
+        return self._slots.take_withdrawn()
+
     def cancel(self) -> None:
         """See ``Engine.cancel``."""
         for worker in self._workers.values():
@@ -272,6 +282,7 @@ class LocalEngine:
             self._stirred = True
         elif kind == Kind.GIVEN_BACK:
             self._slots.given_back(worker.number, task_id, attempt)
+            self._stirred = True
         elif kind == Kind.READY:
             self._became_ready(worker)
         elif kind == Kind.CRASHED:

