@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +98,8 @@ class Cluster:
         self.connection = Connection(self.url, "master")
         self.connection.open(PATIENCE_SECONDS)
         self.hub = Hub(self.connection, lease_seconds=lease_seconds)
+        self._members_changed = threading.Condition()
+        self.hub.members_changed = self._hear
         self.hub.start()
         self._closers: list[Callable[[], None]] = []
 
@@ -117,10 +119,14 @@ class Cluster:
 
     def until_known(self, *names: str) -> None:
         """Wait until the hub has these members."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not set(names) <= {member.name for member in self.hub.members()}:
-            assert time.monotonic() < deadline, f"{names} did not join"
-            time.sleep(0.002)
+        with self._members_changed:
+            assert self._members_changed.wait_for(
+                lambda: set(names) <= {member.name for member in self.hub.members()}, PATIENCE_SECONDS
+            ), f"{names} did not join"
+
+    def _hear(self, _words: str) -> None:
+        with self._members_changed:
+            self._members_changed.notify_all()
 
     def close(self) -> None:
         for close in reversed(self._closers):

@@ -332,3 +332,44 @@ class SlotsModel(RuleBasedStateMachine):
 
 TestSlotsModel = SlotsModel.TestCase
 TestSlotsModel.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+
+
+class TestWithdrawal:
+    """Taking a task out of one member, for another."""
+
+    def test_a_pending_task_leaves_at_once(self) -> None:
+        slots = Slots(1)
+        slots.offer(Task(0, 1, b""))
+        assert slots.withdraw(0, 1) == []
+        assert slots.take_withdrawn() == [(0, 1)]
+        assert slots.take_withdrawn() == []
+        assert slots.wanted() == 2
+        assert slots.plan(may_spawn=True) == []
+
+    def test_one_that_waits_at_a_worker_leaves_when_it_is_given_back(self) -> None:
+        slots = Slots(1)
+        for number in range(2):
+            slots.offer(Task(number, 1, b""))
+        slots.plan(may_spawn=True)
+        slots.ready(1)
+        slots.plan(may_spawn=True)
+        slots.plan(may_spawn=True)
+        slots.taken(1, 0, 1)
+        assert slots.withdraw(1, 1) == [Recall(1, 1, 1)]
+        slots.given_back(1, 1, 1)
+        assert slots.take_withdrawn() == [(1, 1)]
+        assert slots.holding(1) == (0,)
+        assert slots.plan(may_spawn=True) == []
+
+    def test_one_that_has_begun_stays(self) -> None:
+        slots = Slots(1)
+        slots.offer(Task(0, 1, b""))
+        slots.plan(may_spawn=True)
+        slots.ready(1)
+        slots.plan(may_spawn=True)
+        slots.taken(1, 0, 1)
+        assert slots.withdraw(0, 1) == []
+        assert slots.withdraw(77, 1) == []
+        slots.returned(1, 0, 1)
+        assert slots.settle(1, 0, 1)
+        assert slots.take_withdrawn() == []

@@ -80,7 +80,8 @@ class Agent:
 
     async def _begin(self) -> None:
         self._connection.reconnected = self._reconnected
-        await self._connection.listen(wire.down_subject(self._name), self._receive)
+        await self._connection.listen(wire.segment_inbox(self._name), self._receive)
+        await self._connection.listen(wire.receipt_inbox(self._name), self._confirmed)
         self._connection.spawn(self._greet())
 
     async def _sessions(self) -> list[Session]:
@@ -141,9 +142,15 @@ class Agent:
         if running is None and segment.number == 0 and segment.link not in self._ended and not self._leaving:
             running = self._open(segment.link, segment.engine)
         if running is None:
-            await message.respond(wire.encode(wire.Receipt(0, known=False)))
+            void = wire.Receipt(segment.link, 0, known=False)
+            await self._connection.publish(wire.receipt_subject(self._name), wire.encode(void))
         else:
-            await running.link.receive(segment, message)
+            await running.link.receive(segment)
+
+    async def _confirmed(self, message: Msg) -> None:
+        receipt = wire.decode(message.data, wire.Receipt)
+        if (running := self._running.get(receipt.link)) is not None:
+            running.link.confirmed(receipt)
 
     def _open(self, number: int, engine: str) -> _Running:
         session = Session(self._name, self._workers, self._allowed, lambda: self._connection.soon(self._forget, number))
@@ -155,7 +162,8 @@ class Agent:
 
         link = Link(
             self._connection,
-            wire.up_subject(self._name),
+            wire.segment_subject(self._name),
+            wire.receipt_subject(self._name),
             number,
             engine,
             heard=heard,
@@ -181,6 +189,7 @@ class Agent:
     def _reconnected(self) -> None:
         for running in self._running.values():
             running.draw.restart()
+            running.link.resend()
 
 
 class _Draw:

@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from argosy.engine.nats.wire import inbox_of
 from argosy.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -112,6 +113,12 @@ class Connection:
 
         await self.client.subscribe(subject, cb=guarded)
 
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Send a message; while the connection is down it is dropped."""
+        if self.is_up:
+            with suppress(*FAULTS):
+                await self.client.publish(subject, data)
+
     async def request(self, subject: str, data: bytes, timeout_seconds: float) -> bytes | None:
         """The answer; None if none came in time, nobody listens or the connection is down."""
         try:
@@ -140,7 +147,7 @@ class Connection:
         await client.connect(
             servers=[self.url],
             name=self.name,
-            inbox_prefix=f"_INBOX_{self.name}",
+            inbox_prefix=inbox_of(self.name),
             tls=self._tls,
             tls_handshake_first=self._tls is not None,
             connect_timeout=_CONNECT_SECONDS,

@@ -166,20 +166,18 @@ class Hub:
         self.connection.reconnected = self._reconnected
         await ensure_stream(self.connection, afresh=True)
         await self.connection.listen(wire.hello_subject("*"), self._greeted)
-        await self.connection.listen(wire.up_subject("*"), self._receive)
+        await self.connection.listen(wire.segment_subject("*"), self._receive)
+        await self.connection.listen(wire.receipt_subject("*"), self._confirmed)
         self.connection.spawn(self._watch())
         self.connection.spawn(self._mirror())
 
     def _reconnected(self) -> None:
-        self.connection.spawn(self._restore_streams())
-
-    async def _restore_streams(self) -> None:
         """The server was away, and with it perhaps all its memory."""
         self._bucket = None
-        with suppress(*FAULTS):
-            await ensure_stream(self.connection)
         for desk in self._desks.values():
-            desk.inbox.wake()
+            desk.tokens.restart()
+            for _, link in desk.links.values():
+                link.resend()
 
     async def _open_desk(self) -> Desk:
         desk = Desk(self)
@@ -197,7 +195,8 @@ class Hub:
 
         link = Link(
             self.connection,
-            wire.down_subject(member.name),
+            wire.segment_inbox(member.name),
+            wire.receipt_inbox(member.name),
             number,
             desk.name,
             heard=heard,
@@ -211,14 +210,30 @@ class Hub:
 
     async def _receive(self, message: Msg) -> None:
         segment = wire.decode(message.data, wire.Segment)
-        member, desk = self._links.get(segment.link, (None, None))
-        if member is None or desk is None or wire.up_subject(member.name) != message.subject:
-            await message.respond(wire.encode(wire.Receipt(0, known=False)))
+        sender = message.subject.split(".")[2]
+        link = self._link_of(segment.link, sender)
+        if link is None:
+            void = wire.Receipt(segment.link, 0, known=False)
+            await self.connection.publish(wire.receipt_inbox(sender), wire.encode(void))
         else:
-            await member.links[segment.link].receive(segment, message)
+            await link.receive(segment)
+
+    async def _confirmed(self, message: Msg) -> None:
+        receipt = wire.decode(message.data, wire.Receipt)
+        link = self._link_of(receipt.link, message.subject.split(".")[2])
+        if link is not None:
+            link.confirmed(receipt)
+
+    def _link_of(self, number: int, sender: str) -> Link | None:
+        """The link of this number, if it is the sender's: nobody speaks on another's."""
+        member, _ = self._links.get(number, (None, None))
+        return member.links[number] if member is not None and member.name == sender else None
 
     async def _greeted(self, message: Msg) -> None:
         hello = wire.decode(message.data, wire.Hello)
+        if not message.reply.startswith(f"{wire.inbox_of(message.subject.split('.')[2])}."):
+            # A sender chooses where an answer goes; the master's rights must not carry it elsewhere.
+            return
         refusal = self._admit(hello, message.subject)
         void = [number for number in hello.links if number not in self._links]
         await message.respond(wire.encode(wire.Welcome(self._instance, self.lease_seconds, void, refusal)))

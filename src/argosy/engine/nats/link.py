@@ -1,18 +1,20 @@
-"""One end of a link: a stream of messages in each direction, over request and reply."""
+"""One end of a link: a stream of messages in each direction, over segments and receipts.
+
+Receipts are messages of their own, not replies: a member may send to subjects under its own name alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-
-from nats.aio.msg import Msg
+from contextlib import suppress
 
 from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.stream import Incoming, Outgoing, Settled
-from argosy.engine.nats.wire import Receipt, Segment, decode, encode
+from argosy.engine.nats.wire import Receipt, Segment, encode
 
+# Longer than a receipt takes, unless the receiver has no room; then a segment is sent again in vain.
 _ANSWER_SECONDS = 2.0
-_PAUSE_SECONDS = 0.1
 
 
 class Link:
@@ -24,7 +26,8 @@ class Link:
     def __init__(
         self,
         connection: Connection,
-        subject: str,
+        segments_to: str,
+        receipts_to: str,
         number: int,
         engine: str,
         *,
@@ -35,7 +38,8 @@ class Link:
         """``void`` is called (on the loop) if the other side does not know the link any more."""
         self.number = number
         self._connection = connection
-        self._subject = subject
+        self._segments_to = segments_to
+        self._receipts_to = receipts_to
         self._engine = engine
         self._heard = heard
         self._has_room = has_room
@@ -43,7 +47,8 @@ class Link:
         self._outgoing = Outgoing()
         self._incoming = Incoming()
         self._filled = asyncio.Event()
-        self._unconfirmed: Msg | None = None
+        self._answered = asyncio.Event()
+        self._owes_receipt = False
         self._is_open = True
         self._pump = connection.spawn(self._send_segments())
 
@@ -57,16 +62,27 @@ class Link:
         self._outgoing.put(message, settled)
         self._connection.soon(self._filled.set)
 
-    async def receive(self, segment: Segment, message: Msg) -> None:
-        """A segment arrived (``message`` is the request that brought it)."""
+    async def receive(self, segment: Segment) -> None:
+        """A segment arrived."""
         self._heard(self._incoming.take(segment.number, segment.data))
-        self._unconfirmed = message
+        self._owes_receipt = True
         await self._confirm()
+
+    def confirmed(self, receipt: Receipt) -> None:
+        """A receipt arrived."""
+        if not receipt.known:
+            self._void()
+        elif self._outgoing.confirm(receipt.expected):
+            self._answered.set()
 
     def made_room(self) -> None:
         """The owner has caught up: call from any thread."""
-        if self._unconfirmed is not None:
+        if self._owes_receipt:
             self._connection.soon(lambda: self._connection.spawn(self._confirm()))
+
+    def resend(self) -> None:
+        """The connection was lost and is there again: what was under way may be lost. On the loop's thread."""
+        self._answered.set()
 
     def close(self) -> None:
         """No word goes out any more. On the loop's thread."""
@@ -74,9 +90,9 @@ class Link:
         self._pump.cancel()
 
     async def _confirm(self) -> None:
-        if self._unconfirmed is not None and self._is_open and self._has_room():
-            message, self._unconfirmed = self._unconfirmed, None
-            await message.respond(encode(Receipt(self._incoming.expected)))
+        if self._owes_receipt and self._is_open and self._has_room():
+            self._owes_receipt = False
+            await self._connection.publish(self._receipts_to, encode(Receipt(self.number, self._incoming.expected)))
 
     async def _send_segments(self) -> None:
         while True:
@@ -84,18 +100,8 @@ class Link:
             self._filled.clear()
             while (segment := self._outgoing.segment()) is not None:
                 number, data = segment
-                await self._send_until_confirmed(Segment(self.number, number, data, self._engine))
-
-    async def _send_until_confirmed(self, segment: Segment) -> None:
-        data = encode(segment)
-        while True:
-            answer = await self._connection.request(self._subject, data, _ANSWER_SECONDS)
-            if answer is not None:
-                receipt = decode(answer, Receipt)
-                if not receipt.known:
-                    self._void()
-                    return
-                if self._outgoing.confirm(receipt.expected):
-                    return
-            # Nobody listens at this moment, or the answer was late: the same segment again, later.
-            await asyncio.sleep(_PAUSE_SECONDS)
+                self._answered.clear()
+                message = encode(Segment(self.number, number, data, self._engine))
+                await self._connection.publish(self._segments_to, message)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._answered.wait(), _ANSWER_SECONDS)

@@ -31,6 +31,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _QUICK_DEATH_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 _LAST_LINES = 20
+_MARKS_OF_TROUBLE = ("[WRN]", "[ERR]", "[FTL]")
 MAX_MEMORY_BYTES = 512 * 1024 * 1024
 
 
@@ -105,7 +106,7 @@ class NatsServer:
                 return
             quick = time.monotonic() - begin < _QUICK_DEATH_SECONDS
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS) if quick else _FIRST_PAUSE_SECONDS
-            _log.warning("nats-server ended with %d and is started again: %s", status, " / ".join(self._last_lines))
+            _log.warning("nats-server ended with %d and is started again%s", status, self._complaints())
             self._stopping.wait(pause)
 
     def _run(self) -> int:
@@ -144,6 +145,10 @@ class NatsServer:
         with open(descriptor, encoding="utf-8", errors="backslashreplace", closefd=False) as lines:
             for line in lines:
                 self._last_lines.append(line.rstrip())
+
+    def _complaints(self) -> str:
+        complaints = [line for line in self._last_lines if any(mark in line for mark in _MARKS_OF_TROUBLE)]
+        return ": " + " / ".join(complaints) if complaints else ""
 
     def _write_configuration(self) -> None:
         path = self._directory / "server.conf"

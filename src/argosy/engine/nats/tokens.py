@@ -62,6 +62,12 @@ class TokenSource:
         """So many tasks wait, and nobody draws: add what tokens are missing. From any thread."""
         self._connection.soon(lambda: self._connection.spawn(self._refill(waiting)))
 
+    def restart(self) -> None:
+        """The server was away: what was under way to it is void, and so may be its streams. On the loop."""
+        self._ready = False
+        self._task.cancel()
+        self._task = self._connection.spawn(self._put_tokens())
+
     async def close(self) -> None:
         """Remove the consumer; its tokens go with the next start of a master."""
         self._task.cancel()

@@ -15,7 +15,7 @@ from argosy.errors import EngineError
 PROTOCOL = 1
 
 WORK_STREAM = "ARGOSY_WORK"
-STATE_BUCKET = "argosy_state"
+STATE_BUCKET = "argosy_status"
 # A subject's tokens are parted by dots, and '*' and '>' are wildcards.
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -33,18 +33,33 @@ def check_member_name(name: str) -> str:
 
 
 def hello_subject(member: str) -> str:
-    """Where a member says that it is there; the master listens."""
-    return f"argosy.hello.{member}"
+    """Requests with which a member says that it is there."""
+    return f"argosy.member.{member}.hello"
 
 
-def up_subject(member: str) -> str:
+def segment_subject(member: str) -> str:
     """Link segments from a member to the master."""
-    return f"argosy.up.{member}"
+    return f"argosy.member.{member}.segment"
 
 
-def down_subject(member: str) -> str:
+def receipt_subject(member: str) -> str:
+    """Receipts from a member, for segments of the master's."""
+    return f"argosy.member.{member}.receipt"
+
+
+def inbox_of(member: str) -> str:
+    """The subjects below this are heard by this member alone, and by no other."""
+    return f"_INBOX_{member}"
+
+
+def segment_inbox(member: str) -> str:
     """Link segments from the master to a member."""
-    return f"argosy.down.{member}"
+    return f"{inbox_of(member)}.segment"
+
+
+def receipt_inbox(member: str) -> str:
+    """Receipts for a member, for its own segments."""
+    return f"{inbox_of(member)}.receipt"
 
 
 def work_subject(engine: str) -> str:
@@ -92,8 +107,9 @@ class Segment(_Message, frozen=True):
 
 
 class Receipt(_Message, frozen=True):
-    """All segments below ``expected`` have arrived. ``known`` is False if the link is void."""
+    """All segments of the link below ``expected`` have arrived. ``known`` is False if the link is void."""
 
+    link: int
     expected: int
     known: bool = True
 
