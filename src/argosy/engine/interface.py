@@ -256,3 +256,7 @@ class Engine(Protocol):
         Tasks that were waiting are dropped, and what workers still say is not reported; a ``handler.close()``
         that raises is logged. Idempotent. No process, thread or file descriptor is left.
         """
+
+
+MakeEngine: TypeAlias = Callable[[int, str], Engine]
+"""``make(workers, name)``: an engine for one job. One of this machine has so many workers, and its member this name."""

@@ -44,6 +44,11 @@ _log = logging.getLogger(__name__)
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
 
+def make_local_engine(workers: int, name: str) -> LocalEngine:
+    """See ``interface.MakeEngine``."""
+    return LocalEngine(workers, name=name)
+
+
 class LocalEngine:
     """Runs tasks in up to ``workers`` processes; see ``interface.Engine`` for the promises."""
 

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from argosy.archiver.targets import Target, resolve_targets
+from argosy.engine.interface import MakeEngine
 from argosy.errors import SourceShrunk
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
 from argosy.operations.jobs import prepare_state_directory
@@ -34,8 +35,11 @@ def run_backup(
     observer: BackupObserver,
     *,
     create: CreateRepository | None = None,
+    make_engine: MakeEngine | None = None,
 ) -> BackupResult:
     """Back up ``options.paths``; ``create`` makes the repository instead of opening one.
+
+    ``make_engine`` makes what carries the batches; without it the worker processes of this machine do.
 
     Raises ArgosyError; Interrupted means that the job can be resumed by the same call.
     """
@@ -59,7 +63,7 @@ def run_backup(
         )
         from argosy.operations.backup.work import Backup  # see the module's docstring
 
-        return Backup(session, options, targets, state_directory, observer, listeners).run(stack)
+        return Backup(session, options, targets, state_directory, observer, listeners, make_engine).run(stack)
 
 
 def _tell(listeners: list[Callable[[], None]]) -> None:

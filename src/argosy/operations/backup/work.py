@@ -16,7 +16,8 @@ from argosy.archiver.results import Results
 from argosy.archiver.source import Source, read_roots
 from argosy.archiver.targets import Target, plan_top
 from argosy.archiver.trees import TreeBuilder
-from argosy.engine.local import LocalEngine
+from argosy.engine.interface import MakeEngine
+from argosy.engine.local import make_local_engine
 from argosy.errors import ArgosyError, Interrupted
 from argosy.filesystem.metadata import OwnerNames
 from argosy.operations.backup.closing import (
@@ -52,6 +53,7 @@ class Backup:
         state_directory: Path,
         observer: BackupObserver,
         refresh_listeners: list[Callable[[], None]],
+        make_engine: MakeEngine | None,
     ) -> None:
         self._session = session
         self._repository = session.repository
@@ -60,6 +62,7 @@ class Backup:
         self._state_directory = state_directory
         self._observer = observer
         self._refresh_listeners = refresh_listeners
+        self._make_engine = make_engine or make_local_engine
         self._source = Source(read_roots([target.path for target in targets]))
         self._owners = OwnerNames()
         self._excluded = self._snapshot_directories = 0
@@ -140,7 +143,7 @@ class Backup:
         options, ledger = self._options, plan.ledger
         workers = options.workers or len(os.sched_getaffinity(0))
         scanner = wiring.scanner(ledger, parents, workers)
-        engine = LocalEngine(workers, name=options.host or "local")
+        engine = self._make_engine(workers, options.host or "local")
         engine.start(encode(wiring.worker_setup(plan.record.id, workers)), HANDLER)
         coordinator = Coordinator(
             ledger,
