@@ -1,7 +1,8 @@
 """Which blobs are in the repository already, as a worker knows it.
 
-Of a repository that was empty when the worker started, the ids that the master tells of are all there is to know: a set
-in memory, at a fiftieth of a look-up's price. Otherwise, and once the set has grown large, the shared lookup is asked.
+Of a repository that was empty when the worker started, the ids that the master tells of are all there is to know: a
+set in memory, at a fiftieth of a look-up's price. Otherwise, and once the set has grown large, the lookup is asked;
+where the master does not write into the same lookup, the newest ids that it tells of are asked for too.
 """
 
 from __future__ import annotations
@@ -17,27 +18,36 @@ REMEMBERED_MOST = 300_000
 class KnownBlobs:
     """Answers for blobs that are durable and recorded. ``add`` may be called from another thread."""
 
-    def __init__(self, lookup: DedupLookup | None) -> None:
+    def __init__(self, lookup: DedupLookup | None, *, shared: bool = True) -> None:
+        """``shared``: the master writes what it records into the same lookup."""
         self._lookup = lookup
+        self._shared = shared
         self._ask = lookup is not None and lookup.blob_count > 0
         self._told: set[bytes] = set()
+        self._told_before: set[bytes] = set()
 
     def add(self, ids: bytes) -> None:
         """Hear of data blobs that were recorded."""
-        if self._ask:
+        if self._ask and self._shared:
             return
         self._told.update([ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES)])
         if len(self._told) > REMEMBERED_MOST and self._lookup is not None:
-            self._ask = True
-            self._told = set()
+            self._forget_some()
 
     def contains(self, identity: bytes) -> bool:
         """Whether a data blob is there."""
-        if self._ask:
-            assert self._lookup is not None
-            return self._lookup.contains(identity)
-        return identity in self._told
+        if identity in self._told or identity in self._told_before:
+            return True
+        return self._ask and self._lookup is not None and self._lookup.contains(identity)
 
     def contains_tree(self, identity: bytes) -> bool:
         """Whether a tree blob is there; of these nobody tells."""
         return self._lookup is not None and self._lookup.contains(identity, BlobType.TREE)
+
+    def _forget_some(self) -> None:
+        """A blob that is forgotten is at worst stored twice."""
+        if self._shared:
+            self._ask = True
+            self._told = set()
+        else:
+            self._told_before, self._told = self._told, set()

@@ -39,7 +39,10 @@ class WorkerOptions(msgspec.Struct, frozen=True, array_like=True):
 
 
 class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
-    """The first thing a worker hears. Holds secrets: it stands in memory alone. It may not write before a Notice."""
+    """The first thing a worker hears. Holds secrets: it stands in memory alone. It may not write before a Notice.
+
+    ``own_lookup``: the lookup is this machine's own, so it lacks what other members record during the job.
+    """
 
     protocol: int
     job_id: str
@@ -49,6 +52,7 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
     repository_config: bytes
     lookup_path: str
     options: WorkerOptions
+    own_lookup: bool = False
 
     def __repr__(self) -> str:
         return f"WorkerSetup(location={self.location!r})"

@@ -79,6 +79,17 @@ def read_pattern_file(data: bytes, environment: Mapping[bytes, bytes]) -> list[b
     return [expand_variables(line, environment) for line in listed_patterns(data)]
 
 
+@dataclass(frozen=True, slots=True)
+class GivenRules:
+    """What rules were made of: plain values, to make them again elsewhere with ``ExcludeRules.of``."""
+
+    patterns: tuple[bytes, ...]
+    insensitive_patterns: tuple[bytes, ...]
+    paths: tuple[bytes, ...]
+    tags: tuple[TagRule, ...]
+    larger_than_bytes: int | None
+
+
 class ExcludeRules:
     """The rules of one backup. Thread-safe.
 
@@ -96,12 +107,27 @@ class ExcludeRules:
         larger_than_bytes: int | None = None,
         snapshot_directories: frozenset[bytes] = SNAPSHOT_DIRECTORIES,
     ) -> None:
+        self.given = GivenRules(
+            tuple(patterns), tuple(insensitive_patterns), tuple(paths), tuple(tags), larger_than_bytes
+        )
+        patterns, insensitive_patterns, paths = self.given.patterns, self.given.insensitive_patterns, self.given.paths
         lists = (PatternList(insensitive_patterns, ignore_case=True), PatternList(patterns))
         self._lists = tuple(patterns for patterns in lists if patterns)
         self._paths = frozenset(path.rstrip(b"/") for path in paths)
-        self._tags = tuple(tags)
+        self._tags = self.given.tags
         self._larger_than_bytes = larger_than_bytes
         self._snapshot_directories = snapshot_directories
+
+    @classmethod
+    def of(cls, given: GivenRules, *, more_paths: Iterable[bytes] = ()) -> ExcludeRules:
+        """The same rules again; ``more_paths`` are left out besides."""
+        return cls(
+            given.patterns,
+            given.insensitive_patterns,
+            paths=(*given.paths, *more_paths),
+            tags=given.tags,
+            larger_than_bytes=given.larger_than_bytes,
+        )
 
     def excluded(self, path: bytes, is_dir: bool) -> bool:
         """Whether patterns, literal paths or the name of a snapshot directory leave out an absolute path."""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,9 @@ from argosy.sqlite import Database, Row, open_database
 from argosy.state.history import JobHistory
 from argosy.state.queue import ATTEMPTS_OF_A_RUN, IN_PROGRESS
 from argosy.state.record import JobRecord
+
+# In a class with a field named ``bytes`` that name means the field to whoever reads the annotations.
+RawPath: TypeAlias = bytes
 
 _SUFFIX = ".job"
 _NAMED = 5
@@ -74,7 +77,7 @@ class ScanThreadStatus:
     """A scan thread: the directory it was last at, and what it has put into the batch that it fills."""
 
     thread: int
-    path: bytes
+    path: RawPath
     directories: int
     files: int
     bytes: int

@@ -18,7 +18,7 @@ from argosy import __version__
 from argosy.engine.nats import wire
 from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.link import Link
-from argosy.engine.nats.session import Session
+from argosy.engine.nats.session import Prepare, Session
 from argosy.engine.nats.tokens import TokenDraw
 from argosy.errors import EngineError
 
@@ -48,6 +48,7 @@ class Agent:
         workers: int,
         allowed: Collection[str],
         *,
+        prepare: Prepare = lambda _handler, setup: setup,
         state_changed: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``allowed`` names the handlers that this member runs. ``state_changed`` hears, in words, what happens."""
@@ -55,6 +56,7 @@ class Agent:
         self._name = wire.check_member_name(name)
         self._workers = workers
         self._allowed = allowed
+        self._prepare = prepare
         self._state_changed = state_changed
         self._instance = uuid.uuid4().hex
         self._lease_seconds = _DEFAULT_LEASE_SECONDS
@@ -153,7 +155,10 @@ class Agent:
             running.link.confirmed(receipt)
 
     def _open(self, number: int, engine: str) -> _Running:
-        session = Session(self._name, self._workers, self._allowed, lambda: self._connection.soon(self._forget, number))
+        def ended() -> None:
+            self._connection.soon(self._forget, number)
+
+        session = Session(self._name, self._workers, self._allowed, self._prepare, ended)
         draw = TokenDraw(self._connection, engine, self._lease_seconds, session.drawn)
 
         def heard(messages: list[bytes]) -> None:

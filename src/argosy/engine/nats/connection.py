@@ -113,6 +113,27 @@ class Connection:
 
         await self.client.subscribe(subject, cb=guarded)
 
+    async def serve(self, subject: str, answer: Callable[[str, bytes], Awaitable[bytes]]) -> None:
+        """Answer each request on the subject with what ``answer(subject, data)`` gives, many at a time.
+
+        Nothing is answered where the reply would go elsewhere than to an inbox: a sender chooses that subject, and the
+        server's rights must not carry its answer where the sender may not speak itself.
+        """
+
+        async def heard(message: Msg) -> None:
+            if message.reply.startswith(inbox_of("")):
+                self.spawn(self._answer(message, answer))
+
+        await self.listen(subject, heard)
+
+    async def _answer(self, message: Msg, answer: Callable[[str, bytes], Awaitable[bytes]]) -> None:
+        try:
+            data = await answer(message.subject, message.data)
+        except EngineError as error:
+            _log.warning("%s: %s", message.subject, error.message)
+            return
+        await self.publish(message.reply, data)
+
     async def publish(self, subject: str, data: bytes) -> None:
         """Send a message; while the connection is down it is dropped."""
         if self.is_up:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -27,13 +27,17 @@ from argosy.engine.local import LocalEngine
 from argosy.engine.nats import wire
 from argosy.engine.nats.inbox import LIMIT_BYTES, Inbox
 from argosy.engine.nats.stream import Settled
-from argosy.errors import EngineError
+from argosy.errors import ArgosyError, EngineError
 
 _log = logging.getLogger(__name__)
 
 _TURN_SECONDS = 1.0
 _FAREWELL_SECONDS = 5.0
 _BEHIND_SECONDS = 0.01
+
+
+Prepare: TypeAlias = Callable[[str, bytes], bytes]
+"""``prepare(handler, setup)``: the setup as this member's workers need it; an ArgosyError keeps the member out."""
 
 
 class Speaker(Protocol):
@@ -63,13 +67,16 @@ class Draw(Protocol):
 class Session(threading.Thread):
     """Runs from the link's first message to its last. What comes in is put into ``inbox``."""
 
-    def __init__(self, name: str, workers: int, allowed: Collection[str], ended: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, workers: int, allowed: Collection[str], prepare: Prepare, ended: Callable[[], None]
+    ) -> None:
         """``allowed`` are the handlers that this member runs; ``ended`` is called at the very end."""
         super().__init__(name=f"session-{name}", daemon=True)
         self.inbox: Inbox[wire.Down] = Inbox()
         self._member = name
         self._workers = workers
         self._allowed = allowed
+        self._prepare = prepare
         self._ended = ended
         self._engine: LocalEngine | None = None
         self._over = threading.Event()
@@ -110,7 +117,7 @@ class Session(threading.Thread):
         """The thread's work."""
         try:
             self._serve()
-        except EngineError as error:
+        except ArgosyError as error:
             self._say(wire.Broken(error.message, error.hint))
         finally:
             if self._engine is not None:
@@ -160,10 +167,12 @@ class Session(threading.Thread):
             raise EngineError(
                 f"the member {self._member} does not run {begin.handler!r}", hint="Install the same version everywhere."
             )
-        self._engine = LocalEngine(
+        setup = self._prepare(begin.handler, begin.setup)
+        engine = LocalEngine(
             self._workers, idle_seconds=begin.idle_seconds, close_seconds=begin.close_seconds, name=self._member
         )
-        self._engine.start(begin.setup, begin.handler)
+        engine.start(setup, begin.handler)
+        self._engine = engine
 
     def _instruct(self, engine: LocalEngine, message: wire.Down) -> None:
         match message:

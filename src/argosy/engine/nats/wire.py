@@ -37,6 +37,16 @@ def hello_subject(member: str) -> str:
     return f"argosy.member.{member}.hello"
 
 
+def look_subject(member: str) -> str:
+    """Requests with which a member asks what the master sees of source and repository."""
+    return f"argosy.member.{member}.look"
+
+
+def control_subject(verb: str) -> str:
+    """Requests of operators to the master."""
+    return f"argosy.control.{verb}"
+
+
 def segment_subject(member: str) -> str:
     """Link segments from a member to the master."""
     return f"argosy.member.{member}.segment"

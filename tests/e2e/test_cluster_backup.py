@@ -1,0 +1,177 @@
+"""One backup over a master and proxies: restic reads what they wrote, whichever of them dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from argosy.errors import Interrupted, SourceGone, UsageError, WrongPassword
+from tests.support.backups import Scene
+from tests.support.masters import TestBed, running_master
+from tests.support.restic import PASSWORD, require_restic
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    scene = Scene(tmp_path / "scene")
+    scene.home.mkdir()
+    return scene.init()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Some hundred files in directories, every one with bytes of its own."""
+    root = tmp_path / "source"
+    for number in range(400):
+        directory = root / f"d{number % 20:02}"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"f{number:03}").write_bytes(b"%d" % number * (number * 20 + 1))
+    return root
+
+
+def test_a_job_over_a_master_and_two_proxies_makes_the_same_tree(scene: Scene, source: Path, tmp_path: Path) -> None:
+    alone = Scene(tmp_path / "alone")
+    alone.home.mkdir()
+    alone.init_like(scene)
+    expected = alone.backup(source).tree_id
+    with running_master(scene, workers=1) as bed, bed.client() as client:
+        bed.start_proxy("one")
+        bed.start_proxy("two")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=10), create=False)
+        result = client.follow(submitted.run, scene.heard.observer())
+    assert result.tree_id == expected
+
+
+def many_files(root: Path, count: int) -> Path:
+    """So many small files with bytes of their own."""
+    for number in range(count):
+        directory = root / f"d{number % 50:02}"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"f{number:04}").write_bytes(b"content of %d" % number)
+    return root
+
+
+def holds_a_batch(bed: TestBed, name: str) -> bool:
+    """Whether the job's file shows a batch at this member."""
+    with bed.client() as client:
+        return any(member.holding for job in client.status().jobs for member in job.members if member.name == name)
+
+
+def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(scene: Scene, tmp_path: Path) -> None:
+    source = many_files(tmp_path / "source", 300)
+    alone = Scene(tmp_path / "alone")
+    alone.home.mkdir()
+    expected = alone.init_like(scene).backup(source).tree_id
+    with running_master(scene) as bed, bed.client() as client:
+        victim = bed.start_proxy("one")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        while not holds_a_batch(bed, "one"):
+            pass
+        victim.kill()
+        bed.until_said("one was silent")
+        (job,) = client.status().jobs
+        assert job.queue.in_progress or job.queue.waiting
+        assert not [batch for member in job.members for batch in member.holding if batch.state == "failed"]
+        bed.start_proxy("two")
+        result = client.follow(submitted.run, scene.heard.observer())
+    assert result.tree_id == expected
+    assert result.exit_code == 0
+    scene.restic(require_restic()).run("check", "--read-data")
+
+
+def test_a_proxy_knows_what_the_repository_holds(scene: Scene, source: Path) -> None:
+    """Files whose content is stored are not stored again, though the proxy has never seen the repository."""
+    scene.backup(source)
+    for path in source.rglob("f*"):
+        os.utime(path, (1, 1))
+    with running_master(scene) as bed, bed.client() as client:
+        bed.start_proxy("one")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=50), create=False)
+        result = client.follow(submitted.run, scene.heard.observer())
+    assert result.counters["files_changed"] == 400
+    assert result.counters["data_blobs"] == 0
+
+
+def test_a_job_that_is_stopped_is_resumed_by_the_next_request(scene: Scene, tmp_path: Path) -> None:
+    source = many_files(tmp_path / "source", 300)
+    with running_master(scene) as bed, bed.client() as client:
+        bed.start_proxy("one")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        while not holds_a_batch(bed, "one"):
+            pass
+        observer = scene.heard.observer()
+        observer.stop_requested = lambda: True
+        with pytest.raises(Interrupted):
+            client.follow(submitted.run, observer)
+        (job,) = scene.job_files()
+        again = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        result = client.follow(again.run, scene.heard.observer())
+    assert result.resumed
+    assert result.job_id == job.stem
+
+
+def test_a_master_that_ends_leaves_a_job_that_the_next_one_resumes(scene: Scene, tmp_path: Path) -> None:
+    source = many_files(tmp_path / "source", 300)
+    with running_master(scene) as bed, bed.client() as client:
+        bed.start_proxy("one")
+        client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        while not holds_a_batch(bed, "one"):
+            pass
+    with running_master(scene) as bed, bed.client() as client:
+        bed.start_proxy("two")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        assert client.follow(submitted.run, scene.heard.observer()).resumed
+
+
+def test_an_error_of_the_job_is_the_commands_error(scene: Scene, source: Path) -> None:
+    with running_master(scene) as bed, bed.client() as client:
+        submitted = client.submit(scene.access("wrong"), scene.options(source), create=False)
+        with pytest.raises(WrongPassword):
+            client.follow(submitted.run, scene.heard.observer())
+
+
+def test_a_source_that_is_not_there_is_named(scene: Scene, source: Path) -> None:
+    with running_master(scene) as bed, bed.client() as client:
+        submitted = client.submit(scene.access(), scene.options(source / "absent"), create=False)
+        with pytest.raises(SourceGone, match="absent"):
+            client.follow(submitted.run, scene.heard.observer())
+
+
+def test_a_job_waits_for_the_one_before_it(scene: Scene, source: Path) -> None:
+    with running_master(scene) as bed, bed.client() as client:
+        first = client.submit(scene.access(), scene.options(source), create=False)
+        second = client.submit(scene.access(), scene.options(source / "d00"), create=False)
+        assert (first.ahead, second.ahead) == (0, 1)
+        client.stop(second.run)
+        bed.start_proxy("one")
+        assert client.follow(first.run, scene.heard.observer()).exit_code == 0
+        with pytest.raises(UsageError, match="cancelled before it began"):
+            client.follow(second.run, scene.heard.observer())
+
+
+def test_the_servers_end_does_not_end_the_job(scene: Scene, tmp_path: Path) -> None:
+    source = many_files(tmp_path / "source", 300)
+    with running_master(scene) as bed, bed.client() as client:
+        bed.start_proxy("one")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        while not holds_a_batch(bed, "one"):
+            pass
+        os.kill(bed.master.server_pid, signal.SIGKILL)
+        result = client.follow(submitted.run, scene.heard.observer())
+    assert result.exit_code == 0
+    assert result.counters["files_new"] == 300
+
+
+def test_the_key_and_the_password_stand_in_no_file_of_a_proxy(scene: Scene, source: Path) -> None:
+    with running_master(scene) as bed, bed.client() as client:
+        proxy = bed.start_proxy("one")
+        submitted = client.submit(scene.access(), scene.options(source), create=False)
+        client.follow(submitted.run, scene.heard.observer())
+        key = scene.open().key
+        secrets = [PASSWORD.encode(), key.encrypt, key.mac_k + key.mac_r]
+        places = [path.read_bytes() for path in (scene.home / "cache-one").rglob("*") if path.is_file()]
+        places += [Path(f"/proc/{proxy.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+    assert not [secret for secret in secrets for place in places if secret in place]
