@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from argosy.cli.wording import counted, duration, json_text, moment, printable, size
 from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, ScanThreadStatus
 from argosy.restic_format.times import format_time
 from argosy.state.history import JobHistory
+
+if TYPE_CHECKING:
+    from argosy.daemon.protocol import MemberState
 
 RUNNING = "running"
 UNFINISHED = "unfinished"
@@ -67,6 +70,27 @@ def _thread_document(thread: ScanThreadStatus) -> dict[str, Any]:
         "bytes": thread.bytes,
         "updated": json_time(thread.updated),
     }
+
+
+def member_document(member: MemberState) -> dict[str, Any]:
+    """A member of a cluster, whether or not a job runs."""
+    return {
+        "name": member.name,
+        "host": member.host,
+        "pid": member.pid,
+        "workers": member.workers,
+        "joined": json_time(member.joined),
+        "last_seen": json_time(member.last_seen),
+    }
+
+
+def member_line(member: MemberState, now: float) -> str:
+    """The same for a reader; ``now`` is Unix seconds."""
+    seen = max(0.0, now - member.last_seen)
+    return (
+        f"member {member.name} on {member.host}: {counted(member.workers, 'worker')}, joined {moment(member.joined)},"
+        f" heard of {seen:.0f} s ago"
+    )
 
 
 def _member_document(member: MemberStatus) -> dict[str, Any]:

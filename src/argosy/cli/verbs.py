@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 VERBS: dict[str, str] = {
+    "attach": "Follow a job of a master to its end",
     "backup": "Back up files and directories; an interrupted backup goes on",
+    "cancel": "Stop a job of a master",
     "cat": "Print an internal document of the repository",
     "check": "Test the repository for errors",
     "cluster": "Manage who may take part in a cluster",
@@ -14,6 +16,8 @@ VERBS: dict[str, str] = {
     "list": "List the ids of the repository's files",
     "logs": "What happened to a job",
     "ls": "List the files of a snapshot",
+    "master": "Run jobs over this machine and the proxies that join",
+    "proxy": "Lend this machine's workers to a master",
     "restore": "Give back a snapshot, or a part of it",
     "snapshots": "List the snapshots",
     "stats": "Sizes and counts of snapshots and the repository",

@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 NAME = "master"
 _OPEN_SECONDS = 30.0
+_ANY_HOST = frozenset({"", "0.0.0.0", "::"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,6 @@ class MasterSettings:
     tls: ssl.SSLContext | None = None
     server_extra: str = ""
     lease_seconds: float = LEASE_SECONDS
-    host_name: str = ""
 
 
 class Master:
@@ -113,9 +113,10 @@ class Master:
 
     def _connect(self) -> Connection:
         scheme = "nats" if self._settings.tls is None else "tls"
-        # Loopback unless it listens on one address alone: its own certificate names that.
-        host = "127.0.0.1" if self._settings.host in ("", "0.0.0.0", "::") else self._settings.host
-        connection = Connection(f"{scheme}://{host}:{self._server.port}", NAME, self._settings.tls)
+        host = "127.0.0.1" if self._settings.host in _ANY_HOST else self._settings.host
+        # The server's certificate always stands for localhost, and perhaps not for the address that it listens on.
+        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._server.port}"
+        connection = Connection(url, NAME, self._settings.tls, server_name="localhost")
         self._stack.callback(connection.close)
         connection.open(_OPEN_SECONDS)
         return connection
@@ -183,9 +184,7 @@ class Master:
         own = tuple(os.fsencode(path) for path in (settings.state_directory, settings.cache_directory))
         options = protocol.options_of(request, more_paths=own)
         workers = sum(member.workers for member in self._hub.members())
-        options = replace(
-            options, host=options.host or settings.host_name or os.uname().nodename, workers=max(1, workers)
-        )
+        options = replace(options, host=options.host or os.uname().nodename, workers=max(1, workers), job_id=run.id)
         access = Access(
             location=request.location,
             password=lambda: request.password,

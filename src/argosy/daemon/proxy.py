@@ -15,9 +15,10 @@ from argosy.daemon.sight import Sight
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
-from argosy.errors import EngineError
+from argosy.errors import EngineError, Interrupted
 
 _LOOK_SECONDS = 60.0
+_TRY_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +30,21 @@ class ProxySettings:
     workers: int
     cache_directory: Path
     tls: ssl.SSLContext | None = None
-    patience_seconds: float = 60.0
 
 
 class Proxy:
     """Takes part from ``__enter__`` to ``__exit__``."""
 
-    def __init__(self, settings: ProxySettings, say: Callable[[str], None]) -> None:
-        """``say`` hears, in words, whether a master is there. It may be called from any thread."""
+    def __init__(
+        self, settings: ProxySettings, say: Callable[[str], None], stop_requested: Callable[[], bool] = lambda: False
+    ) -> None:
+        """``say`` hears, in words, whether a master is there. It may be called from any thread.
+
+        ``stop_requested`` is asked while there is no master yet.
+        """
         self._settings = settings
         self._say = say
+        self._stop_requested = stop_requested
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -46,7 +52,7 @@ class Proxy:
         try:
             self._connection = Connection(settings.url, wire.check_member_name(settings.name), settings.tls)
             self._stack.callback(self._connection.close)
-            self._connection.open(settings.patience_seconds)
+            self._wait_for_master()
             fitter = Fitter(settings.name, settings.cache_directory, self._ask)
             agent = Agent(
                 self._connection,
@@ -65,6 +71,20 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _wait_for_master(self) -> None:
+        """A proxy may be started before its master; only a stop ends the wait."""
+        said = ""
+        while True:
+            try:
+                self._connection.open(_TRY_SECONDS)
+                return
+            except EngineError as error:
+                if self._stop_requested():
+                    raise Interrupted("stopped while there was no master") from error
+                if error.message != said:
+                    said = error.message
+                    self._say(f"{said}; trying on")
 
     def _ask(self) -> Sight:
         """What the master sees now."""

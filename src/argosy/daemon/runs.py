@@ -47,6 +47,7 @@ class Run:
             message=lambda text: self._say(Told(text)),
             unread=lambda path, reason: self._say(Unread(path, reason)),
             stop_requested=self._stop.is_set,
+            begun=self._begun,
         )
 
     def stop(self) -> None:
@@ -78,6 +79,10 @@ class Run:
     def watch(self, changed: Callable[[], None]) -> None:
         """Call this after each change, from any thread."""
         self._changed = changed
+
+    def _begun(self, job: str) -> None:
+        self.job = job
+        self._touch()
 
     def _say(self, entry: Entry) -> None:
         with self._lock:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from argosy.cli.certs import certs_flag
+from argosy.cli.cluster_flags import cluster_flag, join_flag
 from argosy.cli.commands.init import say_created
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
@@ -110,6 +112,10 @@ def _backup_flags(function: Decorated) -> Decorated:
 
 @verb("backup")
 @_backup_flags
+@cluster_flag
+@click.option("--detach", is_flag=True, help="with --cluster: submit the job and leave it running")
+@certs_flag
+@join_flag
 @click.argument("paths", nargs=-1)
 def command(ctx: Context, /, **flags: Any) -> int:
     """Back up files and directories into a new snapshot.
@@ -134,9 +140,14 @@ def command(ctx: Context, /, **flags: Any) -> int:
     own = (ctx.cache_directory, ctx.state_directory)
     excludes = collect_excludes(flags, ctx.given.variables, own, sources, flags["shown_as"])
     options = _options(ctx, flags, sources, excludes)
+    if flags["cluster"]:
+        from argosy.cli.cluster_backup import back_up_by_cluster
+
+        code = back_up_by_cluster(ctx, flags, options, is_stream=stream is not None)
+        return EXIT_INCOMPLETE if sources.missing and not code else code
     with (
         ctx.stopping(_STOPPING if stream is None else _STOPPING_STREAM) as stop,
-        BackupReporter(ctx.output, _display(ctx)) as reporter,
+        BackupReporter(ctx.output, backup_display(ctx)) as reporter,
     ):
         observer = BackupObserver(reporter.progress, reporter.message, reporter.unread, stop)
         create = _opener(ctx, dry_run=options.dry_run) if flags["init"] else None
@@ -144,7 +155,7 @@ def command(ctx: Context, /, **flags: Any) -> int:
             result = run_backup(ctx.access, options, ctx.state_directory, observer, create=create)
         else:
             result = run_stream_backup(ctx.access, options, stream, ctx.state_directory, observer, create=create)
-    _say_result(ctx, result, dry_run=options.dry_run)
+    say_result(ctx, result, dry_run=options.dry_run)
     return EXIT_INCOMPLETE if sources.missing else result.exit_code
 
 
@@ -156,7 +167,8 @@ def _options(ctx: Context, flags: dict[str, Any], sources: Sources, excludes: Ex
     return BackupOptions(
         paths=tuple(sources.paths),
         shown_as=None if shown_as is None else os.fsencode(shown_as),
-        host=flags["host"] or given.variables.first("HOST") or os.uname().nodename,
+        # Of a cluster's job it is the master that knows.
+        host=flags["host"] or given.variables.first("HOST") or ("" if flags["cluster"] else os.uname().nodename),
         tags=split_tags(flags["tags"]),
         time_ns=flags["time_ns"],
         parent=flags["parent"],
@@ -193,7 +205,8 @@ def _compression_mode(text: str) -> str:
     return text
 
 
-def _display(ctx: Context) -> Display[BackupProgress] | None:
+def backup_display(ctx: Context) -> Display[BackupProgress] | None:
+    """How to show progress, by the flags and the terminal."""
     from argosy.cli.backup_reporter import progress_line, status_document
     from argosy.cli.display import choose_display
 
@@ -215,7 +228,8 @@ def _opener(ctx: Context, *, dry_run: bool) -> Callable[[Storage], Repository]:
     return open_or_create(ctx.access, ctx.state_directory, ctx.passwords.new, created, dry_run=dry_run)
 
 
-def _say_result(ctx: Context, result: BackupResult, *, dry_run: bool) -> None:
+def say_result(ctx: Context, result: BackupResult, *, dry_run: bool) -> None:
+    """Print what a backup came to."""
     from argosy.cli.backup_reporter import UNREAD_NOTE, summary_document, summary_lines, unread_lines
 
     output = ctx.output

@@ -129,7 +129,9 @@ class Agent:
 
     def _say_state(self, answered: bool) -> None:
         if not answered:
-            state = f"no master answers at {self._connection.url}; trying on"
+            cause = self._connection.last_error
+            words = f" ({cause})" if cause and not self._connection.is_up else ""
+            state = f"no master answers at {self._connection.url}{words}; trying on"
         elif self._refusal:
             state = f"the master refuses this member: {self._refusal}"
         else:

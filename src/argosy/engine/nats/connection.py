@@ -31,6 +31,10 @@ _RECONNECT_SECONDS = 0.25
 _CONNECT_SECONDS = 5
 _PING_SECONDS = 10
 _DRAIN_SECONDS = 2.0
+_REFUSED_SECONDS = 3.0
+
+# With each TLS connection that ends it warns that nats-py's protocol class is written for plain ones too.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 T = TypeVar("T")
 
@@ -38,14 +42,20 @@ T = TypeVar("T")
 class Connection:
     """A connection that is kept: after a loss it is made again, for ever, until ``close``."""
 
-    def __init__(self, url: str, name: str, tls: ssl.SSLContext | None = None) -> None:
-        """``url`` is ``tls://host:port`` or ``nats://host:port``. ``name`` parts its inboxes from others'."""
+    def __init__(self, url: str, name: str, tls: ssl.SSLContext | None = None, *, server_name: str = "") -> None:
+        """``url`` is ``tls://host:port`` or ``nats://host:port``. ``name`` parts its inboxes from others'.
+
+        ``server_name`` is what the server's certificate must stand for, if that is not the URL's host.
+        """
         self.url = url
         self.name = name
         self._tls = tls
+        self._server_name = server_name
         self._client: Client | None = None
         self._jetstream: JetStreamContext | None = None
-        self._last_error = ""
+        self.last_error = ""
+        self._subscriptions: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
+        self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconnected: Callable[[], None] = lambda: None
         self.loop = asyncio.new_event_loop()
@@ -53,11 +63,11 @@ class Connection:
         self._thread.start()
 
     def open(self, patience_seconds: float) -> None:
-        """Connect; EngineError, with the last cause, if that does not work in time."""
+        """Connect; EngineError, with the last cause, if that does not work in time. It may be tried again."""
         try:
             self.run(asyncio.wait_for(self._connect(), patience_seconds))
         except FAULTS as error:
-            cause = self._last_error or str(error) or "no answer"
+            cause = self.last_error or str(error) or "no answer"
             raise EngineError(
                 f"no connection to {self.url}: {cause}",
                 hint="Check that the master runs, that the address and port are right, and the certificates.",
@@ -111,6 +121,7 @@ class Connection:
             except FAULTS as error:
                 _log.debug("no answer could be sent on %s: %s", message.subject, error)
 
+        self._subscriptions.append((subject, guarded))
         await self.client.subscribe(subject, cb=guarded)
 
     async def serve(self, subject: str, answer: Callable[[str, bytes], Awaitable[bytes]]) -> None:
@@ -152,6 +163,7 @@ class Connection:
         """End tasks, connection and thread. Idempotent."""
         if self.loop.is_closed():
             return
+        self._closing = True
         self.run(self._shut())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -164,26 +176,50 @@ class Connection:
 
     async def _connect(self) -> None:
         client = Client()
+        try:
+            await client.connect(
+                servers=[self.url],
+                name=self.name,
+                inbox_prefix=inbox_of(self.name),
+                tls=self._tls,
+                tls_hostname=(self._server_name or None) if self._tls else None,
+                tls_handshake_first=self._tls is not None,
+                connect_timeout=_CONNECT_SECONDS,
+                reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # seconds; a float is slept just as well
+                max_reconnect_attempts=-1,
+                ping_interval=_PING_SECONDS,
+                error_cb=self._failed,
+                closed_cb=self._closed,
+                reconnected_cb=self._came_back,
+                drain_timeout=int(_DRAIN_SECONDS),
+            )
+            for subject, heard in self._subscriptions:
+                await client.subscribe(subject, cb=heard)
+        except BaseException:
+            await _close(client)
+            raise
         self._client = client
-        await client.connect(
-            servers=[self.url],
-            name=self.name,
-            inbox_prefix=inbox_of(self.name),
-            tls=self._tls,
-            tls_handshake_first=self._tls is not None,
-            connect_timeout=_CONNECT_SECONDS,
-            reconnect_time_wait=_RECONNECT_SECONDS,  # type: ignore[arg-type]  # seconds; a float is slept just as well
-            max_reconnect_attempts=-1,
-            ping_interval=_PING_SECONDS,
-            error_cb=self._failed,
-            reconnected_cb=self._came_back,
-            drain_timeout=int(_DRAIN_SECONDS),
-        )
         self._jetstream = client.jetstream(timeout=_CONNECT_SECONDS)
 
+    async def _closed(self) -> None:
+        """nats-py gives up where the server refuses this client: its certificate is no user's, any more or yet."""
+        if self._client is not None and self._client.is_closed and not self._closing:
+            self.spawn(self._reopen())
+
+    async def _reopen(self) -> None:
+        while True:
+            await asyncio.sleep(_REFUSED_SECONDS)
+            try:
+                await asyncio.wait_for(self._connect(), _CONNECT_SECONDS)
+            except FAULTS as error:
+                await self._failed(error)
+            else:
+                await self._came_back()
+                return
+
     async def _failed(self, error: Exception) -> None:
-        self._last_error = str(error) or type(error).__name__
-        _log.debug("%s: %s", self.url, self._last_error)
+        self.last_error = str(error) or type(error).__name__
+        _log.debug("%s: %s", self.url, self.last_error)
 
     async def _came_back(self) -> None:
         _log.info("connected to %s again", self.url)
@@ -194,12 +230,8 @@ class Connection:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._client is not None and not self._client.is_closed:
-            with suppress(*FAULTS):
-                if self._client.is_connected:
-                    await asyncio.wait_for(self._client.flush(), _DRAIN_SECONDS)
-            with suppress(*FAULTS):
-                await self._client.close()
+        if self._client is not None:
+            await _close(self._client)
         # nats-py leaves tasks of its own that need a turn to see that they are cancelled.
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
@@ -210,3 +242,13 @@ class Connection:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a task of the cluster's connection ended: %r", error)
+
+
+async def _close(client: Client) -> None:
+    if client.is_closed:
+        return
+    with suppress(*FAULTS):
+        if client.is_connected:
+            await asyncio.wait_for(client.flush(), _DRAIN_SECONDS)
+    with suppress(*FAULTS):
+        await client.close()

@@ -163,7 +163,8 @@ class NatsServer:
         return (
             f"# Written by Argosy at each start of the server.\n"
             f"server_name: argosy\n"
-            f"listen: {json.dumps(f'{self.host}:{self.port or -1}')}\n"
+            f"host: {json.dumps(self.host or '0.0.0.0')}\n"
+            f"port: {self.port or -1}\n"
             f"max_payload: 1MB\n"
             f"write_deadline: 10s\n"
             f"jetstream {{ store_dir: {store}, max_memory_store: {MAX_MEMORY_BYTES}, max_file_store: 0 }}\n"

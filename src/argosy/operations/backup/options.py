@@ -18,7 +18,8 @@ class BackupOptions:
 
     ``content_key`` is what the exclude flags said, as given: it must be equal for a job to be resumed.
     ``excludes`` are the patterns that the snapshot records. ``crash_point`` is called at each named moment at which
-    the process may die (for fault tests).
+    the process may die (for fault tests). ``job_id`` is what a new job is called, if not by
+    the time.
     """
 
     paths: tuple[bytes, ...]
@@ -54,6 +55,7 @@ class BackupOptions:
     resume_within_seconds: float = 24 * 3600.0
     stop_after_seconds: float | None = None
     command_line: str = ""
+    job_id: str = ""
     crash_point: Callable[[str], None] = lambda _: None
 
 
@@ -116,9 +118,13 @@ class BackupProgress:
 
 @dataclass(slots=True)
 class BackupObserver:
-    """How an operation tells its caller what happens. ``unread`` is called from any thread, the rest from one."""
+    """How an operation tells its caller what happens. ``unread`` is called from any thread, the rest from one.
+
+    ``begun`` is told the job's id, once it is known whether an unfinished job is resumed.
+    """
 
     progress: Callable[[BackupProgress], None] = lambda _: None
     message: Callable[[str], None] = lambda _: None
     unread: Callable[[bytes, str], None] = lambda _path, _reason: None
     stop_requested: Callable[[], bool] = lambda: False
+    begun: Callable[[str], None] = lambda _: None

@@ -102,7 +102,7 @@ class Planner:
     def _begin(self, spec: JobSpec) -> Plan:
         parent = self._find_parent()
         record = JobRecord(
-            id=new_job_id(),
+            id=self._options.job_id or new_job_id(),
             kind="backup",
             repository_id=self._repository.id,
             location=self._repository.storage.location,

@@ -78,6 +78,7 @@ class Backup:
             self._observer.message,
             stack,
         ).plan()
+        self._observer.begun(plan.record.id)
         lookup = self._session.open_lookup(job=plan.record.id)
         wiring = Wiring(self._session, self._options, self._targets, self._source, lookup, self._state_directory)
         loss = self._reopen(plan, lookup) if plan.resumed else Loss()
