@@ -16,8 +16,9 @@ from argosy.certificates.register import Entry
 from argosy.certificates.role import Role
 from argosy.cli import job_words
 from argosy.cli.backup_reporter import status_document, summary_document
-from argosy.cli.commands import backup, cluster, init, jobs, logs, status, version
+from argosy.cli.commands import attach, backup, cancel, cluster, init, jobs, logs, master, proxy, status, version
 from argosy.cli.failures import EXIT_BROKEN_PIPE
+from argosy.daemon.protocol import MemberState
 from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, QueueStatus, ScanStatus, ScanThreadStatus
 from argosy.state.history import JobHistory
 from argosy.state.record import JobRecord
@@ -58,6 +59,7 @@ RUNNING = JobStatus(
 ENDED = JobHistory(
     "20260102-030405-abcdef", "backup", "/repository", ["/a"], 1e9, 1e9 + 60, "closed", "ab" * 32, "too old"
 )
+MEMBER = MemberState("nas-1", "h", 7, 4, 1e9, 1e9)
 CERTIFICATE = Entry(name="nas", role=Role.MEMBER, serial="1f", valid_from=1, valid_until=2)
 
 
@@ -83,7 +85,7 @@ def fields(document: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     "command",
     [
-        *(module.command for module in (backup, init, jobs, logs, status, version)),
+        *(module.command for module in (attach, backup, cancel, init, jobs, logs, master, proxy, status, version)),
         *cluster.command.commands.values(),
     ],
     ids=lambda command: str(command.name),
@@ -108,6 +110,7 @@ def test_every_exit_code_is_documented() -> None:
         ("status", status_document(SCANNED, 12.0, going())),
         ("summary", summary_document(RESULT, dry_run=True)),
         ("jobs_status", job_words.status_document(RUNNING)),
+        ("jobs_status", job_words.member_document(MEMBER)),
         ("job", job_words.job_document(RUNNING)),
         ("job", job_words.job_document(ENDED)),
         ("certificate", {**cluster.certificate_document(CERTIFICATE), "file": "nas.join"}),

@@ -10,17 +10,21 @@ from argosy.cli.certs import certs_directory, certs_flag
 from argosy.cli.cluster_flags import load_join, require_cluster_library
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
-from argosy.cli.values import number_or_auto
+from argosy.cli.values import duration, number_or_auto
 
 _POLL_SECONDS = 0.2
+_LEASE_SECONDS = 15.0
 
 
 @verb("master")
 @click.option("--listen", required=True, metavar="HOST:PORT", help="where proxies and commands reach it: 0.0.0.0:4222")
 @click.option("--workers", type=number_or_auto, metavar="N|auto", help="its own workers (auto: one a processor)")
 @click.option("--no-workers", is_flag=True, help="run jobs, and leave all uploads to the proxies")
+@click.option("--lease", type=duration, metavar="DURATION", help="a member silent for so long is struck off (15s)")
 @certs_flag
-def command(ctx: Context, listen: str, workers: int | None, no_workers: bool, certs: str | None) -> None:
+def command(
+    ctx: Context, listen: str, workers: int | None, no_workers: bool, lease: float | None, certs: str | None
+) -> None:
     """Run the jobs that `--cluster` submits, over this machine's workers and the proxies that join.
 
     It starts and watches a nats-server of its own. `argosy cluster init` makes the certificates. On SIGTERM or Ctrl-C
@@ -47,6 +51,7 @@ def command(ctx: Context, listen: str, workers: int | None, no_workers: bool, ce
         cache_directory=ctx.cache_directory,
         tls=client_context(load_join(ctx, certs, None, Role.MASTER)),
         server_extra=server_configuration(directory),
+        lease_seconds=_LEASE_SECONDS if lease is None else lease,
     )
     with ctx.stopping("stopping: the running job is stopped so that it can be resumed") as stop:
         with Master(settings, lambda text: _say(ctx, text)) as master:

@@ -56,6 +56,7 @@ class Connection:
         self.last_error = ""
         self._subscriptions: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
         self._closing = False
+        self._refused = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconnected: Callable[[], None] = lambda: None
         self.loop = asyncio.new_event_loop()
@@ -65,7 +66,7 @@ class Connection:
     def open(self, patience_seconds: float) -> None:
         """Connect; EngineError, with the last cause, if that does not work in time. It may be tried again."""
         try:
-            self.run(asyncio.wait_for(self._connect(), patience_seconds))
+            self.run(self._connect_in_time(patience_seconds))
         except FAULTS as error:
             cause = self.last_error or str(error) or "no answer"
             raise EngineError(
@@ -174,6 +175,21 @@ class Connection:
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 
+    async def _connect_in_time(self, patience_seconds: float) -> None:
+        """TimeoutError after the patience, or as soon as the server or its certificate is found to be the wrong one."""
+        self._refused = asyncio.Event()
+        connecting = asyncio.ensure_future(self._connect())
+        refused = asyncio.ensure_future(self._refused.wait())
+        done, _ = await asyncio.wait(
+            {connecting, refused}, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in (connecting, refused):
+            task.cancel()
+        await asyncio.gather(connecting, refused, return_exceptions=True)
+        if connecting not in done:
+            raise TimeoutError
+        connecting.result()
+
     async def _connect(self) -> None:
         client = Client()
         try:
@@ -219,6 +235,8 @@ class Connection:
 
     async def _failed(self, error: Exception) -> None:
         self.last_error = str(error) or type(error).__name__
+        if isinstance(error, (ssl.SSLError, nats.errors.AuthorizationError)):
+            self._refused.set()
         _log.debug("%s: %s", self.url, self.last_error)
 
     async def _came_back(self) -> None:

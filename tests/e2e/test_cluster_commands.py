@@ -1,0 +1,174 @@
+"""`argosy master`, `proxy`, `backup --cluster`, `attach`, `cancel`, `status --cluster`: real processes, mutual TLS."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cluster_commands import Commands, cluster_of_commands
+from tests.support.command import decode_lines
+from tests.support.restic import require_restic
+
+# Incompressible, so that a limit of the rate keeps the backup busy for seconds.
+SLOW = ("--limit-upload", "4M", "--pack-size", "4")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read by all tests, changed by none."""
+    root = tmp_path_factory.mktemp("cluster") / "source"
+    for directory in range(40):
+        (root / f"{directory:02d}").mkdir(parents=True)
+        for file in range(20):
+            (root / f"{directory:02d}" / str(file)).write_bytes(os.urandom(20_000))
+    return root
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """A master without workers, and two proxies."""
+    with cluster_of_commands(tmp_path_factory.mktemp("home")) as commands:
+        commands.start_master("--no-workers")
+        for name in ("nas-1", "nas-2"):
+            commands.start_proxy(name)
+        yield commands
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return tmp_path / "repository"
+
+
+def backup(cluster: Commands, repository: Path, source: Path, *flags: str) -> list[str | bytes | Path]:
+    """The words of a backup over the cluster."""
+    return ["backup", "--cluster", cluster.url, "-r", repository, "--init", *flags, source]
+
+
+def jobs_of(cluster: Commands) -> list[dict[str, Any]]:
+    (document,) = cluster.argosy.documents("status", "--cluster", cluster.url)
+    return list(document["jobs"])
+
+
+def until_packs_are_stored(cluster: Commands) -> str:
+    """Wait until the running job has a pack; its id."""
+    while True:
+        for job in jobs_of(cluster):
+            if job["packs"]:
+                return str(job["job_id"])
+
+
+def test_restic_reads_what_a_cluster_wrote(cluster: Commands, repository: Path, source: Path, tmp_path: Path) -> None:
+    documents = cluster.argosy.documents(*backup(cluster, repository, source))
+    assert documents[-1]["message_type"] == "summary"
+    assert documents[-1]["files_new"] == 800
+    restic = require_restic().at(repository, tmp_path)
+    restic.run("check", "--read-data")
+    (snapshot,) = restic.json_lines("snapshots", "--json")[0]
+    assert snapshot["id"] == documents[-1]["snapshot_id"]
+
+
+def test_status_names_the_members(cluster: Commands) -> None:
+    (document,) = cluster.argosy.documents("status", "--cluster", cluster.url)
+    assert [(member["name"], member["workers"]) for member in document["members"]] == [("nas-1", 1), ("nas-2", 1)]
+    assert "member nas-1 on" in cluster.argosy.says("status", "--cluster", cluster.url)
+
+
+def test_a_detached_job_is_attached_to_by_its_id(cluster: Commands, repository: Path, source: Path) -> None:
+    (submitted,) = cluster.argosy.documents(*backup(cluster, repository, source), "--detach")
+    assert submitted["message_type"] == "job_submitted"
+    documents = cluster.argosy.documents("attach", submitted["job_id"], "--cluster", cluster.url)
+    assert documents[-1]["message_type"] == "summary"
+    assert documents[-1]["files_new"] == 800
+
+
+def test_a_cancelled_job_ends_its_command_and_is_resumed_by_the_next(
+    cluster: Commands, repository: Path, source: Path
+) -> None:
+    with cluster.argosy.started(*backup(cluster, repository, source, *SLOW)) as process:
+        job = until_packs_are_stored(cluster)
+        assert "is being stopped" in cluster.argosy.says("cancel", job, "--cluster", cluster.url)
+        output = b"".join(process.communicate())
+        assert process.returncode == 130, output
+    resumed = cluster.argosy.documents(*backup(cluster, repository, source))
+    assert resumed[-1]["job_id"] == job
+    assert resumed[-1]["resumed"]
+
+
+def test_ctrl_c_stops_the_job_and_a_closed_terminal_does_not(cluster: Commands, repository: Path, source: Path) -> None:
+    with cluster.argosy.started(*backup(cluster, repository, source, *SLOW)) as process:
+        job = until_packs_are_stored(cluster)
+        process.send_signal(signal.SIGHUP)
+        process.communicate()
+        assert process.returncode == -signal.SIGHUP
+    with cluster.argosy.started("attach", job, "--cluster", cluster.url) as process:
+        assert job in {found["job_id"] for found in jobs_of(cluster) if found["state"] == "running"}
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        output = b"".join(process.communicate())
+        assert process.returncode == 130, output
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (("-p", "/dev/null"), 1, "empty password"),
+        (("--workers", "2"), 1, "--workers makes no sense with --cluster"),
+        (("--stdin",), 1, "pipe"),
+        (("--exclude", "["), 1, "pattern"),
+    ],
+)
+def test_what_a_cluster_cannot_do_is_refused_in_words(
+    cluster: Commands, repository: Path, source: Path, flags: tuple[str, ...], code: int, words: str
+) -> None:
+    paths = [] if "--stdin" in flags else [source]
+    said = cluster.argosy.says("backup", "--cluster", cluster.url, "-r", repository, *flags, *paths, expect=code)
+    assert words in said
+
+
+def test_a_missing_repository_has_its_exit_code(cluster: Commands, repository: Path, source: Path) -> None:
+    said = cluster.argosy.says("backup", "--cluster", cluster.url, "-r", repository, source, expect=10)
+    assert str(repository) in said
+
+
+def test_an_unknown_job_is_named(cluster: Commands) -> None:
+    assert "nonsense" in cluster.argosy.says("attach", "nonsense", "--cluster", cluster.url, expect=1)
+    assert "nonsense" in cluster.argosy.says("cancel", "nonsense", "--cluster", cluster.url, expect=1)
+
+
+def test_a_proxys_certificate_submits_nothing(cluster: Commands, repository: Path, source: Path) -> None:
+    join = cluster.argosy.home / "nas-1.join"
+    said = cluster.argosy.says(*backup(cluster, repository, source), "--join", join, expect=1)
+    assert "needs operator" in said
+
+
+def test_a_killed_proxy_costs_nothing_but_time(tmp_path: Path, source: Path) -> None:
+    with cluster_of_commands(tmp_path) as cluster:
+        master = cluster.start_master("--no-workers", "--lease", "3s")
+        victim = cluster.start_proxy("victim")
+        repository = tmp_path / "repository"
+        with cluster.argosy.started(*backup(cluster, repository, source, *SLOW, "--json")) as process:
+            until_packs_are_stored(cluster)
+            victim.end()
+            cluster.start_proxy("other")
+            assert master.until_said("victim was silent")
+            output, errors = process.communicate()
+            assert process.returncode == 0, errors
+        assert decode_lines(output)[-1]["files_new"] == 800
+        require_restic().at(repository, tmp_path).run("check", "--read-data")
+
+
+def test_a_revoked_proxy_is_cut_off_at_once_and_a_stranger_never_gets_in(tmp_path: Path) -> None:
+    with cluster_of_commands(tmp_path / "ours") as cluster, cluster_of_commands(tmp_path / "theirs") as other:
+        cluster.start_master("--no-workers")
+        proxy = cluster.start_proxy("nas-1")
+        cluster.argosy.run("cluster", "revoke", "nas-1")
+        assert "uthorization" in proxy.until_said("no master answers")
+        assert proxy.end(signal.SIGTERM) == 0
+        said = other.argosy.says("status", "--cluster", cluster.url, expect=1)
+        assert "no connection" in said
