@@ -15,7 +15,7 @@ from argosy.operations.session import LOOKUP_NAME
 from argosy.repository.cache import repository_cache_directory
 from argosy.repository.layout import FileKind
 from argosy.repository.lookup import DedupLookup
-from argosy.repository.repository import Repository
+from argosy.repository.repository import Repository, open_granted
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
 from argosy.storage.interface import Storage
@@ -47,7 +47,7 @@ class Fitter:
         key, config = MasterKey.from_bytes(wanted.master_key), decode_config(wanted.repository_config)
         storage = open_storage(wanted.location, wanted.storage_options)
         try:
-            repository = Repository.from_grant(storage, key, config)
+            repository = open_granted(storage, key, config)
             self._compare(repository)
             lookup = self._synchronized_lookup(repository, wanted.job_id)
         finally:

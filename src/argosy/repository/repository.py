@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Self
 
-from argosy.errors import RepositoryExists, RepositoryMissing, StorageExists, StorageNotFound
+from argosy.errors import RepositoryError, RepositoryExists, RepositoryMissing, StorageExists, StorageNotFound
 from argosy.repository.cache import SealedCache
 from argosy.repository.keys import ScryptNumbers, add_key, open_with_password
 from argosy.repository.layout import CONFIG_NAME, FileKind, id_of_name, object_name
@@ -171,15 +171,23 @@ def open_repository(storage: Storage, password: bytes, key_hint: str | None = No
     RepositoryMissing if there is no config, WrongPassword if no key opens, RepositoryError for another format
     version.
     """
-    try:
-        sealed_config = storage.get(CONFIG_NAME)
-    except StorageNotFound as error:
-        raise RepositoryMissing(
-            f"there is no repository at {storage.location}",
-            hint="Check the location, or make one there with `argosy init`.",
-        ) from error
+    sealed_config = _sealed_config(storage)
     key_id, key = open_with_password(storage, password, key_hint)
     return Repository(storage, key, open_config(sealed_config, Opener(key)), key_id=key_id)
+
+
+def open_granted(storage: Storage, key: MasterKey, config: RepositoryConfig) -> Repository:
+    """Open the repository for which another machine was given key and config.
+
+    RepositoryMissing if there is none, RepositoryError if it is another one, Damaged if the key does not open it.
+    """
+    found = open_config(_sealed_config(storage), Opener(key))
+    if found.id != config.id:
+        raise RepositoryError(
+            f"the repository at {storage.location} is {found.id.hex()[:8]}, not {config.id.hex()[:8]}",
+            hint="Mount the same repository in the same place on every machine.",
+        )
+    return Repository.from_grant(storage, key, config)
 
 
 def init_repository(
@@ -210,6 +218,16 @@ def init_repository(
         storage.delete(object_name(FileKind.KEY, key_id))
         raise _exists(storage)
     return Repository(storage, key, config, key_id=key_id)
+
+
+def _sealed_config(storage: Storage) -> bytes:
+    try:
+        return storage.get(CONFIG_NAME)
+    except StorageNotFound as error:
+        raise RepositoryMissing(
+            f"there is no repository at {storage.location}",
+            hint="Check the location, or make one there with `argosy init`.",
+        ) from error
 
 
 def _refuse_existing(storage: Storage) -> None:

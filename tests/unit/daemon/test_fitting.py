@@ -1,0 +1,124 @@
+"""What a member does with a backup's setup: it proves what it sees and uses its own lookup."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from argosy.archiver.messages import PROTOCOL, WorkerOptions, WorkerSetup, decode, encode
+from argosy.daemon.fitting import Fitter, lock_names_at
+from argosy.daemon.sight import Sight, look_at
+from argosy.errors import EngineError, RepositoryError, RepositoryMissing, SourceError
+from argosy.operations.backup.run import HANDLER as BACKUP
+from argosy.repository.locks import acquire
+from argosy.restic_format.config import encode_config, make_config
+from argosy.storage.options import StorageOptions
+from tests.support.backups import Scene
+
+OPTIONS = WorkerOptions("auto", True, 16 << 20, 2, 1, False, True, False)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    scene = Scene(tmp_path / "scene")
+    scene.home.mkdir()
+    return scene.init()
+
+
+def setup_for(scene: Scene) -> WorkerSetup:
+    """What a master sends to the members of a job."""
+    repository = scene.open()
+    key = repository.key
+    return WorkerSetup(
+        PROTOCOL,
+        "job-1",
+        str(scene.repository),
+        StorageOptions(),
+        key.encrypt + key.mac_k + key.mac_r,
+        encode_config(repository.config),
+        "/the/masters/own/lookup",
+        OPTIONS,
+    )
+
+
+def sight_of(scene: Scene, *paths: Path) -> Sight:
+    return Sight(look_at(map(os.fsencode, paths)), lock_names_at(str(scene.repository), StorageOptions()))
+
+
+def test_the_workers_get_this_machines_own_lookup(scene: Scene, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_bytes(b"content")
+    scene.backup(source)
+    fitter = Fitter("nas-1", tmp_path / "cache", lambda: sight_of(scene, source))
+    fitted = decode(fitter.fit(BACKUP, encode(setup_for(scene))), WorkerSetup)
+    assert fitted.own_lookup
+    lookup = Path(fitted.lookup_path)
+    assert lookup.is_relative_to(tmp_path / "cache")
+    assert lookup.exists()
+    assert msgspec.structs.replace(fitted, lookup_path="", own_lookup=False) == msgspec.structs.replace(
+        setup_for(scene), lookup_path=""
+    )
+
+
+def test_a_copy_of_the_repository_is_refused(scene: Scene, tmp_path: Path) -> None:
+    """It has the same key and id; it lacks the lock that the job holds now."""
+    copy = tmp_path / "copy"
+    shutil.copytree(scene.repository, copy)
+    lock = acquire(scene.open())
+    try:
+        theirs = sight_of(scene)
+        assert theirs.locks
+        fitter = Fitter("nas-1", tmp_path / "cache", lambda: theirs)
+        fitter.fit(BACKUP, encode(setup_for(scene)))
+        elsewhere = msgspec.structs.replace(setup_for(scene), location=str(copy))
+        with pytest.raises(SourceError, match="lacks the job's lock"):
+            fitter.fit(BACKUP, encode(elsewhere))
+    finally:
+        lock.release()
+
+
+def test_a_share_that_is_not_mounted_is_refused(scene: Scene, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").touch()
+    theirs = sight_of(scene, source, source / "file")
+    before = source.stat()
+    (source / "file").unlink()
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(SourceError, match="file is not there"):
+        Fitter("nas-1", tmp_path / "cache", lambda: theirs).fit(BACKUP, encode(setup_for(scene)))
+
+
+def test_what_changes_between_two_looks_is_looked_at_again(scene: Scene, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    before = sight_of(scene, source)
+    os.utime(source, (1, 1))
+    sights = [before, sight_of(scene, source)]
+    fitter = Fitter("nas-1", tmp_path / "cache", lambda: sights.pop(0))
+    assert fitter.fit(BACKUP, encode(setup_for(scene)))
+    assert sights == []
+
+
+def test_another_handler_is_not_run(scene: Scene, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="os:system"):
+        Fitter("nas-1", tmp_path, lambda: Sight([], [])).fit("os:system", encode(setup_for(scene)))
+
+
+def test_a_repository_that_is_not_there_is_named(scene: Scene, tmp_path: Path) -> None:
+    """Its disk is not mounted on this machine."""
+    elsewhere = msgspec.structs.replace(setup_for(scene), location=str(tmp_path / "nowhere"))
+    with pytest.raises(RepositoryMissing, match="nowhere"):
+        Fitter("nas-1", tmp_path / "cache", lambda: Sight([], [])).fit(BACKUP, encode(elsewhere))
+
+
+def test_another_repository_with_the_same_key_is_named(scene: Scene, tmp_path: Path) -> None:
+    config = make_config(os.urandom)
+    other = msgspec.structs.replace(setup_for(scene), repository_config=encode_config(config))
+    with pytest.raises(RepositoryError, match=f"not {config.id.hex()[:8]}"):
+        Fitter("nas-1", tmp_path / "cache", lambda: Sight([], [])).fit(BACKUP, encode(other))

@@ -1,0 +1,158 @@
+"""Jobs run one after the other, and what each has said can be asked for again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from argosy.daemon import runs
+from argosy.daemon.protocol import Followed, Refusal, Told, Unread
+from argosy.daemon.runs import Run, Runs
+from argosy.errors import UsageError, WrongPassword
+from argosy.operations.backup.options import BackupResult
+
+RESULT = BackupResult(b"s", b"t", None, "job", {}, 0, 1, 2, resumed=False)
+PATIENCE_SECONDS = 30.0
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def queue(loop: asyncio.AbstractEventLoop) -> Iterator[Runs]:
+    queue = Runs(loop)
+    yield queue
+    queue.close()
+
+
+def followed(loop: asyncio.AbstractEventLoop, queue: Runs, run: Run) -> list[Followed]:
+    """Everything that the run says, to its end."""
+    found: list[Followed] = []
+    while not found or found[-1].ended is None:
+        after = found[-1].next if found else 0
+        found.append(loop.run_until_complete(queue.follow(run, after)))
+    return found
+
+
+def test_what_a_run_says_is_heard_in_order_to_its_end(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
+    def work(run: Run) -> BackupResult:
+        observer = run.observer()
+        observer.begun("job-7")
+        observer.message("one")
+        observer.unread(b"/a", "permission denied")
+        observer.message("two")
+        return RESULT
+
+    run, ahead = queue.submit(work)
+    found = followed(loop, queue, run)
+    assert ahead == 0
+    assert [entry for one in found for entry in one.entries] == [
+        Told("one"),
+        Unread(b"/a", "permission denied"),
+        Told("two"),
+    ]
+    assert (found[-1].job, found[-1].ended) == ("job-7", RESULT)
+    # Asked again from the beginning, it says the same.
+    assert followed(loop, queue, run)[-1].ended == RESULT
+
+
+def test_the_end_comes_only_with_the_last_entries(
+    loop: asyncio.AbstractEventLoop, queue: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_ENTRIES_AT_ONCE", 2)
+
+    def work(run: Run) -> BackupResult:
+        for number in range(5):
+            run.observer().message(str(number))
+        return RESULT
+
+    run, _ = queue.submit(work)
+    found = followed(loop, queue, run)
+    assert [entry for one in found for entry in one.entries] == [Told(str(number)) for number in range(5)]
+
+
+def test_the_oldest_entries_are_dropped_not_the_newest(
+    loop: asyncio.AbstractEventLoop, queue: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "MOST_ENTRIES_KEPT", 3)
+
+    def work(run: Run) -> BackupResult:
+        for number in range(10):
+            run.observer().message(str(number))
+        return RESULT
+
+    run, _ = queue.submit(work)
+    followed(loop, queue, run)
+    assert [entry for one in followed(loop, queue, run) for entry in one.entries] == [Told("7"), Told("8"), Told("9")]
+
+
+def test_an_error_and_a_bug_end_their_run_alone(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
+    def fail(_run: Run) -> BackupResult:
+        raise WrongPassword("no key opens", hint="Try again.")
+
+    def stumble(_run: Run) -> BackupResult:
+        raise KeyError("lost")
+
+    failed, stumbled, fine = (queue.submit(work)[0] for work in (fail, stumble, lambda _run: RESULT))
+    assert followed(loop, queue, failed)[-1].ended == Refusal("WrongPassword", "no key opens", "Try again.")
+    bug = followed(loop, queue, stumbled)[-1].ended
+    assert isinstance(bug, Refusal)
+    assert "bug in Argosy" in bug.message
+    assert followed(loop, queue, fine)[-1].ended == RESULT
+
+
+def test_a_run_that_is_stopped_before_its_turn_never_begins(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
+    gate = threading.Event()
+
+    def wait(_run: Run) -> BackupResult:
+        assert gate.wait(PATIENCE_SECONDS)
+        return RESULT
+
+    first, _ = queue.submit(wait)
+    second, ahead = queue.submit(lambda _run: RESULT)
+    assert ahead == 1
+    second.stop()
+    gate.set()
+    assert followed(loop, queue, first)[-1].ended == RESULT
+    ended = followed(loop, queue, second)[-1].ended
+    assert isinstance(ended, Refusal)
+    assert "before it began" in ended.message
+
+
+def test_a_run_is_found_by_the_start_of_its_jobs_id(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
+    def work(run: Run) -> BackupResult:
+        run.observer().begun("20260102-030405-abcdef")
+        return RESULT
+
+    run, _ = queue.submit(work)
+    followed(loop, queue, run)
+    assert queue.find("20260102") is run
+    assert queue.find(run.id) is run
+    for unknown in ("", "nonsense"):
+        with pytest.raises(UsageError, match="no job"):
+            queue.find(unknown)
+
+
+def test_close_stops_what_runs_and_what_waits(loop: asyncio.AbstractEventLoop) -> None:
+    queue = Runs(loop)
+    begun = threading.Event()
+
+    def until_stopped(run: Run) -> BackupResult:
+        begun.set()
+        while not run.observer().stop_requested():
+            pass
+        return RESULT
+
+    running, _ = queue.submit(until_stopped)
+    waiting, _ = queue.submit(lambda _run: RESULT)
+    assert begun.wait(PATIENCE_SECONDS)
+    queue.close()
+    assert running.ended == RESULT
+    assert waiting.ended is not RESULT
