@@ -539,6 +539,14 @@ class TestTheOwner:
         with pytest.raises(EngineError, match=words):
             driver.until_ended(0)
 
+    def test_an_expelled_member_was_the_last_one(self, start: Starter, gate: Gate) -> None:
+        driver = start(1)
+        driver.offer(gate.payload)
+        driver.until_taken(0)
+        driver.engine.expel(driver.member().name, "it sees another share")
+        with pytest.raises(EngineError, match="it sees another share"):
+            driver.until(lambda: False)
+
 
 class TestTheEnd:
     def test_cancel_kills_at_once(self, start: Starter, gate: Gate) -> None:

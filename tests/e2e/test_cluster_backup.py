@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from argosy.errors import Interrupted, SourceGone, UsageError, WrongPassword
+from argosy.errors import EngineError, Interrupted, SourceGone, UsageError, WrongPassword
 from tests.support.backups import Scene
 from tests.support.masters import TestBed, running_master
 from tests.support.restic import PASSWORD, require_restic
@@ -175,3 +175,21 @@ def test_the_key_and_the_password_stand_in_no_file_of_a_proxy(scene: Scene, sour
         places = [path.read_bytes() for path in (scene.home / "cache-one").rglob("*") if path.is_file()]
         places += [Path(f"/proc/{proxy.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
     assert not [secret for secret in secrets for place in places if secret in place]
+
+
+def test_a_proxy_that_may_not_read_what_the_master_can_takes_no_part(scene: Scene, source: Path) -> None:
+    """As where a server maps root to nobody: its files must not count as unreadable."""
+    if os.geteuid():
+        pytest.skip("needs root, whose rights the proxy is refused")
+    (source / "d07" / "f007").chmod(0)
+    with running_master(scene) as bed, bed.client() as client:
+        bed.start_proxy("blind", without_rights=True)
+        submitted = client.submit(scene.access(), scene.options(source), create=False)
+        with pytest.raises(EngineError, match=r"blind was expelled: it cannot read .*f007, which the master can"):
+            client.follow(submitted.run, scene.heard.observer())
+        bed.start_proxy("seeing")
+        again = client.submit(scene.access(), scene.options(source), create=False)
+        result = client.follow(again.run, scene.heard.observer())
+    assert result.resumed
+    assert result.exit_code == 0
+    assert result.counters["files_new"] == 400

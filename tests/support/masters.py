@@ -17,6 +17,8 @@ from tests.support.cluster import server_program
 
 PATIENCE_SECONDS = 60.0
 
+WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
+
 # A proxy in a process of its own: python -c PROXY PATH URL NAME WORKERS CACHE
 PROXY = """
 import sys
@@ -52,9 +54,18 @@ class TestBed:
         with self.changed:
             assert self.changed.wait_for(lambda: any(words in line for line in self.said), PATIENCE_SECONDS), self.said
 
-    def start_proxy(self, name: str, workers: int = 1) -> subprocess.Popen[bytes]:
-        """Start a proxy and wait until it has joined."""
-        command = [sys.executable, "-c", PROXY, ":".join(sys.path), self.url, name, str(workers)]
+    def start_proxy(self, name: str, workers: int = 1, *, without_rights: bool = False) -> subprocess.Popen[bytes]:
+        """Start a proxy and wait until it has joined; ``without_rights`` it is a root that modes apply to."""
+        command = [
+            *(WITHOUT_ROOTS_RIGHTS if without_rights else ()),
+            sys.executable,
+            "-c",
+            PROXY,
+            ":".join(sys.path),
+            self.url,
+            name,
+            str(workers),
+        ]
         proxy = subprocess.Popen([*command, str(self.home / f"cache-{name}")], stdin=subprocess.PIPE)
         self.proxies[name] = proxy
         self.until_said(f"{name} joined")

@@ -59,23 +59,29 @@ class BatchWorker:
         encoder: BlobEncoder,
         contains_tree: Callable[[bytes], bool],
         concurrency: int,
+        *,
+        here: Callable[[bytes], bytes] = lambda path: path,
+        elsewhere: bool = False,
     ) -> None:
+        """``here`` gives a source path's place on this machine. ``elsewhere``: this is not the master's machine."""
         self._reader = reader
         self._placer = placer
         self._encoder = encoder
         self._contains_tree = contains_tree
+        self._here = here
+        self._elsewhere = elsewhere
         self._fetcher = Fetcher(concurrency)
         self._runs = Compressor("fastest")
         self._files = 0
 
     def run(self, work: BatchWork, progress: Progress) -> BatchResult:
         """Everything that the batch asks for. Raises SourceFailed when the source cannot be trusted."""
-        _check_roots(work.roots)
+        self._check_roots(work.roots)
         reader, placer = self._reader, self._placer
         reader.owners, reader.groups = work.owners, work.groups
         reader.forget()
         reader.bytes_read = self._files = placer.blobs = placer.added_bytes = placer.added_packed_bytes = 0
-        result = BatchResult([], [], [], [])
+        result = BatchResult([], [], [], [], elsewhere=self._elsewhere)
         wanted = {(link.directory_id, link.name): link for link in work.link_firsts}
         nodes: dict[tuple[int, bytes], bytes] = {}
         for part in work.parts:
@@ -83,7 +89,7 @@ class BatchWorker:
         for segment in work.segments:
             self._read_segment(segment, work, result, progress)
         result.links = [(link, nodes.get(key, b"")) for key, link in wanted.items()]
-        _check_roots(work.roots)
+        self._check_roots(work.roots)
         result.files, result.size_bytes = self._files, reader.bytes_read
         result.data_blobs = placer.blobs
         result.data_added, result.data_added_packed = placer.added_bytes, placer.added_packed_bytes
@@ -101,7 +107,7 @@ class BatchWorker:
         done = PartResult(part.directory_id, part.parent_id, part.name, part.prefix, path=part.path, tries=part.tries)
         done.was_whole = part.whole
         try:
-            dir_fd = open_directory(part.path)
+            dir_fd = open_directory(self._here(part.path))
         except OSError as error:
             if not part.names:
                 self._failed(part.path, error, work, result)
@@ -166,7 +172,7 @@ class BatchWorker:
         result.segments.append(outcome)
 
     def _read_open_segment(self, segment: Segment, progress: Callable[[int], None]) -> tuple[bytes, bytes, bytes, int]:
-        dir_fd = open_directory(segment.path)
+        dir_fd = open_directory(self._here(segment.path))
         try:
             fd = open_file(dir_fd, segment.name)
         finally:
@@ -195,6 +201,8 @@ class BatchWorker:
         """Gone since the scan: counted. Unreadable: named."""
         if self._fate(path, error, work) == GONE:
             result.vanished += 1
+            if self._elsewhere:
+                result.gone.append(path)
         else:
             result.unread.append((path, error.strerror or str(error)))
 
@@ -202,11 +210,10 @@ class BatchWorker:
         """GONE or UNREAD. A share that goes away fails the attempt, never the file (SourceFailed)."""
         if error.errno in GOING_AWAY and not work.lenient:
             raise SourceFailed(path, error.strerror or str(error))
-        _check_roots(work.roots)
+        self._check_roots(work.roots)
         return GONE if error.errno in _GONE else UNREAD
 
-
-def _check_roots(roots: Roots) -> None:
-    lost = lost_root(roots)
-    if lost is not None:
-        raise SourceFailed(*lost)
+    def _check_roots(self, roots: Roots) -> None:
+        lost = lost_root([(self._here(path), inode) for path, inode in roots])
+        if lost is not None:
+            raise SourceFailed(*lost)

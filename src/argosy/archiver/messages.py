@@ -41,7 +41,9 @@ class WorkerOptions(msgspec.Struct, frozen=True, array_like=True):
 class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
     """The first thing a worker hears. Holds secrets: it stands in memory alone. It may not write before a Notice.
 
-    ``own_lookup``: the lookup is this machine's own, so it lacks what other members record during the job.
+    ``elsewhere``: this is not the master's machine. The lookup is this machine's own, so it lacks what other members
+    record during the job; and what cannot be found or read here counts only once the master has confirmed it (R8).
+    ``maps`` are pairs of the master's path and this machine's, for sources that have another path here.
     """
 
     protocol: int
@@ -52,7 +54,8 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
     repository_config: bytes
     lookup_path: str
     options: WorkerOptions
-    own_lookup: bool = False
+    elsewhere: bool = False
+    maps: list[tuple[bytes, bytes]] = []
 
     def __repr__(self) -> str:
         return f"WorkerSetup(location={self.location!r})"
@@ -171,7 +174,10 @@ class SegmentResult(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BatchResult(msgspec.Struct, array_like=True):
-    """Everything a batch gave. ``links`` has the nodes of ``link_firsts`` (empty where there is none)."""
+    """Everything a batch gave. ``links`` has the nodes of ``link_firsts`` (empty where there is none).
+
+    ``elsewhere``: what is unread, and what is ``gone`` (those counted in ``vanished``), is to be confirmed (R8).
+    """
 
     parts: list[PartResult]
     segments: list[SegmentResult]
@@ -184,6 +190,8 @@ class BatchResult(msgspec.Struct, array_like=True):
     data_added: int = 0
     data_added_packed: int = 0
     xattr_losses: list[XattrLoss] = []
+    elsewhere: bool = False
+    gone: list[bytes] = []
 
 
 class BatchProgress(msgspec.Struct, frozen=True, array_like=True):

@@ -27,6 +27,7 @@ from argosy.archiver.messages import (
     worker_error,
 )
 from argosy.archiver.nodes import NodeEncoder
+from argosy.archiver.path_map import PathMap
 from argosy.archiver.placing import BlobPlacer
 from argosy.engine.interface import Outlet, Task
 from argosy.errors import ArgosyError, EngineError
@@ -79,14 +80,22 @@ class BackupWorker:
         self._lookup = (
             DedupLookup(Path(setup.lookup_path), key, job=setup.job_id, read_only=True) if setup.lookup_path else None
         )
-        self._known = KnownBlobs(self._lookup, shared=not setup.own_lookup)
+        self._known = KnownBlobs(self._lookup, shared=not setup.elsewhere)
         self._placer = BlobPlacer(encoder, self._packer, self._known.contains)
         nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
         config = decode_config(setup.repository_config)
         reader = EntryReader(
             nodes, self._placer, config.chunker_polynomial, allow_slow_chunker=options.allow_slow_chunker
         )
-        self._batches = BatchWorker(reader, self._placer, encoder, self._known.contains_tree, options.read_concurrency)
+        self._batches = BatchWorker(
+            reader,
+            self._placer,
+            encoder,
+            self._known.contains_tree,
+            options.read_concurrency,
+            here=PathMap(setup.maps).here,
+            elsewhere=setup.elsewhere,
+        )
         self._held: dict[int, tuple[BatchResult, set[PackRef]]] = {}
         self._next_progress = 0.0
 

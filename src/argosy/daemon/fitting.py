@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from argosy.archiver.messages import WorkerSetup, decode, encode
+from argosy.archiver.path_map import PathMap
 from argosy.daemon.sight import Sight, first_difference, look_at, refusal
 from argosy.errors import EngineError
 from argosy.operations.backup.run import HANDLER as BACKUP
@@ -34,10 +35,12 @@ Ask = Callable[[], Sight]
 class Fitter:
     """Fits setups to this machine. Called from a session's thread."""
 
-    def __init__(self, member: str, cache_directory: Path, ask: Ask) -> None:
+    def __init__(self, member: str, cache_directory: Path, ask: Ask, maps: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """``maps`` are pairs of the master's path and this machine's."""
         self._member = member
         self._cache_directory = cache_directory
         self._ask = ask
+        self._maps = list(maps)
 
     def fit(self, handler: str, setup: bytes) -> bytes:
         """The setup for this machine's workers. ArgosyError if it sees something else than the master."""
@@ -52,14 +55,15 @@ class Fitter:
             lookup = self._synchronized_lookup(repository, wanted.job_id)
         finally:
             storage.close()
-        return encode(msgspec.structs.replace(wanted, lookup_path=str(lookup), own_lookup=True))
+        return encode(msgspec.structs.replace(wanted, lookup_path=str(lookup), elsewhere=True, maps=self._maps))
 
     def _compare(self, repository: Repository) -> None:
         """Prove that the same source and repository are here (R10). What changes meanwhile is looked at again."""
         difference = ""
         for _ in range(_LOOKS):
             theirs = self._ask()
-            ours = Sight(look_at(entry.path for entry in theirs.entries), _lock_names(repository.storage))
+            here = PathMap(self._maps).here
+            ours = Sight(look_at((entry.path for entry in theirs.entries), here), _lock_names(repository.storage))
             difference = first_difference(theirs, ours)
             if not difference:
                 return

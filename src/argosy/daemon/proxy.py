@@ -30,6 +30,7 @@ class ProxySettings:
     workers: int
     cache_directory: Path
     tls: ssl.SSLContext | None = None
+    maps: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Proxy:
@@ -53,7 +54,7 @@ class Proxy:
             self._connection = Connection(settings.url, wire.check_member_name(settings.name), settings.tls)
             self._stack.callback(self._connection.close)
             self._wait_for_master()
-            fitter = Fitter(settings.name, settings.cache_directory, self._ask)
+            fitter = Fitter(settings.name, settings.cache_directory, self._ask, settings.maps)
             agent = Agent(
                 self._connection,
                 settings.name,

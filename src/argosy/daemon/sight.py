@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import msgspec
@@ -54,13 +54,13 @@ def sample_paths(roots: Iterable[bytes]) -> list[bytes]:
     return paths
 
 
-def look_at(paths: Iterable[bytes]) -> list[Entry]:
-    """The entries at these paths; one that is not there is left out."""
+def look_at(paths: Iterable[bytes], here: Callable[[bytes], bytes] = lambda path: path) -> list[Entry]:
+    """The entries at these paths, looked at where ``here`` says; one that is not there is left out."""
     entries: list[Entry] = []
     for path in paths:
         try:
-            found = os.lstat(path)
-            xattrs = sorted(map(os.fsencode, os.listxattr(path, follow_symlinks=False)))
+            found = os.lstat(here(path))
+            xattrs = sorted(map(os.fsencode, os.listxattr(here(path), follow_symlinks=False)))
         except OSError:
             continue
         size = found.st_size if stat.S_ISREG(found.st_mode) else 0

@@ -247,6 +247,12 @@ class Engine(Protocol):
     def flush(self) -> None:
         """Have every worker call ``handler.idle()`` once it has worked on what was offered to it before."""
 
+    def expel(self, member: str, reason: str) -> None:
+        """Give a member no more tasks: what it holds lapses, and it leaves. It does not come back to this engine.
+
+        Without any member left ``events`` raises an EngineError with the reason.
+        """
+
     def cancel(self) -> None:
         """Kill all workers at once and close the engine. Nothing is reported any more. Idempotent."""
 

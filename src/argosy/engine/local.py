@@ -148,6 +148,12 @@ class LocalEngine:
         self._check_usable()
         self._carry_out(self._slots.flush())
 
+    def expel(self, member: str, reason: str) -> None:
+        """See ``Engine.expel``: the only member is all there is."""
+        self._check_usable()
+        if member == self._name:
+            self._fail(EngineError(f"the member {member} was expelled: {reason}"))
+
     def withdraw(self, task_id: int, attempt: int) -> None:
         """Take a task back, for work elsewhere, unless its work has begun. ``take_withdrawn`` tells of success."""
         self._check_usable()

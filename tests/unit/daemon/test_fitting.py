@@ -49,18 +49,18 @@ def sight_of(scene: Scene, *paths: Path) -> Sight:
     return Sight(look_at(map(os.fsencode, paths)), lock_names_at(str(scene.repository), StorageOptions()))
 
 
-def test_the_workers_get_this_machines_own_lookup(scene: Scene, tmp_path: Path) -> None:
+def test_the_workers_get_this_machines_elsewhere(scene: Scene, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "file").write_bytes(b"content")
     scene.backup(source)
     fitter = Fitter("nas-1", tmp_path / "cache", lambda: sight_of(scene, source))
     fitted = decode(fitter.fit(BACKUP, encode(setup_for(scene))), WorkerSetup)
-    assert fitted.own_lookup
+    assert fitted.elsewhere
     lookup = Path(fitted.lookup_path)
     assert lookup.is_relative_to(tmp_path / "cache")
     assert lookup.exists()
-    assert msgspec.structs.replace(fitted, lookup_path="", own_lookup=False) == msgspec.structs.replace(
+    assert msgspec.structs.replace(fitted, lookup_path="", elsewhere=False) == msgspec.structs.replace(
         setup_for(scene), lookup_path=""
     )
 

@@ -68,6 +68,9 @@ class ScriptedEngine:
     def flush(self) -> None:
         pass
 
+    def expel(self, member: str, reason: str) -> None:
+        raise AssertionError(f"{member}: {reason}")
+
     def cancel(self) -> None:
         pass
 

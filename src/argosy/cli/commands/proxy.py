@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import click
@@ -19,11 +20,24 @@ _POLL_SECONDS = 0.2
 @verb("proxy")
 @click.option("--workers", type=number_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)")
 @click.option("--name", metavar="NAME", help="the name in its certificate, to be sure")
+@click.option(
+    "--map",
+    "maps",
+    multiple=True,
+    metavar="PATH=HERE",
+    help="the source that the master sees at PATH is at HERE on this machine; may be repeated",
+)
 @join_flag
 @certs_flag
 @click.argument("url", required=False)
 def command(
-    ctx: Context, url: str | None, certs: str | None, join: str | None, name: str | None, workers: int | None
+    ctx: Context,
+    url: str | None,
+    certs: str | None,
+    join: str | None,
+    name: str | None,
+    workers: int | None,
+    maps: tuple[str, ...],
 ) -> None:
     """Lend this machine's workers to the master at URL (tls://HOST:PORT; else the address in the join file).
 
@@ -31,6 +45,7 @@ def command(
     what it was working on is done by others. It must see the source and the repository as the master does.
     """
     require_cluster_library()
+    from argosy.archiver.path_map import parse_map
     from argosy.archiver.pipeline import worker_count
     from argosy.certificates.contexts import client_context
     from argosy.certificates.role import Role
@@ -49,6 +64,7 @@ def command(
         workers=workers or worker_count(),
         cache_directory=ctx.cache_directory,
         tls=client_context(found),
+        maps=tuple(parse_map(os.fsencode(text)) for text in maps),
     )
     with ctx.stopping("stopping") as stop, Proxy(settings, lambda text: _say(ctx, text), stop):
         while not stop():

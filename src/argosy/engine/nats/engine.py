@@ -53,6 +53,7 @@ class NatsEngine:
         self._last_notice: bytes | None = None
         self._events: list[Event] = []
         self._last_draw_seconds = 0.0
+        self._expelled: set[str] = set()
         self._failure: EngineError | None = None
 
     def start(self, setup: bytes, handler: str) -> None:
@@ -128,6 +129,16 @@ class NatsEngine:
         for link in self._placement.places:
             desk.send(link, wire.encode(wire.Flush()))
 
+    def expel(self, member: str, reason: str) -> None:
+        """See ``Engine.expel``."""
+        desk = self._usable()
+        self._expelled.add(member)
+        for place in [place for place in self._placement.places.values() if place.name == member]:
+            desk.lose(place.link, f"was expelled: {reason}")
+            self._lose(place.link, f"was expelled: {reason}")
+        if not self._placement.places:
+            self._failure = self._failure or EngineError(f"the member {member} was expelled: {reason}")
+
     def cancel(self) -> None:
         """See ``Engine.cancel``. A member that cannot be reached ends its workers when it hears of it."""
         if self._desk is not None:
@@ -201,6 +212,9 @@ class NatsEngine:
 
     def _attach(self, place: Place) -> None:
         assert self._desk is not None
+        if place.name in self._expelled:
+            self._desk.lose(place.link, "was expelled")
+            return
         self._placement.attach(place)
         self._desk.send(place.link, self._begin)
         if self._last_notice is not None:

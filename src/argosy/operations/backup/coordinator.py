@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from argosy.archiver.confirming import first_contradiction
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import (
     BatchProgress,
@@ -222,9 +223,9 @@ class Coordinator:
             case TaskProgress(task_id=seq, attempt=attempt, payload=payload):
                 progress = decode(payload, BatchProgress)
                 ledger.queue.progress(seq, attempt, progress.files, progress.size_bytes)
-            case TaskComplete(task_id=seq, attempt=attempt, member=member, payload=payload):
+            case TaskComplete(payload=payload):
                 self._crash_point("batch complete, not recorded")
-                self._results.apply(seq, attempt, member, decode(payload, BatchResult))
+                self._completed(event, decode(payload, BatchResult))
             case TaskFailed():
                 self._failed(event)
             case TaskLapsed(task_id=seq, attempt=attempt, taken=taken, reason=reason, worker=worker):
@@ -234,6 +235,17 @@ class Coordinator:
                 self._see_members(name)
             case MemberLeft(member=name):
                 ledger.map.member_left(name)
+
+    def _completed(self, event: TaskComplete, result: BatchResult) -> None:
+        """Take a result, unless a member elsewhere missed what is here (R8): then it sees something else."""
+        contradiction = first_contradiction(result) if result.elsewhere else ""
+        if not contradiction:
+            self._results.apply(event.task_id, event.attempt, event.member, result)
+            return
+        self._observer.message(f"{event.member} takes no more part: {contradiction}")
+        self._ledger.reports.log(f"{event.member} was expelled with batch {event.task_id}: {contradiction}")
+        self._ledger.queue.give_back(event.task_id, event.attempt, failed=False)
+        self._engine.expel(event.member, contradiction)
 
     def _failed(self, event: TaskFailed) -> None:
         if event.raised:

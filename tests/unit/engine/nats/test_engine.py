@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nats.aio.msg import Msg
 
-from argosy.engine.interface import TaskTaken
+from argosy.engine.interface import MemberLeft, TaskLapsed, TaskTaken
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
@@ -105,6 +105,23 @@ def test_a_member_that_cannot_work_does_not_end_the_job(cluster: Cluster, stack:
     driver.until_ended(*range(20))
     assert {event.member for event in driver.all(TaskTaken)} == {"good"}
     assert good.agent is not agent
+
+
+def test_what_an_expelled_member_held_is_done_by_others(cluster: Cluster, stack: ExitStack, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    cluster.join("blind", 1)
+    driver = started(cluster, stack)
+    driver.offer(gate.payload)
+    driver.until_taken(0)
+    cluster.join("seeing", 1)
+    driver.until(lambda: driver.engine.wanted() == 3)
+    driver.engine.expel("blind", "it sees another share")
+    driver.until(lambda: bool(driver.all(MemberLeft)))
+    assert [event.task_id for event in driver.all(TaskLapsed)] == [0]
+    assert "another share" in driver.all(MemberLeft)[0].reason
+    driver.offer(*(b"echo %d" % number for number in range(20)), attempt=2)
+    driver.until(lambda: len(driver.completed()) == 20)
+    assert {event.member for event in driver.all(TaskTaken) if event.attempt == 2} == {"seeing"}
 
 
 def test_a_second_member_of_a_name_is_refused_in_words(cluster: Cluster, stack: ExitStack) -> None:
