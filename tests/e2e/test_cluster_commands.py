@@ -163,6 +163,46 @@ def test_a_killed_proxy_costs_nothing_but_time(tmp_path: Path, source: Path) -> 
         require_restic().at(repository, tmp_path).run("check", "--read-data")
 
 
+def test_a_killed_master_goes_on_when_it_is_started_again(tmp_path: Path, source: Path) -> None:
+    """Its proxy joins by itself, and the command that waits for the job hears of its end."""
+    with cluster_of_commands(tmp_path) as cluster:
+        password = tmp_path / "password"
+        password.write_text(cluster.argosy.password)
+        master = cluster.start_master("--no-workers", "-p", str(password))
+        cluster.start_proxy("nas-1")
+        repository = tmp_path / "repository"
+        with cluster.argosy.started(*backup(cluster, repository, source, *SLOW, "--json")) as process:
+            job = until_packs_are_stored(cluster)
+            master.end()
+            again = cluster.start_master("--no-workers", "-p", str(password))
+            assert again.until_said("is taken up again")
+            output, errors = process.communicate()
+            assert process.returncode == 0, errors
+        summary = decode_lines(output)[-1]
+        assert (summary["job_id"], summary["resumed"], summary["files_new"]) == (job, True, 800)
+        assert list((cluster.argosy.state / "requests").iterdir()) == []
+        restic = require_restic().at(repository, tmp_path)
+        # The lock of the master that was killed.
+        restic.run("unlock")
+        restic.run("check", "--read-data")
+
+
+def test_without_a_password_a_master_says_which_jobs_wait(tmp_path: Path, source: Path) -> None:
+    with cluster_of_commands(tmp_path) as cluster:
+        master = cluster.start_master("--no-workers")
+        repository = tmp_path / "repository"
+        (submitted,) = cluster.argosy.documents(*backup(cluster, repository, source), "--detach")
+        master.end()
+        again = cluster.start_master("--no-workers")
+        assert submitted["job_id"] in again.until_said("waits for its password")
+        (kept,) = (cluster.argosy.state / "requests").iterdir()
+        assert cluster.argosy.password.encode() not in kept.read_bytes()
+        assert kept.stat().st_mode & 0o777 == 0o600
+        cluster.start_proxy("nas-1")
+        cluster.argosy.run(*backup(cluster, repository, source))
+        assert not kept.exists()
+
+
 def test_a_revoked_proxy_is_cut_off_at_once_and_a_stranger_never_gets_in(tmp_path: Path) -> None:
     with cluster_of_commands(tmp_path / "ours") as cluster, cluster_of_commands(tmp_path / "theirs") as other:
         cluster.start_master("--no-workers")

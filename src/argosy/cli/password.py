@@ -30,6 +30,10 @@ class Passwords:
             self._known = self._typed("enter password for repository: ") if found is None else found
         return self._known
 
+    def without_asking(self) -> bytes | None:
+        """The password from a command, a file or a variable; None where a person would be asked."""
+        return self._from_sources()
+
     def new(self) -> bytes:
         """The password of a repository that is about to be made."""
         if self._known is None:

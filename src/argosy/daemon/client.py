@@ -67,10 +67,17 @@ class Client:
 
         If the observer asks for a stop the run is stopped (``may_stop``), and followed to its end.
         """
-        after, asked_to_stop = 0, False
+        after, job, asked_to_stop = 0, "", False
         while True:
-            found = self._followed(run, after)
-            run, after = found.run, found.next
+            try:
+                found = self._followed(run, after)
+            except UsageError:
+                if run == job or not job:
+                    raise
+                # A master that was started again has taken the job up as another run.
+                run, after = job, 0
+                continue
+            run, after, job = found.run, found.next, found.job
             _tell(observer, found)
             match found.ended:
                 case BackupResult():

@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from argosy.archiver.targets import resolve_targets
 from argosy.daemon import protocol
 from argosy.daemon.fitting import HANDLERS, lock_names_at
+from argosy.daemon.kept_requests import KeptRequests
 from argosy.daemon.protocol import AskStatus, BackupRequest, Follow, Followed, MemberState, Status, Stop, Submitted
 from argosy.daemon.runs import Run, Runs
 from argosy.daemon.sight import Sight, look_at, sample_paths
@@ -23,11 +26,11 @@ from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.engine import NatsEngine
 from argosy.engine.nats.hub import LEASE_SECONDS, Hub
 from argosy.engine.nats.server import NatsServer
-from argosy.errors import ArgosyError, UsageError
+from argosy.errors import ArgosyError, Interrupted, UsageError
 from argosy.operations.backup.options import BackupOptions, BackupResult
 from argosy.operations.backup.run import run_backup
 from argosy.operations.init import open_or_create
-from argosy.operations.jobs import prepare_state_directory
+from argosy.operations.jobs import new_job_id, prepare_state_directory
 from argosy.operations.session import Access
 from argosy.operations.status import read_jobs
 
@@ -40,7 +43,11 @@ _ANY_HOST = frozenset({"", "0.0.0.0", "::"})
 
 @dataclass(frozen=True, slots=True)
 class MasterSettings:
-    """``workers`` 0: it only runs jobs. ``server_extra`` is added to nats-server's configuration (TLS, users)."""
+    """``workers`` 0: it only runs jobs. ``server_extra`` is added to nats-server's configuration (TLS, users).
+
+    ``password`` is the master's own, for jobs that its end has interrupted, or None if it has none; ``credentials`` are
+    those for a location.
+    """
 
     host: str
     port: int
@@ -50,6 +57,8 @@ class MasterSettings:
     tls: ssl.SSLContext | None = None
     server_extra: str = ""
     lease_seconds: float = LEASE_SECONDS
+    password: Callable[[], bytes | None] = lambda: None
+    credentials: Callable[[str], dict[str, str]] = lambda _: {}
 
 
 class Master:
@@ -60,6 +69,7 @@ class Master:
         self._settings = settings
         self._say = say
         self._stack = ExitStack()
+        self._requests = KeptRequests(settings.state_directory / "requests")
         self._looked_at: tuple[BackupRequest, BackupOptions] | None = None
 
     def __enter__(self) -> Self:
@@ -109,7 +119,31 @@ class Master:
             self._stack.callback(agent.close)
         self._runs = Runs(self._connection.loop)
         self._stack.callback(self._runs.close)
+        self._take_up_interrupted()
         self._connection.run(self._serve())
+
+    def _take_up_interrupted(self) -> None:
+        """Submit again what the master's last end has interrupted, where it has a password of its own."""
+        for name, request in self._requests.all():
+            if isinstance(request, ArgosyError):
+                self._say(f"the request of job {name} is dropped: {request.message}")
+                self._requests.drop(name)
+                continue
+            password = self._settings.password()
+            if password is None:
+                self._say(f"job {name} to {request.location} waits for its password: submit the same backup again")
+                continue
+            options = msgspec.structs.replace(
+                request.storage_options, credentials=self._settings.credentials(request.location)
+            )
+            self._requests.drop(name)
+            run, _ = self._enqueue(msgspec.structs.replace(request, password=password, storage_options=options))
+            self._say(f"job {name} is taken up again as {run.id}")
+
+    def _enqueue(self, request: BackupRequest) -> tuple[Run, int]:
+        name = new_job_id()
+        self._requests.keep(name, request)
+        return self._runs.submit(name, lambda run: self._back_up(request, run))
 
     def _connect(self) -> Connection:
         scheme = "nats" if self._settings.tls is None else "tls"
@@ -139,7 +173,7 @@ class Master:
                 hint="Install the same version of Argosy at both ends.",
             )
         protocol.options_of(request)
-        run, ahead = self._runs.submit(lambda run: self._back_up(request, run))
+        run, ahead = self._enqueue(request)
         self._say(f"job {run.id} was submitted: a backup to {request.location}")
         return Submitted(run.id, ahead)
 
@@ -150,6 +184,8 @@ class Master:
     async def _stop(self, data: bytes) -> protocol.Stopped:
         run = self._runs.find(protocol.decode(data, Stop).run)
         run.stop()
+        # Who stopped it takes it up again, not the master's next start.
+        self._requests.drop(run.id)
         self._say(f"job {run.id} is to stop")
         return protocol.Stopped(run.id)
 
@@ -206,7 +242,7 @@ class Master:
             )
         self._looked_at = (request, options)
         try:
-            return run_backup(
+            result = run_backup(
                 access,
                 options,
                 settings.state_directory,
@@ -214,9 +250,19 @@ class Master:
                 create=create,
                 make_engine=lambda _workers, _name: NatsEngine(self._hub),
             )
+        except Interrupted:
+            # By the master's end, if nobody cancelled it: the request is kept for the next start.
+            self._say(f"job {run.id} was stopped and can be resumed")
+            raise
+        except ArgosyError as error:
+            self._requests.drop(run.id)
+            self._say(f"job {run.id} ended: {error.message}")
+            raise
         finally:
             self._looked_at = None
-            self._say(f"job {run.id} has ended")
+        self._requests.drop(run.id)
+        self._say(f"job {run.id} is done")
+        return result
 
 
 def _sight_of(request: BackupRequest, options: BackupOptions) -> Sight:

@@ -14,7 +14,6 @@ from typing import TypeAlias
 from argosy.daemon.protocol import Entry, Followed, Refusal, Told, Unread, refusal_of
 from argosy.errors import ArgosyError, UsageError
 from argosy.operations.backup.options import BackupObserver, BackupProgress, BackupResult
-from argosy.operations.jobs import new_job_id
 
 _log = logging.getLogger(__name__)
 
@@ -27,8 +26,8 @@ _MOST_RUNS_KEPT = 50
 class Run:
     """A job from its submission on. Its own thread says things, the loop's thread reads them."""
 
-    def __init__(self, work: Work) -> None:
-        self.id = new_job_id()
+    def __init__(self, name: str, work: Work) -> None:
+        self.id = name
         self.job = ""
         self.ended: BackupResult | Refusal | None = None
         self._work = work
@@ -123,9 +122,9 @@ class Runs:
         self._thread = threading.Thread(target=self._work, name="jobs")
         self._thread.start()
 
-    def submit(self, work: Work) -> tuple[Run, int]:
-        """Queue a job: its run, and how many are before it."""
-        run = Run(work)
+    def submit(self, name: str, work: Work) -> tuple[Run, int]:
+        """Queue a job under a name of its own: its run, and how many are before it."""
+        run = Run(name, work)
         run.watch(self._touched)
         with self._arrived:
             ahead = len(self._waiting) + (self.current is not None)

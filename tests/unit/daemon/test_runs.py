@@ -10,9 +10,10 @@ import pytest
 
 from argosy.daemon import runs
 from argosy.daemon.protocol import Followed, Refusal, Told, Unread
-from argosy.daemon.runs import Run, Runs
+from argosy.daemon.runs import Run, Runs, Work
 from argosy.errors import UsageError, WrongPassword
 from argosy.operations.backup.options import BackupResult
+from argosy.operations.jobs import new_job_id
 
 RESULT = BackupResult(b"s", b"t", None, "job", {}, 0, 1, 2, resumed=False)
 PATIENCE_SECONDS = 30.0
@@ -30,6 +31,10 @@ def queue(loop: asyncio.AbstractEventLoop) -> Iterator[Runs]:
     queue = Runs(loop)
     yield queue
     queue.close()
+
+
+def submit(queue: Runs, work: Work) -> tuple[Run, int]:
+    return queue.submit(new_job_id(), work)
 
 
 def followed(loop: asyncio.AbstractEventLoop, queue: Runs, run: Run) -> list[Followed]:
@@ -50,7 +55,7 @@ def test_what_a_run_says_is_heard_in_order_to_its_end(loop: asyncio.AbstractEven
         observer.message("two")
         return RESULT
 
-    run, ahead = queue.submit(work)
+    run, ahead = submit(queue, work)
     found = followed(loop, queue, run)
     assert ahead == 0
     assert [entry for one in found for entry in one.entries] == [
@@ -73,7 +78,7 @@ def test_the_end_comes_only_with_the_last_entries(
             run.observer().message(str(number))
         return RESULT
 
-    run, _ = queue.submit(work)
+    run, _ = submit(queue, work)
     found = followed(loop, queue, run)
     assert [entry for one in found for entry in one.entries] == [Told(str(number)) for number in range(5)]
 
@@ -88,7 +93,7 @@ def test_the_oldest_entries_are_dropped_not_the_newest(
             run.observer().message(str(number))
         return RESULT
 
-    run, _ = queue.submit(work)
+    run, _ = submit(queue, work)
     followed(loop, queue, run)
     assert [entry for one in followed(loop, queue, run) for entry in one.entries] == [Told("7"), Told("8"), Told("9")]
 
@@ -100,7 +105,7 @@ def test_an_error_and_a_bug_end_their_run_alone(loop: asyncio.AbstractEventLoop,
     def stumble(_run: Run) -> BackupResult:
         raise KeyError("lost")
 
-    failed, stumbled, fine = (queue.submit(work)[0] for work in (fail, stumble, lambda _run: RESULT))
+    failed, stumbled, fine = (submit(queue, work)[0] for work in (fail, stumble, lambda _run: RESULT))
     assert followed(loop, queue, failed)[-1].ended == Refusal("WrongPassword", "no key opens", "Try again.")
     bug = followed(loop, queue, stumbled)[-1].ended
     assert isinstance(bug, Refusal)
@@ -115,8 +120,8 @@ def test_a_run_that_is_stopped_before_its_turn_never_begins(loop: asyncio.Abstra
         assert gate.wait(PATIENCE_SECONDS)
         return RESULT
 
-    first, _ = queue.submit(wait)
-    second, ahead = queue.submit(lambda _run: RESULT)
+    first, _ = submit(queue, wait)
+    second, ahead = submit(queue, lambda _run: RESULT)
     assert ahead == 1
     second.stop()
     gate.set()
@@ -131,7 +136,7 @@ def test_a_run_is_found_by_the_start_of_its_jobs_id(loop: asyncio.AbstractEventL
         run.observer().begun("20260102-030405-abcdef")
         return RESULT
 
-    run, _ = queue.submit(work)
+    run, _ = submit(queue, work)
     followed(loop, queue, run)
     assert queue.find("20260102") is run
     assert queue.find(run.id) is run
@@ -150,8 +155,8 @@ def test_close_stops_what_runs_and_what_waits(loop: asyncio.AbstractEventLoop) -
             pass
         return RESULT
 
-    running, _ = queue.submit(until_stopped)
-    waiting, _ = queue.submit(lambda _run: RESULT)
+    running, _ = submit(queue, until_stopped)
+    waiting, _ = submit(queue, lambda _run: RESULT)
     assert begun.wait(PATIENCE_SECONDS)
     queue.close()
     assert running.ended == RESULT

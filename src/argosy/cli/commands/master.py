@@ -28,7 +28,8 @@ def command(
     """Run the jobs that `--cluster` submits, over this machine's workers and the proxies that join.
 
     It starts and watches a nats-server of its own. `argosy cluster init` makes the certificates. On SIGTERM or Ctrl-C
-    the running job is stopped so that it can be resumed.
+    the running job is stopped; started again, the master goes on with it, if it is given the repository's password (-p,
+    --password-command or a variable).
     """
     require_cluster_library()
     from argosy.archiver.pipeline import worker_count
@@ -37,6 +38,7 @@ def command(
     from argosy.certificates.contexts import client_context
     from argosy.certificates.role import Role
     from argosy.cli.log_lines import route_log
+    from argosy.cli.store import storage_options
     from argosy.daemon.guarding import RegisterWatch, server_configuration
     from argosy.daemon.master import Master, MasterSettings
 
@@ -51,6 +53,8 @@ def command(
         cache_directory=ctx.cache_directory,
         tls=client_context(load_join(ctx, certs, None, Role.MASTER)),
         server_extra=server_configuration(directory),
+        password=ctx.passwords.without_asking,
+        credentials=lambda location: storage_options(ctx.given, location).credentials,
         lease_seconds=_LEASE_SECONDS if lease is None else lease,
     )
     with ctx.stopping("stopping: the running job is stopped so that it can be resumed") as stop:
