@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from argosy.daemon import master
 from argosy.errors import EngineError, Interrupted, SourceGone, UsageError, WrongPassword
+from argosy.operations.backup.options import BackupOptions, BackupResult
+from argosy.operations.backup.run import run_backup
+from argosy.operations.session import Access
 from tests.support.backups import Scene
-from tests.support.masters import TestBed, running_master
+from tests.support.masters import PATIENCE_SECONDS, running_master
 from tests.support.restic import PASSWORD, require_restic
 
 
@@ -54,13 +61,40 @@ def many_files(root: Path, count: int) -> Path:
     return root
 
 
-def holds_a_batch(bed: TestBed, name: str) -> bool:
-    """Whether the job's file shows a batch at this member."""
-    with bed.client() as client:
-        return any(member.holding for job in client.status().jobs for member in job.members if member.name == name)
+class Hold:
+    """Holds a master's job at its first complete batch, so that others are handed out and none is recorded."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._reached = threading.Event()
+        self._go_on = threading.Event()
+
+        def run_held(access: Access, options: BackupOptions, *arguments: Any, **named: Any) -> BackupResult:
+            return run_backup(access, dataclasses.replace(options, crash_point=self._reach), *arguments, **named)
+
+        monkeypatch.setattr(master, "run_backup", run_held)
+
+    def wait(self) -> None:
+        """Until the job is held."""
+        assert self._reached.wait(PATIENCE_SECONDS)
+
+    def release(self) -> None:
+        """Let it go on, to its end."""
+        self._go_on.set()
+
+    def _reach(self, point: str) -> None:
+        if point == "batch complete, not recorded" and not self._reached.is_set():
+            self._reached.set()
+            assert self._go_on.wait(PATIENCE_SECONDS)
 
 
-def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(scene: Scene, tmp_path: Path) -> None:
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
+    return Hold(monkeypatch)
+
+
+def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(
+    scene: Scene, tmp_path: Path, hold: Hold
+) -> None:
     source = many_files(tmp_path / "source", 300)
     alone = Scene(tmp_path / "alone")
     alone.home.mkdir()
@@ -68,17 +102,18 @@ def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(scene: S
     with running_master(scene) as bed, bed.client() as client:
         victim = bed.start_proxy("one")
         submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
-        while not holds_a_batch(bed, "one"):
-            pass
+        hold.wait()
         victim.kill()
         bed.until_said("one was silent")
         (job,) = client.status().jobs
         assert job.queue.in_progress or job.queue.waiting
         assert not [batch for member in job.members for batch in member.holding if batch.state == "failed"]
+        hold.release()
         bed.start_proxy("two")
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.tree_id == expected
     assert result.exit_code == 0
+    assert result.counters["files_new"] == 300
     scene.restic(require_restic()).run("check", "--read-data")
 
 
@@ -95,31 +130,32 @@ def test_a_proxy_knows_what_the_repository_holds(scene: Scene, source: Path) -> 
     assert result.counters["data_blobs"] == 0
 
 
-def test_a_job_that_is_stopped_is_resumed_by_the_next_request(scene: Scene, tmp_path: Path) -> None:
+def test_a_job_that_is_stopped_is_resumed_by_the_next_request(scene: Scene, tmp_path: Path, hold: Hold) -> None:
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
         submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
-        while not holds_a_batch(bed, "one"):
-            pass
-        observer = scene.heard.observer()
-        observer.stop_requested = lambda: True
+        hold.wait()
+        client.stop(submitted.run)
+        hold.release()
         with pytest.raises(Interrupted):
-            client.follow(submitted.run, observer)
+            client.follow(submitted.run, scene.heard.observer())
         (job,) = scene.job_files()
         again = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
         result = client.follow(again.run, scene.heard.observer())
     assert result.resumed
-    assert result.job_id == job.stem
+    assert result.job_id == job.stem == submitted.run
 
 
-def test_a_master_that_ends_leaves_a_job_that_the_next_one_resumes(scene: Scene, tmp_path: Path) -> None:
+def test_a_master_that_ends_leaves_a_job_that_the_next_one_resumes(scene: Scene, tmp_path: Path, hold: Hold) -> None:
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
-        bed.start_proxy("one")
+        proxy = bed.start_proxy("one")
         client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
-        while not holds_a_batch(bed, "one"):
-            pass
+        hold.wait()
+        # Without it the job cannot end before its master does.
+        proxy.kill()
+        hold.release()
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("two")
         submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
@@ -152,14 +188,14 @@ def test_a_job_waits_for_the_one_before_it(scene: Scene, source: Path) -> None:
             client.follow(second.run, scene.heard.observer())
 
 
-def test_the_servers_end_does_not_end_the_job(scene: Scene, tmp_path: Path) -> None:
+def test_the_servers_end_does_not_end_the_job(scene: Scene, tmp_path: Path, hold: Hold) -> None:
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
         submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
-        while not holds_a_batch(bed, "one"):
-            pass
-        os.kill(bed.master.server_pid, signal.SIGKILL)
+        hold.wait()
+        os.kill(bed.master.server.pid, signal.SIGKILL)
+        hold.release()
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.exit_code == 0
     assert result.counters["files_new"] == 300

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from argosy.certificates.cluster_directory import ClusterDirectory
+from argosy.daemon.guarding import server_configuration
+from tests.support.cluster import nats_server
 from tests.support.cluster_commands import Commands, cluster_of_commands
 from tests.support.command import decode_lines
 from tests.support.restic import require_restic
-
-# Incompressible, so that a limit of the rate keeps the backup busy for seconds.
-SLOW = ("--limit-upload", "4M", "--pack-size", "4")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """A master without workers, and two proxies."""
     with cluster_of_commands(tmp_path_factory.mktemp("home")) as commands:
-        commands.start_master("--no-workers")
+        commands.start_master("--no-workers", "--lease", "1h")
         for name in ("nas-1", "nas-2"):
             commands.start_proxy(name)
         yield commands
@@ -54,12 +56,31 @@ def jobs_of(cluster: Commands) -> list[dict[str, Any]]:
     return list(document["jobs"])
 
 
-def until_packs_are_stored(cluster: Commands) -> str:
-    """Wait until the running job has a pack; its id."""
+@contextmanager
+def stopped_proxies(cluster: Commands) -> Iterator[None]:
+    """Within, no proxy does anything: a job that is submitted cannot end. The lease is long enough."""
+    processes = [proxy.process for proxy in cluster.proxies.values()]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def until_running(cluster: Commands) -> str:
+    """Wait until the submitted job runs; its id."""
     while True:
         for job in jobs_of(cluster):
-            if job["packs"]:
+            if job["state"] == "running":
                 return str(job["job_id"])
+
+
+def until_followed(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a command with --json shows how far its job is."""
+    assert process.stdout is not None
+    assert any(b'"status"' in line for line in process.stdout)
 
 
 def test_restic_reads_what_a_cluster_wrote(cluster: Commands, repository: Path, source: Path, tmp_path: Path) -> None:
@@ -89,8 +110,8 @@ def test_a_detached_job_is_attached_to_by_its_id(cluster: Commands, repository: 
 def test_a_cancelled_job_ends_its_command_and_is_resumed_by_the_next(
     cluster: Commands, repository: Path, source: Path
 ) -> None:
-    with cluster.argosy.started(*backup(cluster, repository, source, *SLOW)) as process:
-        job = until_packs_are_stored(cluster)
+    with stopped_proxies(cluster), cluster.argosy.started(*backup(cluster, repository, source)) as process:
+        job = until_running(cluster)
         assert "is being stopped" in cluster.argosy.says("cancel", job, "--cluster", cluster.url)
         output = b"".join(process.communicate())
         assert process.returncode == 130, output
@@ -100,18 +121,18 @@ def test_a_cancelled_job_ends_its_command_and_is_resumed_by_the_next(
 
 
 def test_ctrl_c_stops_the_job_and_a_closed_terminal_does_not(cluster: Commands, repository: Path, source: Path) -> None:
-    with cluster.argosy.started(*backup(cluster, repository, source, *SLOW)) as process:
-        job = until_packs_are_stored(cluster)
-        process.send_signal(signal.SIGHUP)
-        process.communicate()
-        assert process.returncode == -signal.SIGHUP
-    with cluster.argosy.started("attach", job, "--cluster", cluster.url) as process:
-        assert job in {found["job_id"] for found in jobs_of(cluster) if found["state"] == "running"}
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        output = b"".join(process.communicate())
-        assert process.returncode == 130, output
+    with stopped_proxies(cluster):
+        with cluster.argosy.started(*backup(cluster, repository, source, "--json")) as process:
+            until_followed(process)
+            process.send_signal(signal.SIGHUP)
+            process.communicate()
+            assert process.returncode == -signal.SIGHUP
+        job = until_running(cluster)
+        with cluster.argosy.started("attach", job, "--cluster", cluster.url, "--json") as process:
+            until_followed(process)
+            process.send_signal(signal.SIGINT)
+            output = b"".join(process.communicate())
+            assert process.returncode == 130, output
 
 
 @pytest.mark.parametrize(
@@ -147,35 +168,21 @@ def test_a_proxys_certificate_submits_nothing(cluster: Commands, repository: Pat
     assert "needs operator" in said
 
 
-def test_a_killed_proxy_costs_nothing_but_time(tmp_path: Path, source: Path) -> None:
-    with cluster_of_commands(tmp_path) as cluster:
-        master = cluster.start_master("--no-workers", "--lease", "3s")
-        victim = cluster.start_proxy("victim")
-        repository = tmp_path / "repository"
-        with cluster.argosy.started(*backup(cluster, repository, source, *SLOW, "--json")) as process:
-            until_packs_are_stored(cluster)
-            victim.end()
-            cluster.start_proxy("other")
-            assert master.until_said("victim was silent")
-            output, errors = process.communicate()
-            assert process.returncode == 0, errors
-        assert decode_lines(output)[-1]["files_new"] == 800
-        require_restic().at(repository, tmp_path).run("check", "--read-data")
-
-
 def test_a_killed_master_goes_on_when_it_is_started_again(tmp_path: Path, source: Path) -> None:
     """Its proxy joins by itself, and the command that waits for the job hears of its end."""
     with cluster_of_commands(tmp_path) as cluster:
         password = tmp_path / "password"
         password.write_text(cluster.argosy.password)
-        master = cluster.start_master("--no-workers", "-p", str(password))
+        flags = ("--no-workers", "-p", str(password))
+        master = cluster.start_master(*flags)
         cluster.start_proxy("nas-1")
         repository = tmp_path / "repository"
-        with cluster.argosy.started(*backup(cluster, repository, source, *SLOW, "--json")) as process:
-            job = until_packs_are_stored(cluster)
-            master.end()
-            again = cluster.start_master("--no-workers", "-p", str(password))
-            assert again.until_said("is taken up again")
+        with cluster.argosy.started(*backup(cluster, repository, source, "--json")) as process:
+            with stopped_proxies(cluster):
+                job = until_running(cluster)
+                master.end()
+                again = cluster.start_master(*flags)
+                assert again.until_said("is taken up again")
             output, errors = process.communicate()
             assert process.returncode == 0, errors
         summary = decode_lines(output)[-1]
@@ -201,6 +208,24 @@ def test_without_a_password_a_master_says_which_jobs_wait(tmp_path: Path, source
         cluster.start_proxy("nas-1")
         cluster.argosy.run(*backup(cluster, repository, source))
         assert not kept.exists()
+
+
+def test_a_master_may_use_a_nats_of_its_owners(tmp_path: Path, source: Path) -> None:
+    with cluster_of_commands(tmp_path) as cluster:
+        users = server_configuration(ClusterDirectory(cluster.argosy.state / "cluster"))
+        with nats_server(tmp_path / "nats", extra=users) as server:
+            cluster.port = server.port
+            master = cluster.start("master", "--nats", cluster.url, "--workers", "1")
+            assert master.until_said("connected to")
+            assert master.until_said("master joined")
+            documents = cluster.argosy.documents(*backup(cluster, tmp_path / "repository", source))
+        assert documents[-1]["files_new"] == 800
+
+
+def test_a_master_listens_or_uses_a_nats(cluster: Commands) -> None:
+    both = ("--listen", "127.0.0.1:4222", "--nats", "tls://localhost:4222")
+    for flags in ((), both):
+        assert "--listen or --nats" in cluster.argosy.says("master", *flags, expect=1)
 
 
 def test_a_revoked_proxy_is_cut_off_at_once_and_a_stranger_never_gets_in(tmp_path: Path) -> None:

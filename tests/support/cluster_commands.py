@@ -93,7 +93,7 @@ class Commands:
         """Start the master on a free port, or again on the one that it had."""
         for _ in range(_TRIES):
             port = self.port or random.choice(_PORTS)
-            master = self._start("master", "--listen", f"127.0.0.1:{port}", *flags)
+            master = self.start("master", "--listen", f"127.0.0.1:{port}", *flags)
             if master.until_said("listening on", "already in use").startswith("listening"):
                 self.port = port
                 return master
@@ -104,12 +104,13 @@ class Commands:
         join = self.argosy.home / f"{name}.join"
         if not join.exists():
             self.argosy.run("cluster", "add", name, "--output", join)
-        proxy = self._start("proxy", self.url, "--join", join, "--workers", "1", *flags, cache=f"cache-{name}")
+        proxy = self.start("proxy", self.url, "--join", join, "--workers", "1", *flags, cache=f"cache-{name}")
         assert proxy.until_said("joined the master"), proxy.text
         self.proxies[name] = proxy
         return proxy
 
-    def _start(self, *arguments: str | Path, cache: str = "cache") -> Daemon:
+    def start(self, *arguments: str | Path, cache: str = "cache") -> Daemon:
+        """Start the program with these arguments."""
         variables = {**self.argosy.variables(), "ARGOSY_CACHE_DIR": str(self.argosy.home / cache)}
         # The daemons get neither repository nor password: jobs bring them.
         for name in ("ARGOSY_REPOSITORY", "ARGOSY_PASSWORD"):

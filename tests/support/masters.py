@@ -30,29 +30,43 @@ with Proxy(ProxySettings(sys.argv[2], sys.argv[3], int(sys.argv[4]), Path(sys.ar
 """
 
 
+class Said:
+    """What a master has said; from any thread."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+
+    def hear(self, words: str) -> None:
+        """It says something."""
+        with self._changed:
+            self._lines.append(words)
+            self._changed.notify_all()
+
+    def wait_for(self, words: str) -> None:
+        """Wait until it has said something with these words."""
+        with self._changed:
+            assert self._changed.wait_for(self._said(words), PATIENCE_SECONDS), self._lines
+
+    def _said(self, words: str) -> Callable[[], bool]:
+        return lambda: any(words in line for line in self._lines)
+
+
 @dataclass
 class TestBed:
-    """A master in this process and proxies in their own. ``said`` is what the master said."""
+    """A master in this process and proxies in their own."""
 
     __test__ = False  # a support class, whatever its name
 
     home: Path
     master: Master
     url: str
-    said: list[str] = field(default_factory=list)
-    changed: threading.Condition = field(default_factory=threading.Condition)
+    said: Said
     proxies: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    def hear(self, words: str) -> None:
-        """The master says something."""
-        with self.changed:
-            self.said.append(words)
-            self.changed.notify_all()
 
     def until_said(self, words: str) -> None:
         """Wait until the master has said something with these words."""
-        with self.changed:
-            assert self.changed.wait_for(lambda: any(words in line for line in self.said), PATIENCE_SECONDS), self.said
+        self.said.wait_for(words)
 
     def start_proxy(self, name: str, workers: int = 1, *, without_rights: bool = False) -> subprocess.Popen[bytes]:
         """Start a proxy and wait until it has joined; ``without_rights`` it is a root that modes apply to."""
@@ -91,12 +105,11 @@ def running_master(scene: Scene, *, workers: int = 0, lease_seconds: float = 3.0
     """A master whose jobs have the scene's state directory."""
     server_program()
     with ExitStack() as stack:
-        heard: list[Callable[[str], None]] = []
         settings = MasterSettings(
             "127.0.0.1", 0, workers, scene.state, scene.home / "master-cache", lease_seconds=lease_seconds
         )
-        master = stack.enter_context(Master(settings, lambda words: heard[0](words)))
-        bed = TestBed(scene.home, master, f"nats://127.0.0.1:{master.port}")
-        heard.append(bed.hear)
+        said = Said()
+        master = stack.enter_context(Master(settings, said.hear))
+        bed = TestBed(scene.home, master, f"nats://127.0.0.1:{master.server.port}", said)
         stack.callback(bed.close)
         yield bed

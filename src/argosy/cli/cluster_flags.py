@@ -76,6 +76,15 @@ def operator(ctx: Context, cluster: str | None, certs: str | None, join: str | N
         yield client
 
 
+def say(ctx: Context, text: str) -> None:
+    """What a master or proxy has to say, at once. From any thread."""
+    if ctx.json:
+        ctx.output.document({"message_type": "daemon", "text": text}, flush=True)
+    else:
+        ctx.output.line(text)
+        ctx.output.flush()
+
+
 def leave_on_hangup() -> None:
     """A closed terminal ends the command alone: the job goes on at the master."""
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

@@ -43,7 +43,8 @@ _ANY_HOST = frozenset({"", "0.0.0.0", "::"})
 
 @dataclass(frozen=True, slots=True)
 class MasterSettings:
-    """``workers`` 0: it only runs jobs. ``server_extra`` is added to nats-server's configuration (TLS, users).
+    """``workers`` 0: it only runs jobs. ``server_extra`` is added to nats-server's configuration (TLS, users). With
+    ``nats_url`` no server is started: that one is used.
 
     ``password`` is the master's own, for jobs that its end has interrupted, or None if it has none; ``credentials`` are
     those for a location.
@@ -56,6 +57,7 @@ class MasterSettings:
     cache_directory: Path
     tls: ssl.SSLContext | None = None
     server_extra: str = ""
+    nats_url: str = ""
     lease_seconds: float = LEASE_SECONDS
     password: Callable[[], bytes | None] = lambda: None
     credentials: Callable[[str], dict[str, str]] = lambda _: {}
@@ -69,6 +71,7 @@ class Master:
         self._settings = settings
         self._say = say
         self._stack = ExitStack()
+        self._server: NatsServer | None = None
         self._requests = KeptRequests(settings.state_directory / "requests")
         self._looked_at: tuple[BackupRequest, BackupOptions] | None = None
 
@@ -84,14 +87,10 @@ class Master:
         self.close()
 
     @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return self._server.port
-
-    @property
-    def server_pid(self) -> int:
-        """nats-server's process."""
-        return self._server.pid
+    def server(self) -> NatsServer:
+        """The nats-server that it has started."""
+        assert self._server is not None, "not with nats_url"
+        return self._server
 
     def close(self) -> None:
         """Stop the running job so that it can be resumed; end workers and server."""
@@ -99,16 +98,17 @@ class Master:
 
     def reload_server(self, extra: str) -> None:
         """Have nats-server take up another set of users; who is not among them is cut off at once."""
-        self._server.reload(extra)
+        self.server.reload(extra)
 
     def _start(self) -> None:
         settings = self._settings
         prepare_state_directory(settings.state_directory)
-        self._server = NatsServer(
-            settings.state_directory / "nats", settings.host, settings.port, extra=settings.server_extra
-        )
-        self._server.start()
-        self._stack.callback(self._server.stop)
+        if not settings.nats_url:
+            self._server = NatsServer(
+                settings.state_directory / "nats", settings.host, settings.port, extra=settings.server_extra
+            )
+            self._server.start()
+            self._stack.callback(self._server.stop)
         self._connection = self._connect()
         self._hub = Hub(self._connection, lease_seconds=settings.lease_seconds)
         self._hub.members_changed = self._say
@@ -146,11 +146,15 @@ class Master:
         return self._runs.submit(name, lambda run: self._back_up(request, run))
 
     def _connect(self) -> Connection:
-        scheme = "nats" if self._settings.tls is None else "tls"
-        host = "127.0.0.1" if self._settings.host in _ANY_HOST else self._settings.host
-        # The server's certificate always stands for localhost, and perhaps not for the address that it listens on.
-        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._server.port}"
-        connection = Connection(url, NAME, self._settings.tls, server_name="localhost")
+        settings = self._settings
+        if self._server is None:
+            connection = Connection(settings.nats_url, NAME, settings.tls)
+        else:
+            scheme = "nats" if settings.tls is None else "tls"
+            host = "127.0.0.1" if settings.host in _ANY_HOST else settings.host
+            # The server's certificate always stands for localhost, and perhaps not for the address that it listens on.
+            url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self._server.port}"
+            connection = Connection(url, NAME, settings.tls, server_name="localhost")
         self._stack.callback(connection.close)
         connection.open(_OPEN_SECONDS)
         return connection

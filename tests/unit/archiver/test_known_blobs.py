@@ -75,3 +75,28 @@ def test_trees_are_always_looked_up(lookup: DedupLookup) -> None:
     assert known.contains_tree(identity("tree"))
     assert not known.contains_tree(identity("data"))
     assert not known.contains(identity("tree"))
+
+
+class TestOnAnotherMachine:
+    """The master does not write into the lookup there."""
+
+    def test_what_was_told_counts_beside_the_lookup(self, lookup: DedupLookup) -> None:
+        store(lookup, "stored")
+        known = KnownBlobs(lookup, shared=False)
+        known.add(identity("told"))
+        assert known.contains(identity("stored"))
+        assert known.contains(identity("told"))
+        assert not known.contains(identity("neither"))
+
+    def test_the_newest_are_remembered_in_bounded_memory(
+        self, lookup: DedupLookup, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(known_blobs, "REMEMBERED_MOST", 3)
+        store(lookup, "stored")
+        known = KnownBlobs(lookup, shared=False)
+        for number in range(10):
+            known.add(identity(str(number)))
+        remembered = [number for number in range(10) if known.contains(identity(str(number)))]
+        assert remembered[-4:] == [6, 7, 8, 9]
+        assert len(remembered) <= 8
+        assert known.contains(identity("stored"))

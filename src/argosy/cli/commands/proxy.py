@@ -8,7 +8,7 @@ import time
 import click
 
 from argosy.cli.certs import certs_flag
-from argosy.cli.cluster_flags import join_flag, load_join, master_url, require_cluster_library
+from argosy.cli.cluster_flags import join_flag, load_join, master_url, require_cluster_library, say
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.values import number_or_auto
@@ -66,14 +66,6 @@ def command(
         tls=client_context(found),
         maps=tuple(parse_map(os.fsencode(text)) for text in maps),
     )
-    with ctx.stopping("stopping") as stop, Proxy(settings, lambda text: _say(ctx, text), stop):
+    with ctx.stopping("stopping") as stop, Proxy(settings, lambda text: say(ctx, text), stop):
         while not stop():
             time.sleep(_POLL_SECONDS)
-
-
-def _say(ctx: Context, text: str) -> None:
-    if ctx.json:
-        ctx.output.document({"message_type": "daemon", "text": text}, flush=True)
-    else:
-        ctx.output.line(text)
-        ctx.output.flush()
