@@ -12,7 +12,7 @@ from argosy.cli.certs import certs_directory, certs_flag
 from argosy.cli.cluster_flags import load_join, require_cluster_library, say
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
-from argosy.cli.values import duration, number_or_auto
+from argosy.cli.values import duration, parallel_or_auto
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LEASE_SECONDS = 15.0
 @verb("master")
 @click.option("--listen", metavar="HOST:PORT", help="where proxies and commands reach it: 0.0.0.0:4222")
 @click.option("--nats", metavar="URL", help="use this NATS (tls://HOST:PORT) and start none")
-@click.option("--workers", type=number_or_auto, metavar="N|auto", help="its own workers (auto: one a processor)")
+@click.option("--workers", type=parallel_or_auto, metavar="N|auto", help="its own workers (auto: one a processor)")
 @click.option("--no-workers", is_flag=True, help="run jobs, and leave all uploads to the proxies")
 @click.option("--lease", type=duration, metavar="DURATION", help="a member silent for so long is struck off (15s)")
 @certs_flag

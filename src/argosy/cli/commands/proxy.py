@@ -11,14 +11,14 @@ from argosy.cli.certs import certs_flag
 from argosy.cli.cluster_flags import join_flag, load_join, master_url, require_cluster_library, say
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
-from argosy.cli.values import number_or_auto
+from argosy.cli.values import parallel_or_auto
 from argosy.errors import UsageError
 
 _POLL_SECONDS = 0.2
 
 
 @verb("proxy")
-@click.option("--workers", type=number_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)")
+@click.option("--workers", type=parallel_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)")
 @click.option("--name", metavar="NAME", help="the name in its certificate, to be sure")
 @click.option(
     "--map",

@@ -79,6 +79,8 @@ class Agent:
             session.leave()
         for session in sessions:
             session.join(_LEAVE_SECONDS)
+        if self._connection.is_up:
+            self._connection.run(self._say_hello())
 
     async def _begin(self) -> None:
         self._connection.reconnected = self._reconnected
@@ -92,9 +94,7 @@ class Agent:
     async def _greet(self) -> None:
         while True:
             begin = time.monotonic()
-            answer = await self._connection.request(
-                wire.hello_subject(self._name), wire.encode(self._hello()), 2 * HELLO_SECONDS
-            )
+            answer = await self._say_hello()
             if answer is not None:
                 self._hear(answer)
             elif time.monotonic() - self._last_answer > self._lease_seconds * _LEASES_OF_PATIENCE:
@@ -102,6 +102,11 @@ class Agent:
                 self._abandon(list(self._running))
             self._say_state(answer is not None)
             await asyncio.sleep(max(0.0, begin + HELLO_SECONDS - time.monotonic()))
+
+    async def _say_hello(self) -> bytes | None:
+        return await self._connection.request(
+            wire.hello_subject(self._name), wire.encode(self._hello()), 2 * HELLO_SECONDS
+        )
 
     def _hello(self) -> wire.Hello:
         return wire.Hello(

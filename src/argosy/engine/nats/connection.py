@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from argosy.engine.nats.wire import inbox_of
+from argosy.engine.nats.wire import inbox_of, may_be_answered
 from argosy.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -126,14 +126,10 @@ class Connection:
         await self.client.subscribe(subject, cb=guarded)
 
     async def serve(self, subject: str, answer: Callable[[str, bytes], Awaitable[bytes]]) -> None:
-        """Answer each request on the subject with what ``answer(subject, data)`` gives, many at a time.
-
-        Nothing is answered where the reply would go elsewhere than to an inbox: a sender chooses that subject, and the
-        server's rights must not carry its answer where the sender may not speak itself.
-        """
+        """Answer each request on the subject with what ``answer(subject, data)`` gives, many at a time."""
 
         async def heard(message: Msg) -> None:
-            if message.reply.startswith(inbox_of("")):
+            if may_be_answered(message.subject, message.reply):
                 self.spawn(self._answer(message, answer))
 
         await self.listen(subject, heard)

@@ -29,6 +29,7 @@ from argosy.engine.nats.inbox import Inbox
 from argosy.engine.nats.link import Link
 from argosy.engine.nats.placement import Place
 from argosy.engine.nats.tokens import TokenSource, ensure_stream
+from argosy.errors import EngineError
 
 _log = logging.getLogger(__name__)
 
@@ -216,7 +217,10 @@ class Hub:
             void = wire.Receipt(segment.link, 0, known=False)
             await self.connection.publish(wire.receipt_inbox(sender), wire.encode(void))
         else:
-            await link.receive(segment)
+            try:
+                await link.receive(segment)
+            except EngineError as error:
+                self.lose_link(segment.link, f"was struck off because of what it sent: {error.message}")
 
     async def _confirmed(self, message: Msg) -> None:
         receipt = wire.decode(message.data, wire.Receipt)
@@ -231,8 +235,7 @@ class Hub:
 
     async def _greeted(self, message: Msg) -> None:
         hello = wire.decode(message.data, wire.Hello)
-        if not message.reply.startswith(f"{wire.inbox_of(message.subject.split('.')[2])}."):
-            # A sender chooses where an answer goes; the master's rights must not carry it elsewhere.
+        if not wire.may_be_answered(message.subject, message.reply):
             return
         refusal = self._admit(hello, message.subject)
         void = [number for number in hello.links if number not in self._links]

@@ -62,6 +62,17 @@ def inbox_of(member: str) -> str:
     return f"_INBOX_{member}"
 
 
+def may_be_answered(subject: str, reply: str) -> bool:
+    """Whether a request may have its answer where it wants it.
+
+    A sender chooses that subject, and the server's rights must not carry its answer where it may not speak itself: a
+    member is answered in its own inbox, others in some inbox.
+    """
+    words = subject.split(".")
+    own = words[2] + "." if words[:2] == ["argosy", "member"] and len(words) > 2 else ""
+    return reply.startswith(inbox_of(own))
+
+
 def segment_inbox(member: str) -> str:
     """Link segments from the master to a member."""
     return f"{inbox_of(member)}.segment"

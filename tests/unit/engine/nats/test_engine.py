@@ -161,6 +161,21 @@ def test_a_name_that_cannot_stand_in_a_subject_is_refused(name: str) -> None:
         wire.check_member_name(name)
 
 
+@pytest.mark.parametrize(
+    ("subject", "reply", "may"),
+    [
+        ("argosy.member.nas.hello", "_INBOX_nas.x", True),
+        ("argosy.member.nas.hello", "_INBOX_nas-2.x", False),
+        ("argosy.member.nas.look", "argosy.member.other.segment", False),
+        ("argosy.control.submit", "_INBOX_operator.x", True),
+        ("argosy.control.submit", "argosy.control.stop", False),
+        ("argosy.control.submit", "", False),
+    ],
+)
+def test_an_answer_goes_to_an_inbox(subject: str, reply: str, may: bool) -> None:
+    assert wire.may_be_answered(subject, reply) is may
+
+
 def test_nobody_hears_an_answer_that_was_to_go_elsewhere(cluster: Cluster, stack: ExitStack) -> None:
     """A member's rights must not let it speak, through the master, where it may not itself."""
     connection = Connection(cluster.url, "m")
