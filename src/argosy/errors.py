@@ -163,3 +163,11 @@ class Interrupted(ArgosyError):
     """The job was stopped on request and can be resumed."""
 
     exit_code = 130
+
+
+def error_named(kind: str, message: str, hint: str) -> ArgosyError:
+    """The error of a class by its name, as another process raised it; an ArgosyError if there is no such class here."""
+    found = globals().get(kind)
+    if isinstance(found, type) and issubclass(found, ArgosyError):
+        return found(message, hint=hint)
+    return ArgosyError(message, hint=hint)

@@ -9,8 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from argosy import errors
-from argosy.errors import ArgosyError
+from argosy.errors import ArgosyError, error_named
 from argosy.filesystem.xattr_losses import XattrLoss
 from argosy.storage.options import StorageOptions
 
@@ -218,9 +217,7 @@ class WorkerError(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
     def as_error(self) -> ArgosyError:
         """The error as it was raised on the worker."""
-        kind = getattr(errors, self.kind, ArgosyError)
-        known = isinstance(kind, type) and issubclass(kind, ArgosyError)
-        return (kind if known else ArgosyError)(self.message, hint=self.hint)
+        return error_named(self.kind, self.message, self.hint)
 
 
 class SourceLost(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -72,8 +72,8 @@ def _thread_document(thread: ScanThreadStatus) -> dict[str, Any]:
     }
 
 
-def member_document(member: MemberState) -> dict[str, Any]:
-    """A member of a cluster, whether or not a job runs."""
+def member_document(member: MemberState | MemberStatus) -> dict[str, Any]:
+    """A member, whether or not a job runs."""
     return {
         "name": member.name,
         "host": member.host,
@@ -95,12 +95,7 @@ def member_line(member: MemberState, now: float) -> str:
 
 def _member_document(member: MemberStatus) -> dict[str, Any]:
     return {
-        "name": member.name,
-        "host": member.host,
-        "pid": member.pid,
-        "workers": member.workers,
-        "joined": json_time(member.joined),
-        "last_seen": json_time(member.last_seen),
+        **member_document(member),
         "left": json_time(member.left),
         "files_done": member.files_done,
         "bytes_done": member.bytes_done,

