@@ -209,7 +209,8 @@ class Master:
             )
             for member in self._hub.members()
         ]
-        return Status(members, jobs)
+        # What happened to a job may be long, and nobody shows it here.
+        return Status(members, [replace(job, log=[]) for job in jobs])
 
     async def _look(self, _subject: str, _data: bytes) -> bytes:
         """What the master sees now of the running job's source and repository."""

@@ -18,7 +18,8 @@ from argosy.operations.backup.options import BackupObserver, BackupProgress, Bac
 _log = logging.getLogger(__name__)
 
 MOST_ENTRIES_KEPT = 10_000
-_ENTRIES_AT_ONCE = 500
+# Well below what one message may hold; an entry is a path and a reason.
+_BYTES_AT_ONCE = 256 * 1024
 _PATIENCE_SECONDS = 2.0
 _MOST_RUNS_KEPT = 50
 
@@ -58,7 +59,8 @@ class Run:
         try:
             if self._stop.is_set():
                 raise UsageError("the job was cancelled before it began", hint="Submit it again.")
-            self._end(self._work(self))
+            work, self._work = self._work, _nothing  # it holds a password
+            self._end(work(self))
         except ArgosyError as error:
             self._end(refusal_of(error))
         except Exception as error:  # noqa: BLE001 - one job's bug must not end the others'
@@ -69,7 +71,7 @@ class Run:
         """A number that grows with each change, and what was said from entry ``after`` on."""
         with self._lock:
             skipped = max(0, after - self._first)
-            entries = list(self._entries)[skipped : skipped + _ENTRIES_AT_ONCE]
+            entries = _first_of(list(self._entries)[skipped:])
             following = max(after, self._first) + len(entries)
             is_all = following == self._first + len(self._entries)
             ended = self.ended if is_all else None
@@ -187,3 +189,17 @@ class Runs:
         ended = [run for run in self._runs.values() if run.ended is not None]
         for run in ended[: max(0, len(self._runs) - _MOST_RUNS_KEPT)]:
             del self._runs[run.id]
+
+
+def _nothing(_run: Run) -> BackupResult:
+    raise AssertionError("a run is carried out once")
+
+
+def _first_of(entries: list[Entry]) -> list[Entry]:
+    """As many entries from the first one on as one message may hold."""
+    size = 0
+    for count, entry in enumerate(entries):
+        size += len(entry.text) if isinstance(entry, Told) else len(entry.path) + len(entry.reason)
+        if size > _BYTES_AT_ONCE and count:
+            return entries[:count]
+    return entries

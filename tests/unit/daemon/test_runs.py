@@ -71,7 +71,7 @@ def test_what_a_run_says_is_heard_in_order_to_its_end(loop: asyncio.AbstractEven
 def test_the_end_comes_only_with_the_last_entries(
     loop: asyncio.AbstractEventLoop, queue: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_ENTRIES_AT_ONCE", 2)
+    monkeypatch.setattr(runs, "_BYTES_AT_ONCE", 2)
 
     def work(run: Run) -> BackupResult:
         for number in range(5):

@@ -38,7 +38,7 @@ _STARVED_SECONDS = 2.0
 class NatsEngine:
     """Runs tasks on the members of a hub; see ``interface.Engine`` for the promises.
 
-    Without members it wants nothing and waits. It fails only if members cannot make their workers and none is left.
+    Without members it takes a few tasks and waits. It fails only if members cannot make their workers and none is left.
     """
 
     def __init__(self, hub: Hub, *, idle_seconds: float = 5.0, close_seconds: float = 10.0) -> None:

@@ -68,9 +68,12 @@ class Placement:
         return len(self._waiting)
 
     def wanted(self) -> int:
-        """How many more tasks the window takes; it shrinks with a member that leaves."""
+        """How many more tasks the window takes; it shrinks with a member that leaves.
+
+        Without members it is that of one worker: then something waits in the stream, for autoscalers to see.
+        """
         places = self.places.values()
-        window = sum(place.worker_limit for place in places) * WINDOW_PER_WORKER
+        window = (sum(place.worker_limit for place in places) or 1) * WINDOW_PER_WORKER
         return max(0, window - len(self._waiting) - sum(place.in_window for place in places))
 
     def attach(self, place: Place) -> None:

@@ -170,6 +170,7 @@ class NatsServer:
             f"port: {self.port or -1}\n"
             f"max_payload: 1MB\n"
             f"write_deadline: 10s\n"
+            f"ping_interval: 10s\n"
             f"jetstream {{ store_dir: {store}, max_memory_store: {MAX_MEMORY_BYTES}, max_file_store: 0 }}\n"
             f"{self._extra}\n"
         )

@@ -36,8 +36,14 @@ def test_the_window_is_two_tasks_a_worker_of_all_members() -> None:
         offered(placement, 7)
 
 
-def test_without_members_nothing_is_wanted() -> None:
-    assert Placement().wanted() == 0
+def test_without_members_the_window_is_that_of_one_worker() -> None:
+    """An autoscaler that starts members must see that something waits."""
+    placement = Placement()
+    offered(placement, 0, 1)
+    assert placement.wanted() == 0
+    placement.attach(Place(1, "m1", "host", 1, 2))
+    assert placement.wanted() == 2
+    assert drawn(placement, 1) == 0
 
 
 def test_the_lowest_waiting_task_is_handed_over_first() -> None:
@@ -75,7 +81,6 @@ def test_a_lost_member_gives_up_what_it_held_lowest_first() -> None:
     place, lapsed = placement.detach(1)
     assert place.name == "m1"
     assert [(held.task.id, held.worker) for held in lapsed] == [(2, 0), (3, 1), (4, 0)]
-    assert placement.wanted() == 0
 
 
 def test_worker_numbers_are_never_used_twice_by_a_member() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argosy.engine.interface import MAX_PAYLOAD_BYTES
@@ -27,6 +27,7 @@ def deliver(outgoing: Outgoing, incoming: Incoming, draw: random.Random, loss: f
     return arrived
 
 
+@settings(deadline=None, max_examples=50)  # a loaded machine takes its time
 @given(sizes=SIZES, seed=st.integers(0, 1000), loss=st.sampled_from([0.0, 0.5]))
 def test_messages_arrive_once_and_in_order(sizes: list[int], seed: int, loss: float) -> None:
     outgoing, incoming = Outgoing(), Incoming()
