@@ -44,6 +44,11 @@ _log = logging.getLogger(__name__)
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
 
+def worker_count() -> int:
+    """How many workers suit this machine: one for each processor that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def make_local_engine(workers: int, name: str) -> LocalEngine:
     """See ``interface.MakeEngine``."""
     return LocalEngine(workers, name=name)

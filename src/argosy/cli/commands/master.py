@@ -59,13 +59,13 @@ def command(ctx: Context, /, **flags: Any) -> None:
 
 
 def _settings(ctx: Context, flags: dict[str, Any], directory: ClusterDirectory) -> MasterSettings:
-    from argosy.archiver.pipeline import worker_count
     from argosy.certificates.addresses import parse_address
     from argosy.certificates.contexts import client_context
     from argosy.certificates.role import Role
     from argosy.cli.store import storage_options
     from argosy.daemon.guarding import server_configuration
     from argosy.daemon.master import MasterSettings
+    from argosy.engine.local import worker_count
 
     if bool(flags["listen"]) == bool(flags["nats"]):
         raise UsageError("a master needs --listen or --nats, and not both", hint="--listen 0.0.0.0:4222 is usual.")

@@ -46,11 +46,11 @@ def command(
     """
     require_cluster_library()
     from argosy.archiver.path_map import parse_map
-    from argosy.archiver.pipeline import worker_count
     from argosy.certificates.contexts import client_context
     from argosy.certificates.role import Role
     from argosy.cli.log_lines import route_log
     from argosy.daemon.proxy import Proxy, ProxySettings
+    from argosy.engine.local import worker_count
 
     route_log(ctx.output)
     found = load_join(ctx, certs, join, Role.MEMBER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -17,7 +16,7 @@ from argosy.archiver.source import Source, read_roots
 from argosy.archiver.targets import Target, plan_top
 from argosy.archiver.trees import TreeBuilder
 from argosy.engine.interface import MakeEngine
-from argosy.engine.local import make_local_engine
+from argosy.engine.local import make_local_engine, worker_count
 from argosy.errors import ArgosyError, Interrupted
 from argosy.filesystem.metadata import OwnerNames
 from argosy.operations.backup.closing import (
@@ -142,7 +141,7 @@ class Backup:
         indexer: Indexer,
     ) -> bytes:
         options, ledger = self._options, plan.ledger
-        workers = options.workers or len(os.sched_getaffinity(0))
+        workers = options.workers or worker_count()
         scanner = wiring.scanner(ledger, parents, workers)
         engine = self._make_engine(workers, options.host or "local")
         engine.start(encode(wiring.worker_setup(plan.record.id, workers)), HANDLER)

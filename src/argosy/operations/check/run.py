@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import msgspec
 
-from argosy.engine.local import LocalEngine
+from argosy.engine.local import LocalEngine, worker_count
 from argosy.errors import LeaseLost
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark, impossible, in_order
@@ -45,7 +44,7 @@ def run_check(access: Access, options: CheckOptions, observer: CheckObserver) ->
             session.repository.cache = None
         with ExitStack() as stack:
             # By now the workers have ended in order, or there is no reason to wait for them.
-            engine = LocalEngine(options.workers or _processors())
+            engine = LocalEngine(options.workers or worker_count())
             stack.callback(engine.cancel)
             return _Check(session, options, observer, engine, stack).run()
 
@@ -73,7 +72,7 @@ class _Check:
 
     def run(self) -> CheckResult:
         repository, observer, reader = self._repository, self._observer, self._reader
-        workers = self._options.workers or _processors()
+        workers = self._options.workers or worker_count()
         self._engine.start(encode(self._setup(workers)), "argosy.operations.check.worker:check_worker")
         coordinator = Coordinator(self._engine, observer, self._result, self._problem)
         coordinator.warm_up(workers)
@@ -226,7 +225,3 @@ class _TreePlaces:
         """Every place of a tree."""
         del blob_type
         return self._blobs.find_tree(blob_id)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))

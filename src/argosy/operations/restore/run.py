@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from argosy.engine.local import LocalEngine
+from argosy.engine.local import LocalEngine, worker_count
 from argosy.errors import Interrupted, UsageError
 from argosy.operations.restore.coordinator import Coordinator, RestoreSource
 from argosy.operations.restore.options import (
@@ -64,7 +64,7 @@ def _restore(
     observer.begun(stored, subpath)
     check = _Check(session, observer)
     with ExitStack() as stack:
-        engine = LocalEngine(options.workers or len(os.sched_getaffinity(0)))
+        engine = LocalEngine(options.workers or worker_count())
         stack.callback(engine.cancel)
         engine.start(encode(_setup(session, lookup, target, settings)), "argosy.restorer.worker:restore_worker")
         coordinator = Coordinator(engine, source, target, settings, options.cuts, observer, check, scratch)
