@@ -16,6 +16,7 @@ from argosy.errors import EngineError, Interrupted, SourceGone, UsageError, Wron
 from argosy.operations.backup.options import BackupOptions, BackupResult
 from argosy.operations.backup.run import run_backup
 from argosy.operations.session import Access
+from argosy.operations.status import read_jobs
 from tests.support.backups import Scene
 from tests.support.masters import PATIENCE_SECONDS, running_master
 from tests.support.restic import PASSWORD, require_restic
@@ -62,9 +63,10 @@ def many_files(root: Path, count: int) -> Path:
 
 
 class Hold:
-    """Holds a master's job at its first complete batch, so that others are handed out and none is recorded."""
+    """Holds a master's job as soon as a member has a batch: it can hand out no other, so it cannot end."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, state_directory: Path) -> None:
+        self._state_directory = state_directory
         self._reached = threading.Event()
         self._go_on = threading.Event()
 
@@ -82,14 +84,18 @@ class Hold:
         self._go_on.set()
 
     def _reach(self, point: str) -> None:
-        if point == "batch complete, not recorded" and not self._reached.is_set():
+        if point == "after a commit" and not self._reached.is_set() and self._a_batch_is_held():
             self._reached.set()
             assert self._go_on.wait(PATIENCE_SECONDS)
 
+    def _a_batch_is_held(self) -> bool:
+        jobs = read_jobs(self._state_directory, lambda _error: None)
+        return any(member.holding for job in jobs for member in job.members)
+
 
 @pytest.fixture
-def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
-    return Hold(monkeypatch)
+def hold(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Hold:
+    return Hold(monkeypatch, scene.state)
 
 
 def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(
@@ -159,7 +165,8 @@ def test_a_master_that_ends_leaves_a_job_that_the_next_one_resumes(scene: Scene,
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("two")
         submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
-        assert client.follow(submitted.run, scene.heard.observer()).resumed
+        result = client.follow(submitted.run, scene.heard.observer())
+    assert result.resumed, (scene.heard.messages, result.parent, result.counters)
 
 
 def test_an_error_of_the_job_is_the_commands_error(scene: Scene, source: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,10 +61,10 @@ class Client:
         answer: Submitted = self._ask(protocol.SUBMIT, data, Submitted)
         return answer
 
-    def follow(self, run: str, observer: BackupObserver, *, may_stop: bool = True) -> BackupResult:
+    def follow(self, run: str, observer: BackupObserver) -> BackupResult:
         """Tell the observer what the run says, to its end. Raises the error that the run ended with.
 
-        If the observer asks for a stop the run is stopped (``may_stop``), and followed to its end.
+        If the observer asks for a stop the run is stopped, and followed to its end.
         """
         after, job, asked_to_stop = 0, "", False
         while True:
@@ -84,7 +83,7 @@ class Client:
                     return found.ended
                 case Refusal():
                     raise found.ended.as_error()
-            if may_stop and not asked_to_stop and observer.stop_requested():
+            if not asked_to_stop and observer.stop_requested():
                 asked_to_stop = True
                 self.stop(run)
 
@@ -133,11 +132,6 @@ def connected(url: str, name: str, tls: ssl.SSLContext | None, patience_seconds:
         yield Client(connection)
     finally:
         connection.close()
-
-
-def for_the_master(options: BackupOptions) -> BackupOptions:
-    """Options as the master needs them: without what only this machine can know."""
-    return dataclasses.replace(options, workers=None)
 
 
 def _absolute(location: str) -> str:

@@ -26,7 +26,7 @@ from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.engine import NatsEngine
 from argosy.engine.nats.hub import LEASE_SECONDS, Hub
 from argosy.engine.nats.server import NatsServer
-from argosy.errors import ArgosyError, Interrupted, UsageError
+from argosy.errors import ArgosyError, EngineError, Interrupted, UsageError
 from argosy.operations.backup.options import BackupOptions, BackupResult
 from argosy.operations.backup.run import run_backup
 from argosy.operations.init import open_or_create
@@ -73,6 +73,7 @@ class Master:
         self._stack = ExitStack()
         self._server: NatsServer | None = None
         self._requests = KeptRequests(settings.state_directory / "requests")
+        self._closing = False
         self._looked_at: tuple[BackupRequest, BackupOptions] | None = None
 
     def __enter__(self) -> Self:
@@ -118,9 +119,13 @@ class Master:
             agent.start()
             self._stack.callback(agent.close)
         self._runs = Runs(self._connection.loop)
-        self._stack.callback(self._runs.close)
+        self._stack.callback(self._close_runs)
         self._take_up_interrupted()
         self._connection.run(self._serve())
+
+    def _close_runs(self) -> None:
+        self._closing = True
+        self._runs.close()
 
     def _take_up_interrupted(self) -> None:
         """Submit again what the master's last end has interrupted, where it has a password of its own."""
@@ -129,14 +134,17 @@ class Master:
                 self._say(f"the request of job {name} is dropped: {request.message}")
                 self._requests.drop(name)
                 continue
-            password = self._settings.password()
+            try:
+                password = self._settings.password()
+                credentials = self._settings.credentials(request.location)
+            except ArgosyError as error:
+                self._say(f"job {name} to {request.location} cannot be taken up again: {error.message}")
+                continue
             if password is None:
                 self._say(f"job {name} to {request.location} waits for its password: submit the same backup again")
                 continue
-            options = msgspec.structs.replace(
-                request.storage_options, credentials=self._settings.credentials(request.location)
-            )
-            self._requests.drop(name)
+            options = msgspec.structs.replace(request.storage_options, credentials=credentials)
+            # The new request takes the place of the old one.
             run, _ = self._enqueue(msgspec.structs.replace(request, password=password, storage_options=options))
             self._say(f"job {name} is taken up again as {run.id}")
 
@@ -167,7 +175,7 @@ class Master:
             (protocol.STATUS, self._status),
         ):
             await self._connection.serve(wire.control_subject(verb), _answering(answer))
-        await self._connection.serve(wire.look_subject("*"), self._look)
+        await self._connection.serve(wire.look_subject("*"), _answering(self._look))
 
     async def _submit(self, data: bytes) -> Submitted:
         request: BackupRequest = protocol.decode(data, BackupRequest)
@@ -212,13 +220,12 @@ class Master:
         # What happened to a job may be long, and nobody shows it here.
         return Status(members, [replace(job, log=[]) for job in jobs])
 
-    async def _look(self, _subject: str, _data: bytes) -> bytes:
+    async def _look(self, _data: bytes) -> Sight:
         """What the master sees now of the running job's source and repository."""
         looked_at = self._looked_at
         if looked_at is None:
-            return protocol.encode(Sight([], []))
-        sight = await self._connection.loop.run_in_executor(None, _sight_of, *looked_at)
-        return protocol.encode(sight)
+            raise EngineError("no job runs any more")
+        return await self._connection.loop.run_in_executor(None, _sight_of, *looked_at)
 
     def _back_up(self, request: BackupRequest, run: Run) -> BackupResult:
         settings = self._settings
@@ -256,7 +263,9 @@ class Master:
                 make_engine=lambda _workers, _name: NatsEngine(self._hub),
             )
         except Interrupted:
-            # By the master's end, if nobody cancelled it: the request is kept for the next start.
+            # By the master's end: the request is kept for the next start. Or by --stop-after, or by who cancelled it.
+            if not self._closing:
+                self._requests.drop(run.id)
             self._say(f"job {run.id} was stopped and can be resumed")
             raise
         except ArgosyError as error:

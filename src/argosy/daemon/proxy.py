@@ -11,6 +11,7 @@ from typing import Self
 
 from argosy.daemon import protocol
 from argosy.daemon.fitting import HANDLERS, Fitter
+from argosy.daemon.protocol import Refusal
 from argosy.daemon.sight import Sight
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
@@ -95,5 +96,7 @@ class Proxy:
             raise EngineError(
                 "the master does not say what it sees of source and repository", hint="Is it still there? Look there."
             )
-        sight: Sight = protocol.decode(answer, Sight)
+        sight: Sight | Refusal = protocol.decode(answer, Sight | Refusal)
+        if isinstance(sight, Refusal):
+            raise sight.as_error()
         return sight

@@ -32,7 +32,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     xattrs: list[bytes]
 
 
-class Sight(msgspec.Struct, frozen=True, array_like=True):
+class Sight(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What one machine sees. ``locks`` are the names of the repository's locks."""
 
     entries: list[Entry]
