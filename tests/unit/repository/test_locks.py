@@ -24,6 +24,8 @@ from tests.support.storage_doubles import MemoryStorage, UnavailableStorage
 
 PATIENCE_SECONDS = 30.0
 QUICK = LockTiming(settle_seconds=0.01, refresh_seconds=0.02, unreadable_pause_seconds=0.001)
+# For tests that count locks: while one is refreshed, there are an old and a new one.
+UNREFRESHED = LockTiming(settle_seconds=0.01)
 # For tests that turn the clock themselves: the thread looks at it every 5 ms.
 PATIENT = LockTiming(settle_seconds=0.01, refresh_seconds=0.05)
 
@@ -93,7 +95,7 @@ def locks_of(repository: Repository) -> list[StoredLock]:
 
 
 def test_a_lock_names_the_machine_and_the_process(repository: Repository, take: Callable[..., RepositoryLock]) -> None:
-    lock = take()
+    lock = take(timing=UNREFRESHED)
     (stored,) = locks_of(repository)
     assert stored.id == lock.id
     assert not stored.file.exclusive
@@ -104,8 +106,8 @@ def test_a_lock_names_the_machine_and_the_process(repository: Repository, take: 
 
 def test_shared_locks_go_together(repository: Repository, take: Callable[..., RepositoryLock]) -> None:
     foreign(repository, exclusive=False)
-    take()
-    take()
+    take(timing=UNREFRESHED)
+    take(timing=UNREFRESHED)
     assert len(locks_of(repository)) == 3
 
 
