@@ -31,6 +31,7 @@ from typing import Any
 from argosy.archiver import batch_work, fetching, file_reader
 from argosy.archiver.pipeline import BackupWorker, backup_worker
 from argosy.engine.interface import Outlet
+from argosy.native.reading import NativeReading
 from argosy.storage import local
 from tests.support.power_loss import forget_what_is_not_synced
 
@@ -38,6 +39,9 @@ FAULTY_WORKER = f"{__name__}:faulty_worker"
 WORKER_FAULTS = "ARGOSY_TEST_WORKER_FAULTS"
 
 _AFTER_OPENING = frozenset({"grow", "shrink", "empty"})
+# What the kernel meets by itself once it has happened, just before it reads; else the file is left to Python's reading,
+# because the fault stands between its steps. (``tests/contract/test_small_files.py`` has such faults for the kernel.)
+_SHOWN_TO_THE_KERNEL = frozenset({"vanish", "replace", "directory", "symlink"})
 
 
 def faulty_worker(setup: bytes, outlet: Outlet) -> BackupWorker:
@@ -73,6 +77,21 @@ class Disturbance:
             module.open_file = self._before_opening(module.open_file)  # type: ignore[attr-defined]  # a test double
         fetching.read_small = self._before_reading(fetching.read_small)  # type: ignore[attr-defined]  # the same
         file_reader.read_into = self._before_reading(file_reader.read_into)  # type: ignore[attr-defined]  # the same
+        NativeReading.read = self._before_the_kernel(NativeReading.read)  # type: ignore[method-assign]  # the same
+
+    def _before_the_kernel(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def read(reading: Any, dir_fd: int, names: list[bytes], modes: list[int], *rest: Any, **options: Any) -> Any:
+            shown = list(modes)
+            for index, name in enumerate(names):
+                plan = self._plans.get(name)
+                if isinstance(plan, str) and plan in _SHOWN_TO_THE_KERNEL:
+                    if self._due(name, after_opening=False) is not None:
+                        act(plan, os.readlink(b"/proc/self/fd/%d" % dir_fd) + b"/" + name)
+                elif plan is not None:
+                    shown[index] = 0  # no regular file: the kernel passes over it
+            return function(reading, dir_fd, names, shown, *rest, **options)
+
+        return read
 
     def _before_opening(self, function: Callable[[int, bytes], int]) -> Callable[[int, bytes], int]:
         def opened(dir_fd: int, name: bytes) -> int:

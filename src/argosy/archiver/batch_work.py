@@ -7,6 +7,8 @@ import os
 import stat as stat_module
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import groupby
 
 from argosy.archiver.fetching import Fetcher, Replaced
 from argosy.archiver.file_reader import EntryReader
@@ -49,6 +51,19 @@ class SourceFailed(Exception):
         self.reason = reason
 
 
+@dataclass(slots=True)
+class _PartWork:
+    """A part that is being read: where to say what becomes of its entries, and those that have a node."""
+
+    part: DirectoryPart
+    work: BatchWork
+    result: BatchResult
+    done: PartResult
+    progress: Progress
+    names: list[bytes] = field(default_factory=list)
+    nodes: list[bytes] = field(default_factory=list)
+
+
 class BatchWorker:
     """Runs batches one by one."""
 
@@ -78,9 +93,8 @@ class BatchWorker:
         """Everything that the batch asks for. Raises SourceFailed when the source cannot be trusted."""
         self._check_roots(work.roots)
         reader, placer = self._reader, self._placer
-        reader.owners, reader.groups = work.owners, work.groups
-        reader.forget()
-        reader.bytes_read = self._files = placer.blobs = placer.added_bytes = placer.added_packed_bytes = 0
+        reader.begin(work.owners, work.groups)
+        self._files = placer.blobs = placer.added_bytes = placer.added_packed_bytes = 0
         result = BatchResult([], [], [], [], elsewhere=self._elsewhere)
         wanted = {(link.directory_id, link.name): link for link in work.link_firsts}
         nodes: dict[tuple[int, bytes], bytes] = {}
@@ -116,36 +130,57 @@ class BatchWorker:
             done.left_out = True
             done.nodes = encode_run([], [], self._runs)
             return done
-        names: list[bytes] = []
-        nodes: list[bytes] = []
-        read, exact = self._reader.read, part.tries < MOST_RETURNS
-        devices = part.devices or [part.device] * len(part.names)
+        at = _PartWork(part, work, result, done, progress)
         try:
-            # Closed before the directory's descriptor: what is still being fetched uses that.
-            with closing(self._fetcher.fetch_all(dir_fd, part.names, part.modes, part.inodes, exact)) as fetched:
-                for name, device, outcome in zip(part.names, devices, fetched, strict=True):
-                    try:
-                        if not isinstance(outcome, tuple):
-                            raise outcome
-                        read(name, outcome, device, nodes)
-                        names.append(name)
-                        self._files += stat_module.S_ISREG(outcome[0].st_mode)
-                    except Replaced:
-                        done.returned.append(name)
-                    except OSError as error:
-                        if error.errno == errno.ELOOP:
-                            done.returned.append(name)
-                        else:
-                            self._failed(part.path + b"/" + name, error, work, result)
-                    if not self._files % _PROGRESS_FILES:
-                        progress(self._files, self._reader.bytes_read)
-            self._reader.settle()
+            self._read_entries(dir_fd, at)
         finally:
             os.close(dir_fd)
         if kept is not None:
-            kept.update({(part.directory_id, name): node for name, node in zip(names, nodes, strict=True)})
-        self._finish_part(done, names, nodes, part.whole and not done.returned)
+            kept.update({(part.directory_id, name): node for name, node in zip(at.names, at.nodes, strict=True)})
+        self._finish_part(done, at.names, at.nodes, part.whole and not done.returned)
         return done
+
+    def _read_entries(self, dir_fd: int, at: _PartWork) -> None:
+        """What the kernel does not read of a run is fetched entry by entry."""
+        part, start = at.part, 0
+        exact = part.tries < MOST_RETURNS
+        while start < len(part.names):
+            nodes = self._reader.read_small_files(dir_fd, part, start, exact=exact)
+            for is_read, group in groupby(nodes, bool):
+                run = list(group)
+                stop = start + len(run)
+                if is_read:
+                    at.names += part.names[start:stop]
+                    at.nodes += run
+                    self._files += len(run)
+                else:
+                    self._fetch_entries(dir_fd, at, slice(start, stop), exact=exact)
+                start = stop
+            at.progress(self._files, self._reader.bytes_read)
+        self._reader.settle()
+
+    def _fetch_entries(self, dir_fd: int, at: _PartWork, run: slice, *, exact: bool) -> None:
+        part, done, read = at.part, at.done, self._reader.read
+        names = part.names[run]
+        devices = part.devices[run] if part.devices else [part.device] * len(names)
+        # Closed before the directory's descriptor: what is still being fetched uses that.
+        with closing(self._fetcher.fetch_all(dir_fd, names, part.modes[run], part.inodes[run], exact)) as fetched:
+            for name, device, outcome in zip(names, devices, fetched, strict=True):
+                try:
+                    if not isinstance(outcome, tuple):
+                        raise outcome
+                    read(name, outcome, device, at.nodes)
+                    at.names.append(name)
+                    self._files += stat_module.S_ISREG(outcome[0].st_mode)
+                except Replaced:
+                    done.returned.append(name)
+                except OSError as error:
+                    if error.errno == errno.ELOOP:
+                        done.returned.append(name)
+                    else:
+                        self._failed(part.path + b"/" + name, error, at.work, at.result)
+                if not self._files % _PROGRESS_FILES:
+                    at.progress(self._files, self._reader.bytes_read)
 
     def _finish_part(self, outcome: PartResult, names: list[bytes], nodes: list[bytes], whole: bool) -> None:
         if not whole:

@@ -10,19 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from argosy.archiver.fetching import SMALL_FILE_BYTES, Fetched
+from argosy.archiver.messages import DirectoryPart
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.placing import BlobPlacer
+from argosy.archiver.small_files import TOGETHER_BYTES, TOGETHER_FILES, small_files
 from argosy.filesystem.metadata import OwnerNames, UnreadableXattr, read_xattrs_fd
 from argosy.filesystem.reading import read_into
 from argosy.filesystem.xattr_losses import XattrLosses
 from argosy.restic_format.chunker import Chunker
-from argosy.restic_format.node import encode_tail, finish_file, finish_other
+from argosy.restic_format.node import encode_tail, finish_file, finish_other, owner_keys
 
 READ_BUFFER_BYTES = 16 << 20
 _REGULAR = 0o100000
-# Small files that are placed together: enough to spread a call's cost, little enough for the processor's cache.
-_TOGETHER_FILES = 64
-_TOGETHER_BYTES = 512 << 10
 # Chunks of a large file that are placed together: two or more, since hashes are computed two at a time.
 _CHUNKS_BYTES = 4 << 20
 
@@ -36,9 +35,14 @@ class _Waiting(NamedTuple):
 
 
 class EntryReader:
-    """Turns what was fetched into nodes. Not thread-safe: it reuses one buffer."""
+    """Turns what was fetched into nodes. Not thread-safe: it reuses one buffer.
 
-    def __init__(self, encoder: NodeEncoder, placer: BlobPlacer, polynomial: int, *, allow_slow_chunker: bool) -> None:
+    ``quick`` says whether the kernel, where there is one, may read small files.
+    """
+
+    def __init__(
+        self, encoder: NodeEncoder, placer: BlobPlacer, polynomial: int, *, allow_slow_chunker: bool, quick: bool
+    ) -> None:
         self._encoder = encoder
         self._place = placer.place
         self._place_all = placer.place_all
@@ -47,13 +51,35 @@ class EntryReader:
         self._chunker: Chunker | None = None
         self._buffer = memoryview(b"")
         self._local_owners = OwnerNames()
-        self.owners: Mapping[int, str] = {}
-        self.groups: Mapping[int, str] = {}
+        self._owners: Mapping[int, str] = {}
+        self._groups: Mapping[int, str] = {}
         self.bytes_read = 0
         self.losses = XattrLosses()
         self._waiting: list[_Waiting] = []
         self._waiting_data: list[bytes] = []
         self._waiting_bytes = 0
+        self._small_files = (
+            small_files(placer.place_all, self._owner_keys, device_id_always=encoder.device_id_always)
+            if quick
+            else None
+        )
+
+    def begin(self, owners: Mapping[int, str], groups: Mapping[int, str]) -> None:
+        """Start a batch, with the master's names for its owners."""
+        self._owners, self._groups = owners, groups
+        self.bytes_read = 0
+        self.forget()
+        if self._small_files is not None:
+            self._small_files.begin()
+
+    def read_small_files(self, dir_fd: int, part: DirectoryPart, start: int, *, exact: bool) -> list[bytes]:
+        """The nodes of some entries from ``start`` on, their content placed; b"" for those that are to be fetched."""
+        if self._small_files is not None:
+            nodes, size_bytes = self._small_files.read(dir_fd, part, start, exact=exact)
+            if nodes:
+                self.bytes_read += size_bytes
+                return nodes
+        return [b""] * (len(part.names) - start)
 
     def read(self, name: bytes, fetched: Fetched, device: int, nodes: list[bytes]) -> None:
         """Append the node of an entry to ``nodes``, its content placed. Closes a large file's descriptor.
@@ -98,7 +124,7 @@ class EntryReader:
         self._waiting_data.append(data)
         self._waiting_bytes += len(data)
         self.bytes_read += len(data)
-        if self._waiting_bytes >= _TOGETHER_BYTES or len(self._waiting) >= _TOGETHER_FILES:
+        if self._waiting_bytes >= TOGETHER_BYTES or len(self._waiting) >= TOGETHER_FILES:
             self.settle()
 
     def read_range(self, fd: int, start: int, stop: int | None) -> tuple[list[bytes], int]:
@@ -133,13 +159,18 @@ class EntryReader:
         return self._prefix(name, stat, device, length) + tail
 
     def _prefix(self, name: bytes, stat: os.stat_result, device: int, length: int) -> bytes:
-        user = self.owners.get(stat.st_uid)
-        if user is None:
-            user = self._local_owners.user(stat.st_uid)
-        group = self.groups.get(stat.st_gid)
-        if group is None:
-            group = self._local_owners.group(stat.st_gid)
+        user, group = self._owner_names(stat.st_uid, stat.st_gid)
         return self._encoder.prefix(name, stat, user, group, device, stat.st_ino, length)
+
+    def _owner_names(self, uid: int, gid: int) -> tuple[str, str]:
+        user, group = self._owners.get(uid), self._groups.get(gid)
+        return (
+            self._local_owners.user(uid) if user is None else user,
+            self._local_owners.group(gid) if group is None else group,
+        )
+
+    def _owner_keys(self, uid: int, gid: int) -> bytes:
+        return owner_keys(uid, gid, *self._owner_names(uid, gid)).encode()
 
 
 def _groups(lengths: Iterable[int]) -> Iterator[list[int]]:

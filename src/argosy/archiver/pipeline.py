@@ -85,7 +85,11 @@ class BackupWorker:
         nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
         config = decode_config(setup.repository_config)
         reader = EntryReader(
-            nodes, self._placer, config.chunker_polynomial, allow_slow_chunker=options.allow_slow_chunker
+            nodes,
+            self._placer,
+            config.chunker_polynomial,
+            allow_slow_chunker=options.allow_slow_chunker,
+            quick=options.read_concurrency == 1 and not options.with_atime,
         )
         self._batches = BatchWorker(
             reader,

@@ -13,7 +13,9 @@ from importlib.util import find_spec
 from itertools import starmap
 from typing import Any
 
-from argosy.native.listing import NativeListing, OwnerKeys, PrintableRanges
+from argosy.native.listing import NativeListing
+from argosy.native.metadata import OwnerKeys, PrintableRanges
+from argosy.native.reading import NativeReading
 from argosy.native.sources import library_path
 
 CRYPTO_NAME = "libcrypto.so.3"
@@ -97,6 +99,25 @@ class Kernel:
     def listing(self, owner_keys: OwnerKeys, printable: PrintableRanges) -> NativeListing:
         """A listing, for one thread."""
         return NativeListing(self.library, owner_keys, printable)
+
+    def reading(
+        self,
+        owner_keys: OwnerKeys,
+        printable: PrintableRanges,
+        *,
+        most_bytes: int,
+        room_bytes: int,
+        device_id_always: bool,
+    ) -> NativeReading:
+        """A reading of small files, for one thread."""
+        return NativeReading(
+            self.library,
+            owner_keys,
+            printable,
+            most_bytes=most_bytes,
+            room_bytes=room_bytes,
+            device_id_always=device_id_always,
+        )
 
 
 class Session:

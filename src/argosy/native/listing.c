@@ -20,30 +20,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "native.h"
+#include "metadata.h"
 
-/* Answers below zero. What is not among them is the negative errno of a listing that failed. */
-enum {
-    UNUSUAL = -100001,        /* Python does this directory */
-    UNKNOWN_OWNER = -100002,  /* tell it of uid and gid, and ask again */
-    UNKNOWN_PRINTABLE = -100003,
-    NO_MEMORY = -100004
-};
-
-enum { READ_BYTES = 64 * 1024, NAME_MOST = 255, PREFIX_FIXED_MOST = 512 };
-
-typedef struct {
-    size_t name; /* offset of the name, which ends with NUL, in names */
-    uint64_t device, inode, size, links;
-    int64_t mtime, ctime;
-    uint32_t mtime_ns, ctime_ns, mode, uid, gid;
-} entry;
-
-typedef struct {
-    uint32_t uid, gid;
-    size_t length;
-    char *text;
-} owner;
+enum { READ_BYTES = 64 * 1024 };
 
 /* An entry that Python is to look at: its name, and where the parent's node of that name stands, or -1. */
 typedef struct {
@@ -67,15 +46,12 @@ typedef struct {
 
 typedef struct {
     result result; /* first: a listing's address is its result's */
-    entry *entries;
+    struct argosy_metadata metadata;
+    struct argosy_entry *entries;
     char *names;
     look *looks;
     drop *drops;
-    owner *owners;
-    uint32_t *printable; /* pairs: first and last of each range, in order */
-    char *prefix;
-    size_t entry_count, entry_room, name_bytes, name_room, look_room, drop_room, owner_count, owner_room;
-    size_t printable_count, prefix_room, last_owner;
+    size_t entry_count, entry_room, name_bytes, name_room, look_room, drop_room;
     char buffer[READ_BYTES] __attribute__((aligned(8)));
 } listing;
 
@@ -88,28 +64,16 @@ ARGOSY_EXPORT listing *argosy_listing_new(void) { return calloc(1, sizeof(listin
 
 ARGOSY_EXPORT void argosy_listing_free(listing *self) {
     if (!self) return;
-    for (size_t i = 0; i < self->owner_count; i++) free(self->owners[i].text);
+    argosy_metadata_clear(&self->metadata);
     free(self->entries);
     free(self->names);
     free(self->looks);
     free(self->drops);
-    free(self->owners);
-    free(self->printable);
-    free(self->prefix);
     free(self);
 }
 
-/* Room for count items of a size; 0 if there is no memory. */
-static int grow(void **items, size_t *room, size_t count, size_t size) {
-    if (count <= *room) return 1;
-    size_t wanted = *room ? *room : 64;
-    while (wanted < count) wanted *= 2;
-    void *larger = realloc(*items, wanted * size);
-    if (!larger) return 0;
-    *items = larger;
-    *room = wanted;
-    return 1;
-}
+/* What tells how names and owners are written; Python supplies it (metadata.py). */
+ARGOSY_EXPORT struct argosy_metadata *argosy_listing_metadata(listing *self) { return &self->metadata; }
 
 /* ---- listing ---- */
 
@@ -117,30 +81,18 @@ static int add_entry(listing *self, int fd, const char *name) {
     struct stat found;
     if (fstatat(fd, name, &found, AT_SYMLINK_NOFOLLOW)) return errno == ENOENT ? 0 : UNUSUAL;
     size_t length = strlen(name) + 1;
-    if (!grow((void **)&self->entries, &self->entry_room, self->entry_count + 1, sizeof(entry)) ||
-        !grow((void **)&self->names, &self->name_room, self->name_bytes + length, 1))
+    if (!argosy_grow((void **)&self->entries, &self->entry_room, self->entry_count + 1, sizeof(struct argosy_entry)) ||
+        !argosy_grow((void **)&self->names, &self->name_room, self->name_bytes + length, 1))
         return NO_MEMORY;
     memcpy(self->names + self->name_bytes, name, length);
-    self->entries[self->entry_count++] = (entry){
-        .name = self->name_bytes,
-        .device = found.st_dev,
-        .inode = found.st_ino,
-        .size = found.st_size < 0 ? 0 : (uint64_t)found.st_size,
-        .links = found.st_nlink,
-        .mtime = found.st_mtim.tv_sec,
-        .ctime = found.st_ctim.tv_sec,
-        .mtime_ns = (uint32_t)found.st_mtim.tv_nsec,
-        .ctime_ns = (uint32_t)found.st_ctim.tv_nsec,
-        .mode = found.st_mode,
-        .uid = found.st_uid,
-        .gid = found.st_gid,
-    };
+    self->entries[self->entry_count] = argosy_entry_of(&found);
+    self->entries[self->entry_count++].name = self->name_bytes;
     self->name_bytes += length;
     return 0;
 }
 
 static int by_name(const void *left, const void *right, void *names) {
-    return strcmp((const char *)names + ((const entry *)left)->name, (const char *)names + ((const entry *)right)->name);
+    return strcmp((const char *)names + ((const struct argosy_entry *)left)->name, (const char *)names + ((const struct argosy_entry *)right)->name);
 }
 
 /* List the directory open at fd from its beginning, sorted by raw name, each name once; names that vanish meanwhile are
@@ -161,7 +113,7 @@ ARGOSY_EXPORT int64_t argosy_listing_read(listing *self, int fd, uint64_t most) 
             if (failed) return failed;
         }
     }
-    if (self->entry_count) qsort_r(self->entries, self->entry_count, sizeof(entry), by_name, self->names);
+    if (self->entry_count) qsort_r(self->entries, self->entry_count, sizeof(struct argosy_entry), by_name, self->names);
     size_t kept = 0;
     for (size_t i = 0; i < self->entry_count; i++) {
         /* readdir may return a file twice that is removed and made again meanwhile. */
@@ -184,216 +136,6 @@ ARGOSY_EXPORT uint64_t argosy_listing_names(const listing *self, char *into, uin
         at += length;
     }
     return at;
-}
-
-/* ---- what names are written as ---- */
-
-/* The next character of a strict UTF-8 text, and its length in bytes; 0 if it is none. */
-static int next_character(const uint8_t *text, size_t length, uint32_t *character) {
-    uint8_t first = text[0];
-    int size = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-    if (!size || (size_t)size > length) return 0;
-    uint32_t value = size == 1 ? first : first & (0x7Fu >> size);
-    for (int i = 1; i < size; i++) {
-        if ((text[i] & 0xC0) != 0x80) return 0;
-        value = value << 6 | (text[i] & 0x3Fu);
-    }
-    if ((size == 3 && value < 0x800) || (size == 4 && (value < 0x10000 || value > 0x10FFFF)) ||
-        (value >= 0xD800 && value <= 0xDFFF))
-        return 0;
-    *character = value;
-    return size;
-}
-
-static int is_printable(const listing *self, uint32_t character) {
-    size_t low = 0, high = self->printable_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (character < self->printable[2 * middle])
-            high = middle;
-        else if (character > self->printable[2 * middle + 1])
-            low = middle + 1;
-        else
-            return 1;
-    }
-    return 0;
-}
-
-/* 0 if a name stands in JSON as it is, UNUSUAL if a byte of it is escaped there. */
-static int check_plain(const listing *self, const uint8_t *name, size_t length) {
-    for (size_t i = 0; i < length;) {
-        uint8_t byte = name[i];
-        if (byte < 0x80) {
-            if (byte < 0x20 || byte == 0x7F || byte == '"' || byte == '\\' || byte == '<' || byte == '>' || byte == '&')
-                return UNUSUAL;
-            i++;
-            continue;
-        }
-        if (!self->printable) return UNKNOWN_PRINTABLE;
-        uint32_t character;
-        int size = next_character(name + i, length - i, &character);
-        if (!size || !is_printable(self, character)) return UNUSUAL;
-        i += (size_t)size;
-    }
-    return 0;
-}
-
-ARGOSY_EXPORT int argosy_listing_set_printable(listing *self, const uint32_t *ranges, uint64_t count) {
-    uint32_t *copy = malloc((count ? count : 1) * 2 * sizeof(uint32_t));
-    if (!copy) return NO_MEMORY;
-    memcpy(copy, ranges, count * 2 * sizeof(uint32_t));
-    free(self->printable);
-    self->printable = copy;
-    self->printable_count = count;
-    return 0;
-}
-
-/* ---- owners ---- */
-
-static size_t owner_place(const listing *self, uint32_t uid, uint32_t gid) {
-    size_t low = 0, high = self->owner_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        const owner *there = &self->owners[middle];
-        if (there->uid < uid || (there->uid == uid && there->gid < gid))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static const owner *find_owner(listing *self, uint32_t uid, uint32_t gid) {
-    size_t place = self->last_owner;
-    if (place >= self->owner_count || self->owners[place].uid != uid || self->owners[place].gid != gid)
-        place = owner_place(self, uid, gid);
-    if (place >= self->owner_count || self->owners[place].uid != uid || self->owners[place].gid != gid) return NULL;
-    self->last_owner = place;
-    return &self->owners[place];
-}
-
-/* The text of a node's owner keys, from ,"uid" to the group's name. */
-ARGOSY_EXPORT int argosy_listing_add_owner(listing *self, uint32_t uid, uint32_t gid, const char *text, uint64_t length) {
-    if (find_owner(self, uid, gid)) return 0;
-    if (!grow((void **)&self->owners, &self->owner_room, self->owner_count + 1, sizeof(owner))) return NO_MEMORY;
-    char *copy = malloc(length + 1);
-    if (!copy) return NO_MEMORY;
-    memcpy(copy, text, length);
-    size_t place = owner_place(self, uid, gid);
-    memmove(self->owners + place + 1, self->owners + place, (self->owner_count - place) * sizeof(owner));
-    self->owners[place] = (owner){uid, gid, length, copy};
-    self->owner_count++;
-    return 0;
-}
-
-/* ---- a node's metadata, as restic_format/node.py encodes it ---- */
-
-static char *put(char *to, const char *text) {
-    size_t length = strlen(text);
-    memcpy(to, text, length);
-    return to + length;
-}
-
-static char *put_number(char *to, uint64_t number) {
-    char digits[20];
-    int count = 0;
-    do digits[count++] = (char)('0' + number % 10);
-    while (number /= 10);
-    while (count) *to++ = digits[--count];
-    return to;
-}
-
-static char *put_digits(char *to, uint32_t number, int digits) {
-    for (int i = digits - 1; i >= 0; i--, number /= 10) to[i] = (char)('0' + number % 10);
-    return to + digits;
-}
-
-static char *put_key(char *to, const char *key, uint64_t number) { return number ? put_number(put(to, key), number) : to; }
-
-static int is_usual_time(int64_t seconds) { return seconds >= 0 && seconds < 253402300800; /* the year 10000 */ }
-
-static char *put_time(char *to, int64_t seconds, uint32_t nanoseconds) {
-    /* Howard Hinnant's algorithm, of days since 1970-01-01, none of them before it. */
-    uint64_t days = (uint64_t)seconds / 86400 + 719468;
-    uint32_t second = (uint32_t)((uint64_t)seconds % 86400);
-    uint32_t era_day = (uint32_t)(days % 146097);
-    uint32_t era_year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096) / 365;
-    uint32_t year_day = era_day - (365 * era_year + era_year / 4 - era_year / 100);
-    uint32_t shifted = (5 * year_day + 2) / 153;
-    uint32_t month = shifted < 10 ? shifted + 3 : shifted - 9;
-    uint32_t year = era_year + (uint32_t)(days / 146097) * 400 + (month <= 2);
-    to = put_digits(to, year, 4);
-    *to++ = '-';
-    to = put_digits(to, month, 2);
-    *to++ = '-';
-    to = put_digits(to, year_day - (153 * shifted + 2) / 5 + 1, 2);
-    *to++ = 'T';
-    to = put_digits(to, second / 3600, 2);
-    *to++ = ':';
-    to = put_digits(to, second / 60 % 60, 2);
-    *to++ = ':';
-    to = put_digits(to, second % 60, 2);
-    if (nanoseconds) {
-        *to++ = '.';
-        to = put_digits(to, nanoseconds, 9);
-        while (to[-1] == '0') to--;
-    }
-    *to++ = 'Z';
-    return to;
-}
-
-static uint64_t go_mode(uint32_t mode) {
-    uint64_t go = mode & 0777;
-    if (mode & S_ISUID) go |= 1u << 23;
-    if (mode & S_ISGID) go |= 1u << 22;
-    if (mode & S_ISVTX) go |= 1u << 20;
-    switch (mode & S_IFMT) {
-    case S_IFLNK: return go | 1u << 27;
-    case S_IFBLK: return go | 1u << 26;
-    case S_IFCHR: return go | 1u << 26 | 1u << 21;
-    case S_IFIFO: return go | 1u << 25;
-    default: return go;
-    }
-}
-
-static const char *type_name(uint32_t mode) {
-    switch (mode & S_IFMT) {
-    case S_IFREG: return "file";
-    case S_IFLNK: return "symlink";
-    case S_IFBLK: return "dev";
-    case S_IFCHR: return "chardev";
-    case S_IFIFO: return "fifo";
-    default: return NULL; /* directories need more than their metadata, sockets are left out */
-    }
-}
-
-/* Encode an entry's metadata into self->prefix. Returns its length, or why it cannot. */
-static int64_t encode_prefix(listing *self, const entry *item, size_t name_length, int device_always) {
-    const owner *owned = find_owner(self, item->uid, item->gid);
-    if (!owned) {
-        self->result.uid = item->uid;
-        self->result.gid = item->gid;
-        return UNKNOWN_OWNER;
-    }
-    if (!grow((void **)&self->prefix, &self->prefix_room, name_length + owned->length + PREFIX_FIXED_MOST, 1))
-        return NO_MEMORY;
-    char *to = put(self->prefix, "{\"name\":\"");
-    memcpy(to, self->names + item->name, name_length);
-    to = put(put(put(to + name_length, "\",\"type\":\""), type_name(item->mode)), "\"");
-    to = put_key(to, ",\"mode\":", go_mode(item->mode));
-    const char *modified = put(to, ",\"mtime\":\"");
-    char *end = put_time((char *)modified, item->mtime, item->mtime_ns);
-    size_t length = (size_t)(end - modified);
-    to = put(end, "\",\"atime\":\"");
-    memcpy(to, modified, length);
-    to = put(to + length, "\",\"ctime\":\"");
-    to = put(put_time(to, item->ctime, item->ctime_ns), "\"");
-    memcpy(to, owned->text, owned->length);
-    to = put_key(to + owned->length, ",\"inode\":", item->inode);
-    if (device_always || item->links > 1) to = put_key(to, ",\"device_id\":", item->device);
-    if (S_ISREG(item->mode)) to = put_key(to, ",\"size\":", item->size);
-    if (!S_ISFIFO(item->mode)) to = put_key(to, ",\"links\":", item->links);
-    return to - self->prefix;
 }
 
 /* ---- the parent's tree ---- */
@@ -444,7 +186,7 @@ static int read_node(tree of, size_t at, node *into) {
     into->name_length = quote - into->name;
     for (size_t i = into->name; i < quote;) {
         uint32_t character;
-        int size = next_character(of.bytes + i, quote - i, &character);
+        int size = argosy_next_character(of.bytes + i, quote - i, &character);
         if (!size || character < 0x20 || character == '\\') return UNUSUAL;
         i += (size_t)size;
     }
@@ -467,7 +209,7 @@ static int read_node(tree of, size_t at, node *into) {
 
 /* Whether the entry's node is at a position and stands, for its bytes begin with exactly today's metadata: then the
  * position of the next one, else 0. */
-static size_t after_standing(tree of, size_t at, const entry *item, const char *prefix, size_t length) {
+static size_t after_standing(tree of, size_t at, const struct argosy_entry *item, const char *prefix, size_t length) {
     if (!starts_with(of, at, prefix, length) || !is_byte(of, at + length, ',')) return 0;
     size_t content;
     if (STARTS_WITH(of, at + length, ",\"content\":")) {
@@ -491,9 +233,9 @@ static int name_order(tree of, const node *there, const char *name, size_t lengt
 
 /* ---- comparing ---- */
 
-static int add_look(listing *self, const entry *item, int64_t at) {
+static int add_look(listing *self, const struct argosy_entry *item, int64_t at) {
     size_t count = self->result.look_count;
-    if (!grow((void **)&self->looks, &self->look_room, count + 1, sizeof(look))) return NO_MEMORY;
+    if (!argosy_grow((void **)&self->looks, &self->look_room, count + 1, sizeof(look))) return NO_MEMORY;
     self->looks[count] = (look){item->name, at};
     self->result.look_count++;
     return 0;
@@ -501,7 +243,7 @@ static int add_look(listing *self, const entry *item, int64_t at) {
 
 static int add_drop(listing *self, const node *there) {
     size_t count = self->result.drop_count;
-    if (!grow((void **)&self->drops, &self->drop_room, count + 1, sizeof(drop))) return NO_MEMORY;
+    if (!argosy_grow((void **)&self->drops, &self->drop_room, count + 1, sizeof(drop))) return NO_MEMORY;
     self->drops[count] = (drop){there->name, there->name_length};
     self->result.drop_count++;
     return 0;
@@ -528,7 +270,7 @@ static int drop_node(listing *self, cursor *tree_cursor, const node *there) {
 }
 
 /* Pass over nodes of lesser names, which were deleted; what has the entry's own name is for Python to judge. */
-static int join(listing *self, cursor *tree_cursor, const entry *item, size_t length) {
+static int join(listing *self, cursor *tree_cursor, const struct argosy_entry *item, size_t length) {
     tree of = tree_cursor->of;
     while (!is_byte(of, tree_cursor->at, ']')) {
         node there;
@@ -547,7 +289,7 @@ static int join(listing *self, cursor *tree_cursor, const entry *item, size_t le
     return add_look(self, item, -1);
 }
 
-static void count_standing(result *into, const entry *item) {
+static void count_standing(result *into, const struct argosy_entry *item) {
     if (S_ISREG(item->mode)) {
         into->standing_files++;
         into->standing_bytes += item->size;
@@ -556,18 +298,22 @@ static void count_standing(result *into, const entry *item) {
     }
 }
 
-static int compare_entry(listing *self, cursor *tree_cursor, const entry *item, uint64_t device, uint64_t largest,
+static int compare_entry(listing *self, cursor *tree_cursor, const struct argosy_entry *item, uint64_t device, uint64_t largest,
                          int device_always) {
     const char *name = self->names + item->name;
     size_t length = strlen(name);
-    int failed = check_plain(self, (const uint8_t *)name, length);
+    int failed = argosy_check_plain(&self->metadata, (const uint8_t *)name, length);
     if (failed) return failed;
-    int usual = type_name(item->mode) && item->device == device && item->size <= largest &&
-                is_usual_time(item->mtime) && is_usual_time(item->ctime);
+    int usual = argosy_type_name(item->mode) && item->device == device && item->size <= largest &&
+                argosy_has_usual_times(item);
     if (usual) {
-        int64_t prefix = encode_prefix(self, item, length, device_always);
+        int64_t prefix = argosy_encode_metadata(&self->metadata, item, name, length, item->device, device_always);
+        if (prefix == UNKNOWN_OWNER) {
+            self->result.uid = item->uid;
+            self->result.gid = item->gid;
+        }
         if (prefix < 0) return (int)prefix;
-        size_t next = after_standing(tree_cursor->of, tree_cursor->at, item, self->prefix, (size_t)prefix);
+        size_t next = after_standing(tree_cursor->of, tree_cursor->at, item, self->metadata.text, (size_t)prefix);
         if (next) {
             tree_cursor->at = next;
             pass(tree_cursor, name, length);

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from array import array
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-# As in listing.c.
-_UNUSUAL = -100001
-_UNKNOWN_OWNER = -100002
-_UNKNOWN_PRINTABLE = -100003
-_NO_MEMORY = -100004
+from argosy.native.metadata import NO_MEMORY, UNUSUAL, Metadata, OwnerKeys, PrintableRanges
 
 _NO_LIMIT = 2**64 - 1
-
-OwnerKeys = Callable[[int, int], bytes]
-PrintableRanges = Callable[[], Iterable[tuple[int, int]]]
 
 
 class _Look(ctypes.Structure):
@@ -67,15 +58,14 @@ class NativeListing:
     """
 
     def __init__(self, library: ctypes.CDLL, owner_keys: OwnerKeys, printable: PrintableRanges) -> None:
-        """``owner_keys`` encodes a uid and gid as a node has them; ``printable`` are the characters that names keep."""
+        """The last two as of ``Metadata``."""
         self._library = library
-        self._owner_keys = owner_keys
-        self._printable = printable
         _declare(library)
         self._address = library.argosy_listing_new()
         if not self._address:
             raise MemoryError
         self._result = _Result.from_address(self._address)
+        self._metadata = Metadata(library, library.argosy_listing_metadata(self._address), owner_keys, printable)
 
     def read(self, fd: int, most: int) -> int | None:
         """List the directory open at ``fd``; the number of its entries.
@@ -85,7 +75,7 @@ class NativeListing:
         count = int(self._library.argosy_listing_read(self._address, fd, most))
         if count >= 0:
             return count
-        if count in (_UNUSUAL, _NO_MEMORY):
+        if count in (UNUSUAL, NO_MEMORY):
             return None
         raise OSError(-count, os.strerror(-count))
 
@@ -110,25 +100,13 @@ class NativeListing:
             )
             if answer == 0:
                 return self._verdict(tree)
-            if not self._supply(answer):
+            if not self._metadata.supply(answer, self._result.uid, self._result.gid):
                 return None
 
     def close(self) -> None:
         """Give the memory back; idempotent."""
         address, self._address = self._address, None
         self._library.argosy_listing_free(address)
-
-    def _supply(self, answer: int) -> bool:
-        """Tell the kernel what it asks for; False if it asks for nothing."""
-        if answer == _UNKNOWN_OWNER:
-            uid, gid = self._result.uid, self._result.gid
-            keys = self._owner_keys(uid, gid)
-            return int(self._library.argosy_listing_add_owner(self._address, uid, gid, keys, len(keys))) == 0
-        if answer == _UNKNOWN_PRINTABLE:
-            ranges = array("I", [bound for pair in self._printable() for bound in pair])
-            place = (ctypes.c_uint32 * len(ranges)).from_buffer(ranges)
-            return int(self._library.argosy_listing_set_printable(self._address, place, len(ranges) // 2)) == 0
-        return False
 
     def _verdict(self, tree: bytes) -> Verdict:
         result = self._result
@@ -153,6 +131,6 @@ def _declare(library: ctypes.CDLL) -> None:
     library.argosy_listing_read.argtypes = (address, ctypes.c_int, number)
     library.argosy_listing_names.restype = number
     library.argosy_listing_names.argtypes = (address, text, number)
-    library.argosy_listing_set_printable.argtypes = (address, ctypes.c_void_p, number)
-    library.argosy_listing_add_owner.argtypes = (address, ctypes.c_uint32, ctypes.c_uint32, text, number)
+    library.argosy_listing_metadata.restype = address
+    library.argosy_listing_metadata.argtypes = (address,)
     library.argosy_listing_compare.argtypes = (address, text, number, number, number, ctypes.c_int)

@@ -21,6 +21,7 @@ FLAGS = (
     "-fstack-protector-strong",
     "-Wall",
     "-Wextra",
+    "-Wl,-z,defs",  # a function that is missing is the compiler's error, not the loader's
 )
 
 
