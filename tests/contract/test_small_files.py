@@ -254,11 +254,12 @@ def test_the_kernel_leaves_to_python_what_it_may_not_judge(reading: NativeReadin
     (tmp_path / "large").write_bytes(b"x" * 1001)
     (tmp_path / 'quote"').write_bytes(b"x")
     (tmp_path / "replaced").symlink_to("fits")
+    (tmp_path / "was a fifo").write_bytes(b"x")
     part = scanned(tmp_path)
-    part.modes[3] = 0o100644
+    part.modes[3:] = [0o100644, 0o010644]
     heads, lengths = read(reading, tmp_path, part)
-    assert lengths == [1000, NOT_READ, NOT_READ, NOT_READ]
-    assert heads[1:] == [b"", b"", b""]
+    assert lengths == [1000, NOT_READ, NOT_READ, NOT_READ, NOT_READ]
+    assert heads[1:] == [b"", b"", b"", b""]
 
 
 def test_the_size_in_a_node_is_what_was_read_however_the_file_changes(reading: NativeReading, tmp_path: Path) -> None:

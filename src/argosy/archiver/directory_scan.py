@@ -10,6 +10,7 @@ import errno
 import os
 import stat as stat_module
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -234,9 +235,10 @@ class _Listing:
         batch, part = self._scanner.batch, self._new_part()
         part.whole = True
         batch.parts.append(part)
-        for entry in comparison.fresh:
-            batch.add(part, entry)
-            batch.count(_fresh_counter(entry, comparison), 1)
+        batch.add_all(part, comparison.fresh)
+        counters = Counter([_fresh_counter(entry, comparison) for entry in comparison.fresh])
+        for key, number in counters.items():
+            batch.count(key, number)
         batch.ended.append(self._directory)
 
     def _collect(self, comparison: Comparison, base: bytes | None) -> None:

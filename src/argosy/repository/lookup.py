@@ -20,7 +20,7 @@ from typing import Protocol
 import msgspec
 
 from argosy.errors import Damaged
-from argosy.repository.lookup_file import Mask, cover_place, mark_damaged, open_lookup_file, uncover_place
+from argosy.repository.lookup_file import Mask, cover_places, mark_damaged, open_lookup_file, uncover_place
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import MasterKey
 from argosy.restic_format.index import Index
@@ -275,10 +275,9 @@ class DedupLookup:
         for pack in packs:
             sql = "INSERT INTO packs (pack_id, owner, blobs) VALUES (?, ?, ?) RETURNING pack_no"
             pack_no = self._database.execute(sql, (pack.id, owner, len(pack.blobs)))[0][0]
-            for blob in pack.blobs:
-                key = digest(blob.id, blob.type)
-                place = cover_place(key, blob.offset, blob.length, blob.uncompressed_length)
-                rows.append((key[:32], pack_no, place))
+            keys = [digest(blob.id, blob.type) for blob in pack.blobs]
+            places = cover_places(keys, [(blob.offset, blob.length, blob.uncompressed_length) for blob in pack.blobs])
+            rows += [(key[:32], pack_no, place) for key, place in zip(keys, places, strict=True)]
         # In the order of the table: scattered inserts slow down once it outgrows memory.
         rows.sort()
         # A pack may hold a blob twice: one place is enough.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,11 +66,12 @@ class Mask:
         return state.digest()
 
 
-def cover_place(digest: bytes, offset: int, length: int, uncompressed_length: int) -> bytes:
-    """A blob's place in its pack, covered by the pad of its digest."""
-    plain = _PLACE.pack(offset, length, uncompressed_length)
-    covered = int.from_bytes(plain, "little") ^ int.from_bytes(digest[_KEY_BYTES:], "little")
-    return covered.to_bytes(_PLACE.size, "little")
+def cover_places(digests: Sequence[bytes], places: Iterable[tuple[int, int, int]]) -> list[bytes]:
+    """Blobs' (offset, length, uncompressed length) in their pack, each covered by the pad of its digest."""
+    plain = b"".join([_PLACE.pack(*place) for place in places])
+    pads = b"".join([digest[_KEY_BYTES:] for digest in digests])
+    covered = (int.from_bytes(plain, "little") ^ int.from_bytes(pads, "little")).to_bytes(len(plain), "little")
+    return [covered[at : at + _PLACE.size] for at in range(0, len(covered), _PLACE.size)]
 
 
 def uncover_place(digest: bytes, covered: bytes) -> tuple[int, int, int]:
