@@ -7,15 +7,15 @@ EngineError.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 MAX_PAYLOAD_BYTES = 256 * 1024 * 1024
 WINDOW_PER_WORKER = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(msgspec.Struct, frozen=True):
     """A piece of work. ``id`` (0 or more) orders the hand-out; ``attempt`` grows each time it is
     offered."""
 
@@ -24,23 +24,20 @@ class Task:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MemberJoined:
+class MemberJoined(msgspec.Struct, frozen=True):
     """A member is ready for tasks. Comes before any other event of this member."""
 
     member: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberLeft:
+class MemberLeft(msgspec.Struct, frozen=True):
     """A member is gone. What its workers held has lapsed before (TaskLapsed comes first)."""
 
     member: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskTaken:
+class TaskTaken(msgspec.Struct, frozen=True):
     """A worker is about to call ``work()`` with the task."""
 
     task_id: int
@@ -49,8 +46,7 @@ class TaskTaken:
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskProgress:
+class TaskProgress(msgspec.Struct, frozen=True):
     """The handler said something about a task that it holds."""
 
     task_id: int
@@ -60,8 +56,7 @@ class TaskProgress:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TaskComplete:
+class TaskComplete(msgspec.Struct, frozen=True):
     """The handler completed the task: the last event of this attempt."""
 
     task_id: int
@@ -71,8 +66,7 @@ class TaskComplete:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TaskFailed:
+class TaskFailed(msgspec.Struct, frozen=True):
     """The attempt failed and the worker goes on: the last event of this attempt.
 
     ``raised`` tells the two sources apart: True means that ``work()`` raised and ``payload`` is the
@@ -87,8 +81,7 @@ class TaskFailed:
     raised: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TaskLapsed:
+class TaskLapsed(msgspec.Struct, frozen=True):
     """The worker died, or its lease ended, while it held the task: the last event of this attempt.
 
     ``taken`` is False if no TaskTaken had come: the task was waiting behind another, and is not a suspect
@@ -104,8 +97,7 @@ class TaskLapsed:
     taken: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """Something a handler said that belongs to no one task."""
 
     member: str
@@ -118,8 +110,7 @@ Event: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerState:
+class WorkerState(msgspec.Struct, frozen=True):
     """A running worker. ``number`` is never used twice by a member; ``holding`` are ids, lowest first."""
 
     number: int
@@ -127,8 +118,7 @@ class WorkerState:
     holding: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """A member as the engine sees it now. ``pid`` is its main process; times are seconds since the
     epoch."""
 

@@ -13,8 +13,9 @@ from argosy.operations.id_table import IdTable
 from argosy.operations.selection import select_snapshots
 from argosy.operations.session import Access, open_session
 from argosy.operations.tree_walk import load_nodes, subtree_of, walk_tree
+from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
-from argosy.repository.lookup import DedupLookup, Location
+from argosy.repository.lookup import DedupLookup
 from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import OVERHEAD_BYTES

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from argosy.errors import ArgosyError, Damaged, StorageNotFound
+from argosy.repository.blob_location import Location
 from argosy.repository.encoder import EncodedBlob, decode_blob
 from argosy.repository.layout import FileKind, object_name
-from argosy.repository.lookup import Location
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.damage import damaged

@@ -11,20 +11,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
-
-import msgspec
+from typing import TYPE_CHECKING, Protocol
 
 from argosy.errors import Damaged
+from argosy.repository.blob_location import Location
 from argosy.repository.lookup_file import Mask, cover_places, mark_damaged, open_lookup_file, uncover_place
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import MasterKey
 from argosy.restic_format.index import Index
 from argosy.sqlite import Row
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 # Indexes fetched ahead while one is inserted: hides a remote store's latency. One of 50,000 blobs takes 10
 # MB.
@@ -42,15 +43,6 @@ _LOOKUPS_AT_ONCE = 4096
 _FIND = """SELECT b.place,
                   (SELECT p.pack_id FROM packs p WHERE p.pack_no = b.pack_no AND (p.owner > 0 OR p.owner = ?))
            FROM blobs b WHERE b.masked = ?"""
-
-
-class Location(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Where a blob stands; lengths as in PackedBlob."""
-
-    pack_id: bytes
-    offset: int
-    length: int
-    uncompressed_length: int
 
 
 class ListedPack(Protocol):
@@ -326,6 +318,8 @@ def _loaded_ahead(index_ids: Sequence[bytes], load: Callable[[bytes], Index]) ->
     if len(index_ids) == 1:
         yield index_ids[0], load(index_ids[0])
         return
+    from concurrent.futures import ThreadPoolExecutor  # 10 ms, and most processes never load an index
+
     with ThreadPoolExecutor(_INDEXES_AHEAD, thread_name_prefix="load-index") as threads:
         waiting: list[tuple[bytes, Future[Index]]] = []
         try:

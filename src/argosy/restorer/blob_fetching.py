@@ -6,19 +6,21 @@ Of a remote store the next ranges are fetched by threads while a range is writte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from argosy.errors import Damaged, StorageError, StorageNotFound
+from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.layout import FileKind, object_name
-from argosy.repository.lookup import Location
 from argosy.repository.opening import BlobContent, blobs_opener
 from argosy.repository.pack_ranges import PackRanges
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -133,6 +135,8 @@ class BlobFetcher:
     def _read_ahead(
         self, ranges: Iterator[tuple[bytes, int, int, list[Wanted[T]]]]
     ) -> Iterator[tuple[bytes | memoryview, int, Sequence[Wanted[T]]]]:
+        from concurrent.futures import ThreadPoolExecutor  # 10 ms, and a local restore does not always read ahead
+
         with ThreadPoolExecutor(_FETCHED_AHEAD, thread_name_prefix="fetch") as threads:
             waiting: list[tuple[Future[bytes], int, Sequence[Wanted[T]]]] = []
             try:

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from argosy.errors import Damaged, StorageError
+from argosy.repository.blob_location import Location
 from argosy.repository.layout import FileKind, object_name
-from argosy.repository.lookup import DedupLookup, Location
+from argosy.repository.lookup import DedupLookup
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import OVERHEAD_BYTES

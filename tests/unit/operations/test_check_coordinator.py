@@ -23,7 +23,7 @@ from argosy.operations.check.messages import (
 )
 from argosy.operations.check.options import CheckObserver, CheckResult, Part, Problem
 from argosy.operations.check.walk import TreeWalk
-from argosy.repository.lookup import Location
+from argosy.repository.blob_location import Location
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.node import encode_metadata, finish_directory, finish_file
 from argosy.restic_format.snapshot import Snapshot

@@ -13,7 +13,8 @@ import pytest
 
 from argosy.errors import Damaged, StorageUnavailable
 from argosy.repository import lookup as lookup_module
-from argosy.repository.lookup import DedupLookup, Location
+from argosy.repository.blob_location import Location
+from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import MasterKey
 from argosy.restic_format.index import Index, IndexedPack

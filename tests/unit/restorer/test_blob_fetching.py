@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from argosy.errors import StorageError, StorageUnavailable
+from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.encoder import BlobEncoder
 from argosy.repository.index_writer import write_indexes
 from argosy.repository.layout import FileKind, object_name
-from argosy.repository.lookup import DedupLookup, Location
+from argosy.repository.lookup import DedupLookup
 from argosy.repository.opening import BlobContent
 from argosy.repository.packer import Packer, StoredPack
 from argosy.repository.repository import Repository

@@ -14,7 +14,8 @@ from enum import IntFlag
 from typing import Protocol
 
 from argosy.operations.id_table import IdTable
-from argosy.repository.lookup import DedupLookup, Location
+from argosy.repository.blob_location import Location
+from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import OVERHEAD_BYTES
 from argosy.restic_format.index import Index

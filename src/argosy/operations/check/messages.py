@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from argosy.repository.lookup import Location
+from argosy.repository.blob_location import Location
 from argosy.storage.options import StorageOptions
 
 PROTOCOL = 1

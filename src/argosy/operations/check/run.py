@@ -17,10 +17,11 @@ from argosy.operations.check.reading import RepositoryReader, loaded_ahead
 from argosy.operations.check.subset import ReadSubset
 from argosy.operations.check.walk import TreeWalk
 from argosy.operations.session import LOOKUP_NAME, Access, Session, open_session
+from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import repository_cache_directory
 from argosy.repository.layout import FileKind
-from argosy.repository.lookup import DedupLookup, Location
+from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import encode_config
 from argosy.restic_format.index import Index

@@ -14,7 +14,7 @@ from argosy.operations.check.messages import TreeFound, TreeWork
 from argosy.operations.check.options import Part, Problem
 from argosy.operations.check.tree_checks import shown_name
 from argosy.operations.id_table import IdTable
-from argosy.repository.lookup import Location
+from argosy.repository.blob_location import Location
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.node import Node, decode_node
