@@ -15,7 +15,6 @@ from tests.support.trees import Directory, File, HardLink, make_tree
 
 MIB = 1 << 20
 SEGMENTS = {
-    "archiver.open_batch.SEGMENT_BYTES": MIB,
     "archiver.ledger.SEGMENT_BYTES": MIB,
     "archiver.directory_scan.SEGMENT_BYTES": MIB,
     "archiver.batch_work.SEGMENT_BYTES": MIB,

@@ -15,6 +15,7 @@ from argosy.archiver.file_reader import EntryReader
 from argosy.archiver.messages import (
     GONE,
     REPLACED,
+    SEGMENT_BYTES,
     UNREAD,
     BatchResult,
     BatchWork,
@@ -23,7 +24,6 @@ from argosy.archiver.messages import (
     Segment,
     SegmentResult,
 )
-from argosy.archiver.open_batch import SEGMENT_BYTES
 from argosy.archiver.placing import BlobPlacer
 from argosy.archiver.runs import encode_run
 from argosy.archiver.source import GOING_AWAY, Roots, lost_root

@@ -7,8 +7,7 @@ import stat as stat_module
 from collections import defaultdict
 
 from argosy.archiver.ledger import Ledger
-from argosy.archiver.messages import GONE, READ, UNREAD, Segment, SegmentResult, decode, encode
-from argosy.archiver.open_batch import SEGMENT_BYTES
+from argosy.archiver.messages import GONE, READ, SEGMENT_BYTES, UNREAD, Segment, SegmentResult, decode, encode
 from argosy.archiver.returning import look_again, return_entry
 from argosy.filesystem.directory import Entry
 from argosy.restic_format.ids import ID_BYTES

@@ -16,8 +16,8 @@ from functools import cached_property
 from itertools import islice
 
 from argosy.archiver.ledger import decode_names, encode_names
-from argosy.archiver.messages import DirectoryPart
-from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
+from argosy.archiver.messages import SEGMENT_BYTES, DirectoryPart
+from argosy.archiver.open_batch import OpenBatch
 from argosy.archiver.opened_directory import OpenedDirectory
 from argosy.archiver.parent import Comparison, ParentTree
 from argosy.archiver.scan_context import ScanContext

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from argosy.archiver.attribute_report import AttributeReport
-from argosy.archiver.messages import BatchWork, DirectoryPart, LinkFirst, Segment, decode, encode
+from argosy.archiver.messages import SEGMENT_BYTES, BatchWork, DirectoryPart, LinkFirst, Segment, decode, encode
 from argosy.archiver.nodes import rename_node, totals_of_node
-from argosy.archiver.open_batch import SEGMENT_BYTES, OpenBatch
+from argosy.archiver.open_batch import OpenBatch
 from argosy.archiver.runs import encode_run
 from argosy.filesystem.directory import Entry
 from argosy.filesystem.metadata import OwnerNames

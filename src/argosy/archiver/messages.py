@@ -15,6 +15,9 @@ from argosy.storage.options import StorageOptions
 
 PROTOCOL = 1
 
+SEGMENT_BYTES = 1 << 30
+"""Files above this are cut into pieces of exactly this: a constant, because cuts must not depend on tuning."""
+
 READ = "read"
 GONE = "gone"
 REPLACED = "replaced"

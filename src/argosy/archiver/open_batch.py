@@ -9,9 +9,6 @@ from argosy.archiver.messages import DirectoryPart
 from argosy.filesystem.directory import Entry
 from argosy.state.frontier import ScanDirectory
 
-SEGMENT_BYTES = 1 << 30
-"""Files above this are cut into pieces of exactly this: a constant, because cuts must not depend on tuning."""
-
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:

@@ -7,8 +7,7 @@ import os
 import stat as stat_module
 
 from argosy.archiver.ledger import Ledger
-from argosy.archiver.messages import DirectoryPart
-from argosy.archiver.open_batch import SEGMENT_BYTES
+from argosy.archiver.messages import SEGMENT_BYTES, DirectoryPart
 from argosy.filesystem.directory import Entry, open_directory
 from argosy.state.frontier import ScanDirectory
 
