@@ -165,7 +165,7 @@ class Agent:
         def ended() -> None:
             self._connection.soon(self._forget, number)
 
-        session = Session(self._name, self._workers, self._allowed, self._prepare, ended)
+        session = Session(self._name, self._workers, self._allowed, self._prepare, ended, self._state_changed)
         draw = TokenDraw(self._connection, engine, self._lease_seconds, session.drawn)
 
         def heard(messages: list[bytes]) -> None:

@@ -304,7 +304,8 @@ class NatsEngine:
     def _broken(self, link: int, text: str, hint: str) -> None:
         """A member cannot make or keep its workers. Others go on; the last one is the end."""
         if len(self._placement.places) > 1:
-            self._lose(link, f"cannot work: {text}")
+            self._join(self._placement.places[link])
+            self._lose(link, f"takes no part: {text}")
             return
         place, _ = self._placement.detach(link)
         self._failure = EngineError(text if place.name in text else f"{place.name}: {text}", hint=hint)

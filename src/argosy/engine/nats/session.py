@@ -68,9 +68,17 @@ class Session(threading.Thread):
     """Runs from the link's first message to its last. What comes in is put into ``inbox``."""
 
     def __init__(
-        self, name: str, workers: int, allowed: Collection[str], prepare: Prepare, ended: Callable[[], None]
+        self,
+        name: str,
+        workers: int,
+        allowed: Collection[str],
+        prepare: Prepare,
+        ended: Callable[[], None],
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``allowed`` are the handlers that this member runs; ``ended`` is called at the very end."""
+        """``allowed`` are the handlers that this member runs; ``ended`` is called at the very end. ``say`` hears, in
+        words, why this member takes no part.
+        """
         super().__init__(name=f"session-{name}", daemon=True)
         self.inbox: Inbox[wire.Down] = Inbox()
         self._member = name
@@ -78,6 +86,7 @@ class Session(threading.Thread):
         self._allowed = allowed
         self._prepare = prepare
         self._ended = ended
+        self._tell_here = say
         self._engine: LocalEngine | None = None
         self._over = threading.Event()
         self._leaving = threading.Event()
@@ -118,6 +127,7 @@ class Session(threading.Thread):
         try:
             self._serve()
         except ArgosyError as error:
+            self._tell_here(f"takes no part in a job: {error.message}")
             self._say(wire.Broken(error.message, error.hint))
         finally:
             if self._engine is not None:

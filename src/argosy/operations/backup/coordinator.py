@@ -233,8 +233,10 @@ class Coordinator:
                 self._give_back(seq, attempt, reason, suspect=taken)
             case MemberJoined(member=name):
                 self._see_members(name)
-            case MemberLeft(member=name):
+            case MemberLeft(member=name, reason=reason):
                 ledger.map.member_left(name)
+                ledger.reports.log(f"{name} {reason}")
+                self._observer.message(f"{name} {reason}")
 
     def _completed(self, event: TaskComplete, result: BatchResult) -> None:
         """Take a result, unless a member elsewhere missed what is here (R8): then it sees something else."""
@@ -242,7 +244,6 @@ class Coordinator:
         if not contradiction:
             self._results.apply(event.task_id, event.attempt, event.member, result)
             return
-        self._observer.message(f"{event.member} takes no more part: {contradiction}")
         self._ledger.reports.log(f"{event.member} was expelled with batch {event.task_id}: {contradiction}")
         self._ledger.queue.give_back(event.task_id, event.attempt, failed=False)
         self._engine.expel(event.member, contradiction)
