@@ -15,6 +15,15 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 def snapshot_flags(function: Decorated) -> Decorated:
     """Give a command -H/--host, --tag and --path, as ``hosts``, ``tags`` and ``paths`` for ``snapshot_filter``."""
+    return _with_flags(function, "-H", "--host")
+
+
+def long_snapshot_flags(function: Decorated) -> Decorated:
+    """The same without -H, for a command in which restic uses that letter for another flag."""
+    return _with_flags(function, "--host")
+
+
+def _with_flags(function: Decorated, *host_names: str) -> Decorated:
     for flag in (
         click.option(
             "--path", "paths", multiple=True, help="only snapshots that hold this absolute path (again: and this)"
@@ -26,7 +35,7 @@ def snapshot_flags(function: Decorated) -> Decorated:
             metavar="TAG[,TAG…]",
             help="only snapshots with all of these tags (again: or these)",
         ),
-        click.option("-H", "--host", "hosts", multiple=True, help="only snapshots of this host (again: or this)"),
+        click.option(*host_names, "hosts", multiple=True, help="only snapshots of this host (again: or this)"),
     ):
         function = flag(function)
     return function

@@ -73,6 +73,15 @@ def number(text: str) -> int:
     return int(text)
 
 
+def keep_count(text: str) -> int:
+    """How many snapshots a rule keeps: a number from 0 on (0: no rule), or ``unlimited``: -1."""
+    if text == "unlimited":
+        return -1
+    if not (text.isascii() and text.isdigit()):
+        raise click.BadParameter(f"{text!r} is no number from 0 on; write 'unlimited' to keep all")
+    return int(text)
+
+
 def parallel(text: str) -> int:
     """How many at once: a number from 1 to 1024. A slip of the finger must not start a million processes."""
     if number(text) > _MOST_PARALLEL:

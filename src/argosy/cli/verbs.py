@@ -10,6 +10,7 @@ VERBS: dict[str, str] = {
     "check": "Test the repository for errors",
     "cluster": "Manage who may take part in a cluster",
     "dump": "Print a saved file, or a directory as an archive",
+    "forget": "Remove snapshots, by rules or by name",
     "init": "Make a new repository",
     "jobs": "Running, unfinished and ended jobs of this machine",
     "key": "Manage the repository's passwords",
