@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "ls": "List the files of a snapshot",
     "master": "Run jobs over this machine and the proxies that join",
     "proxy": "Lend this machine's workers to a master",
+    "prune": "Remove what no snapshot uses",
     "restore": "Give back a snapshot, or a part of it",
     "snapshots": "List the snapshots",
     "stats": "Sizes and counts of snapshots and the repository",

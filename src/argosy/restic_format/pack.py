@@ -9,7 +9,7 @@ Offsets are the sums of the lengths.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import OVERHEAD_BYTES, Buffer, Sealer
@@ -95,3 +95,23 @@ def header_bytes(blobs: Sequence[PackedBlob]) -> int:
 def pack_size_bytes(blobs: Sequence[PackedBlob]) -> int:
     """The exact size of the file of a pack that holds these blobs and nothing else."""
     return sum(blob.length for blob in blobs) + header_bytes(blobs)
+
+
+def in_order(blobs: Iterable[PackedBlob]) -> list[PackedBlob]:
+    """Blobs as they stand in their pack: the order of an index means nothing."""
+    return sorted(blobs, key=lambda blob: blob.offset)
+
+
+def impossible(blobs: Sequence[PackedBlob]) -> str:
+    """Why a pack cannot hold these blobs; empty if it can."""
+    end = 0
+    for blob in blobs:
+        if blob.length < OVERHEAD_BYTES:
+            return f"blob {blob.id.hex()} has {blob.length} bytes, too few for anything encrypted"
+        if blob.offset != end:
+            kind = "leave a gap" if blob.offset > end else "overlap"
+            return f"its blobs {kind} before byte {blob.offset}"
+        end = blob.offset + blob.length
+        if max(end, blob.uncompressed_length) > MAX_PACK_BYTES:
+            return f"blob {blob.id.hex()} is larger than a pack can be"
+    return ""

@@ -11,6 +11,7 @@ from argosy.cli.choosing import long_snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
+from argosy.cli.prune_flags import observed_prune, prune_flags, prune_options
 from argosy.cli.snapshot_table import group_title, snapshot_lines
 from argosy.cli.snapshot_words import short_id, snapshot_json, wanted_snapshots
 from argosy.cli.values import keep_count
@@ -20,7 +21,7 @@ from argosy.errors import UsageError
 if TYPE_CHECKING:
     from argosy.operations.forget.moments import Span
     from argosy.operations.forget.policy import Decision, Policy
-    from argosy.operations.forget.run import ForgetPlan
+    from argosy.operations.forget.run import ForgetPlan, ForgetResult
     from argosy.operations.grouping import GroupKey
     from argosy.repository.snapshots import StoredSnapshot
 
@@ -64,6 +65,8 @@ def _keep_flags(function: Decorated) -> Decorated:
 @click.option("-c", "--compact", is_flag=True, help="no paths and reasons, one tag a line")
 @click.option("-g", "--group-by", metavar="GROUP", default="host,paths", help="apply the rules by host, paths, tags")
 @click.option("-n", "--dry-run", is_flag=True, help="remove nothing, say what would be")
+@click.option("--prune", is_flag=True, help="then remove what no snapshot uses any more")
+@prune_flags
 @click.argument("snapshot_ids", metavar="[SNAPSHOT…]", nargs=-1)
 def command(
     ctx: Context,
@@ -76,29 +79,42 @@ def command(
     compact: bool,
     group_by: str,
     dry_run: bool,
-    **rules: Any,
+    prune: bool,
+    **flags: Any,
 ) -> int:
     """Remove snapshots, by rules or by name.
 
     The rules are applied to the snapshots of each host and set of paths by themselves. Room is
     gained by `argosy prune`, later.
     """
+    from argosy.api import forget_and_prune
     from argosy.operations.forget.run import ForgetOptions, run_forget
     from argosy.operations.grouping import parse_group_by
 
     options = ForgetOptions(
         names=snapshot_ids,
-        policy=_policy(rules),
+        policy=_policy(flags),
         wanted=wanted_snapshots(ctx, hosts, tags, paths),
         group_by=parse_group_by(group_by),
         allow_remove_all=unsafe_allow_remove_all,
         dry_run=dry_run,
     )
-    result = run_forget(ctx.access, options, lambda plan: show(ctx.output, plan, options.policy, compact=compact))
-    if not ctx.json:
-        ctx.output.message(_outcome(result.removed_ids, dry_run=dry_run))
-    for error in result.damaged:
-        ctx.output.error(error.message)
+
+    def show_plan(plan: ForgetPlan) -> None:
+        show(ctx.output, plan, options.policy, compact=compact)
+
+    def show_result(result: ForgetResult) -> None:
+        if not ctx.json:
+            ctx.output.message(_outcome(result.removed_ids, dry_run=dry_run))
+        for error in result.damaged:
+            ctx.output.error(error.message)
+
+    if prune:
+        pruning = prune_options(ctx, flags, dry_run=dry_run)
+        with observed_prune(ctx, dry_run=dry_run) as observer:
+            return forget_and_prune(ctx.access, options, pruning, show_plan, show_result, observer).exit_code
+    result = run_forget(ctx.access, options, show_plan)
+    show_result(result)
     return result.exit_code
 
 

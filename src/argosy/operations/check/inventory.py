@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
@@ -17,9 +17,8 @@ from argosy.operations.id_table import IdTable
 from argosy.repository.blob_location import Location
 from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType, PackedBlob
-from argosy.restic_format.crypto import OVERHEAD_BYTES
 from argosy.restic_format.index import Index
-from argosy.restic_format.pack import MAX_PACK_BYTES, encode_header, pack_size_bytes
+from argosy.restic_format.pack import encode_header, impossible, in_order, pack_size_bytes
 
 # Sealed; of 6.5 million blobs. Their ids take 260 MB in memory; restic needs 62 bytes a blob, 400 MB.
 MOST_INDEX_BYTES = 256 * 1024 * 1024
@@ -193,11 +192,6 @@ class Inventory:
         return bytes(self._pack_ids[pack_no * 32 : pack_no * 32 + 32])
 
 
-def in_order(blobs: Iterable[PackedBlob]) -> list[PackedBlob]:
-    """Blobs as they stand in their pack: the order of an index means nothing."""
-    return sorted(blobs, key=lambda blob: blob.offset)
-
-
 def _entry(pack_id: bytes, payload: bytes) -> PackEntry:
     size_bytes, index_no, marks, digest = _PACK.unpack(payload)
     return PackEntry(pack_id, size_bytes, index_no, PackMark(marks), digest)
@@ -207,18 +201,3 @@ def _new_entry(pack_id: bytes, blobs: Sequence[PackedBlob], header: bytes, index
     digest = hashlib.blake2b(header, digest_size=8).digest()
     marks = PackMark.MIXED if len({blob.type for blob in blobs}) > 1 else PackMark(0)
     return PackEntry(pack_id, pack_size_bytes(blobs), index_no, marks, digest)
-
-
-def impossible(blobs: Sequence[PackedBlob]) -> str:
-    """Why a pack cannot hold these blobs; empty if it can."""
-    end = 0
-    for blob in blobs:
-        if blob.length < OVERHEAD_BYTES:
-            return f"blob {blob.id.hex()} has {blob.length} bytes, too few for anything encrypted"
-        if blob.offset != end:
-            kind = "leave a gap" if blob.offset > end else "overlap"
-            return f"its blobs {kind} before byte {blob.offset}"
-        end = blob.offset + blob.length
-        if max(end, blob.uncompressed_length) > MAX_PACK_BYTES:
-            return f"blob {blob.id.hex()} is larger than a pack can be"
-    return ""

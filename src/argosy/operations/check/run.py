@@ -10,7 +10,7 @@ import msgspec
 from argosy.engine.local import LocalEngine, worker_count
 from argosy.errors import LeaseLost
 from argosy.operations.check.coordinator import Coordinator
-from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark, impossible, in_order
+from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark
 from argosy.operations.check.messages import PROTOCOL, PackWork, WorkerSetup, encode
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckResult, Part, Problem
 from argosy.operations.check.reading import RepositoryReader, loaded_ahead
@@ -25,7 +25,7 @@ from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import encode_config
 from argosy.restic_format.index import Index
-from argosy.restic_format.pack import encode_header
+from argosy.restic_format.pack import encode_header, impossible, in_order
 
 # A task of packs: enough that its message costs nothing, little enough that the last ones end together.
 _BYTES_A_TASK = 8 * 1024 * 1024

@@ -1,0 +1,35 @@
+"""What a prune is asked for and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from argosy.operations.prune.plan import PruneLimits, PrunePlan
+from argosy.restic_format.compression import CompressionMode
+
+
+def _nothing(_: object) -> None:
+    """What is not observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneOptions:
+    """``without``: snapshots that count as gone, for a dry run. ``crash_point`` is called where it may be killed."""
+
+    limits: PruneLimits = field(default_factory=PruneLimits)
+    dry_run: bool = False
+    without: Collection[bytes] = ()
+    pack_size_bytes: int = 16 << 20
+    compression: CompressionMode = "auto"
+    verify: bool = True
+    crash_point: Callable[[str], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class PruneObserver:
+    """``message``: what is going on; ``show``: the plan, before anything is changed."""
+
+    message: Callable[[str], None] = _nothing
+    show: Callable[[PrunePlan], None] = _nothing
+    stop_requested: Callable[[], bool] = lambda: False

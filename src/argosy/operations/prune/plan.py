@@ -1,0 +1,190 @@
+"""Which packs stay, which are repacked and which go. Pure: from what is known of each pack.
+
+The rules are restic's (its internal/repository/prune.go), so that its prune finds nothing to do after ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from argosy.errors import Damaged, UsageError
+
+# Fewer small packs than this are left as they are: a single one would be repacked for ever.
+_FEWEST_SMALL_PACKS = 10
+_INDEX_HINT = "Nothing was changed. Run `argosy check`; mend the index (`restic repair index`), then prune again."
+
+
+class Holds(Enum):
+    """What kind of blobs a pack holds."""
+
+    DATA = "data"
+    TREES = "trees"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class PackUse:
+    """A pack by its index: its exact size, and of its blobs how many, and how many bytes, are used and unused."""
+
+    id: bytes
+    size_bytes: int
+    holds: Holds
+    used_blobs: int = 0
+    used_bytes: int = 0
+    unused_blobs: int = 0
+    unused_bytes: int = 0
+    is_uncompressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PruneLimits:
+    """``max_unused`` gives the bytes that may stay unused, from those used; None: any. Sizes are in bytes, None: any.
+
+    Packs below ``small_pack_bytes`` are put together where there are many.
+    """
+
+    max_unused: Callable[[int], int] | None = lambda used_bytes: used_bytes * 5 // 95
+    max_repack_bytes: int | None = None
+    cacheable_only: bool = False
+    repack_uncompressed: bool = False
+    small_pack_bytes: int = (16 << 20) // 25
+
+
+@dataclass(slots=True)
+class Amount:
+    """A number of blobs, and their bytes as they are stored."""
+
+    blobs: int = 0
+    size_bytes: int = 0
+
+    def add(self, blobs: int, size_bytes: int) -> None:
+        """Count more."""
+        self.blobs += blobs
+        self.size_bytes += size_bytes
+
+
+@dataclass(slots=True)
+class PruneStats:
+    """What there is and what becomes of it. ``unused`` holds second copies, too; ``to_drop`` is of ``to_repack``."""
+
+    used: Amount = field(default_factory=Amount)
+    unused: Amount = field(default_factory=Amount)
+    to_repack: Amount = field(default_factory=Amount)
+    to_drop: Amount = field(default_factory=Amount)
+    to_delete: Amount = field(default_factory=Amount)
+    unindexed_bytes: int = 0
+
+    @property
+    def remaining_unused_bytes(self) -> int:
+        """What stays unused."""
+        return self.unused.size_bytes - self.to_drop.size_bytes - self.to_delete.size_bytes
+
+
+@dataclass(slots=True)
+class PrunePlan:
+    """Ids of packs. ``missing``: an index lists them, the store has them not, and nothing needs them."""
+
+    keep: set[bytes] = field(default_factory=set)
+    repack: set[bytes] = field(default_factory=set)
+    remove: set[bytes] = field(default_factory=set)
+    unindexed: set[bytes] = field(default_factory=set)
+    missing: set[bytes] = field(default_factory=set)
+    stats: PruneStats = field(default_factory=PruneStats)
+
+    @property
+    def leaving(self) -> set[bytes]:
+        """Packs that no index will list any more."""
+        return self.repack | self.remove | self.missing
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.repack or self.remove or self.unindexed or self.missing)
+
+
+def parse_max_unused(text: str) -> Callable[[int], int] | None:
+    """``5%`` of what remains, or ``unlimited``: None. UsageError for anything else."""
+    if text == "unlimited":
+        return None
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = -1.0
+    if not text.endswith("%") or not 0 <= percent < 100:
+        raise UsageError(
+            f"{text!r} is no limit of what may stay unused", hint="Write 5% (below 100), a size (2G) or 'unlimited'."
+        )
+    return lambda used_bytes: int(percent / (100 - percent) * used_bytes)
+
+
+def plan_prune(packs: Iterable[PackUse], present: Mapping[bytes, int], limits: PruneLimits) -> PrunePlan:
+    """Decide. ``present``: the packs in the store, with their sizes in bytes.
+
+    Damaged if a pack with used blobs is missing or has another size than its index says.
+    """
+    plan = PrunePlan(unindexed=set(present))
+    mixed, small = [], []
+    for pack in packs:
+        plan.unindexed.discard(pack.id)
+        plan.stats.used.add(pack.used_blobs, pack.used_bytes)
+        plan.stats.unused.add(pack.unused_blobs, pack.unused_bytes)
+        if not pack.used_blobs:
+            (plan.remove if pack.id in present else plan.missing).add(pack.id)
+            plan.stats.to_delete.add(pack.unused_blobs, pack.unused_bytes)
+            continue
+        _require_whole(pack, present)
+        if limits.cacheable_only and pack.holds is Holds.DATA:
+            plan.keep.add(pack.id)
+        elif pack.unused_blobs or pack.holds is Holds.BOTH or _must_compress(pack, limits):
+            mixed.append(pack)
+        elif pack.size_bytes < limits.small_pack_bytes:
+            small.append(pack)
+        else:
+            plan.keep.add(pack.id)
+    if len(small) < _FEWEST_SMALL_PACKS:
+        plan.keep.update(pack.id for pack in small)
+        small = []
+    _choose_repacks(plan, mixed + small, limits)
+    plan.stats.unindexed_bytes = sum(present[pack_id] for pack_id in plan.unindexed)
+    return plan
+
+
+def _choose_repacks(plan: PrunePlan, candidates: Sequence[PackUse], limits: PruneLimits) -> None:
+    """Those with trees first, then small ones, then those with the largest unused share, until it is enough."""
+    allowed = None if limits.max_unused is None else limits.max_unused(plan.stats.used.size_bytes)
+    for pack in sorted(candidates, key=lambda pack: _urgency(pack, limits)):
+        size_bytes = pack.used_bytes + pack.unused_bytes
+        repacked = plan.stats.to_repack.size_bytes + size_bytes
+        if limits.max_repack_bytes is not None and repacked >= limits.max_repack_bytes:
+            plan.keep.add(pack.id)
+            continue
+        is_enough = allowed is None or plan.stats.remaining_unused_bytes < allowed
+        is_large = pack.size_bytes >= limits.small_pack_bytes
+        if is_enough and is_large and pack.holds is Holds.DATA and not _must_compress(pack, limits):
+            plan.keep.add(pack.id)
+            continue
+        plan.repack.add(pack.id)
+        plan.stats.to_repack.add(pack.used_blobs + pack.unused_blobs, size_bytes)
+        plan.stats.to_drop.add(pack.unused_blobs, pack.unused_bytes)
+
+
+def _urgency(pack: PackUse, limits: PruneLimits) -> tuple[bool, bool, float, bytes]:
+    is_large = pack.size_bytes >= limits.small_pack_bytes
+    return pack.holds is Holds.DATA, is_large, -pack.unused_bytes / pack.size_bytes, pack.id
+
+
+def _must_compress(pack: PackUse, limits: PruneLimits) -> bool:
+    """Trees that are not compressed are repacked whatever the limits, as restic does."""
+    return pack.is_uncompressed and (pack.holds is Holds.TREES or limits.repack_uncompressed)
+
+
+def _require_whole(pack: PackUse, present: Mapping[bytes, int]) -> None:
+    if pack.id not in present:
+        raise Damaged(f"pack {pack.id.hex()} is missing, and snapshots need it", hint=_INDEX_HINT)
+    if present[pack.id] != pack.size_bytes:
+        raise Damaged(
+            f"pack {pack.id.hex()} has {present[pack.id]} bytes, not the {pack.size_bytes} that its index tells",
+            hint=_INDEX_HINT,
+        )

@@ -1,0 +1,51 @@
+"""`argosy prune` from its options to its result."""
+
+from __future__ import annotations
+
+from argosy.errors import Interrupted, UsageError
+from argosy.operations.prune.contents import PackContents
+from argosy.operations.prune.copies import pack_uses
+from argosy.operations.prune.execute import Execution
+from argosy.operations.prune.options import PruneObserver, PruneOptions
+from argosy.operations.prune.plan import PrunePlan, plan_prune
+from argosy.operations.prune.used import find_used
+from argosy.operations.session import Access, Session, open_session
+from argosy.repository.layout import FileKind
+from argosy.repository.snapshots import load_snapshots
+
+
+def run_prune(access: Access, options: PruneOptions, observer: PruneObserver) -> PrunePlan:
+    """Remove what no snapshot uses; returns the plan that was carried out (or in a dry run would be).
+
+    Damaged, and nothing is changed, if what snapshots use cannot be found out or is not there; RepositoryLocked if
+    anybody else uses the repository; Interrupted if asked to stop.
+    """
+    if access.no_lock and not options.dry_run:
+        raise UsageError("prune needs its lock", hint="Leave out --no-lock, or add --dry-run.")
+    with open_session(access, exclusive=True) as session:
+        return prune_in(session, options, observer)
+
+
+def prune_in(session: Session, options: PruneOptions, observer: PruneObserver) -> PrunePlan:
+    """The same in a session whose lock is exclusive."""
+
+    def stop() -> None:
+        if observer.stop_requested():
+            raise Interrupted("stopped on request", hint="Nothing is lost. Run the prune again.")
+
+    repository = session.repository
+    observer.message("loading indexes")
+    index_ids = repository.list_ids(FileKind.INDEX)
+    contents = PackContents.load(repository, index_ids)
+    snapshots = [stored for stored in load_snapshots(repository) if stored.id not in options.without]
+    observer.message(f"looking for what {len(snapshots)} snapshots use")
+    reader = session.blob_reader(session.open_lookup())
+    used = find_used(reader, (stored.snapshot.tree for stored in snapshots), stop)
+    plan = plan_prune(pack_uses(contents, used), dict(repository.list_files(FileKind.PACK)), options.limits)
+    observer.show(plan)
+    if not options.dry_run and not plan.is_empty:
+        assert session.lock is not None, "only a dry run goes without"
+        Execution(repository, reader, options, observer, check_lock=session.lock.check, stop=stop).run(
+            plan, contents, used
+        )
+    return plan

@@ -1,0 +1,146 @@
+"""`argosy prune` removes what restic 0.18 would, keeps the bound, and changes nothing where it is not sure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.backups import Scene
+from tests.support.command import Argosy
+from tests.support.damage import flip
+from tests.support.pruned import copied, make_unpruned
+from tests.support.restic import Restic, require_restic
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """The repository before the prune."""
+    return make_unpruned(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def scene(made: Scene, tmp_path: Path) -> Scene:
+    """A copy for each test."""
+    return copied(made, tmp_path)
+
+
+@pytest.fixture
+def argosy(scene: Scene) -> Argosy:
+    return Argosy(scene.home)
+
+
+def restic_018() -> Restic:
+    return require_restic((0, 18, 0))
+
+
+def files(argosy: Argosy) -> dict[Path, int]:
+    return {path: path.stat().st_size for path in argosy.repository.rglob("*") if path.is_file()}
+
+
+def figures(text: str) -> list[str]:
+    """The blobs to repack, that this removes, to delete, and that remain."""
+    return [re.findall(rf"{words}: +(\d+) blobs", text)[0] for words in ("to repack", "this removes", "to delete")]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--max-unused", "0"),
+        ("--max-unused", "5%"),
+        ("--max-unused", "30%"),
+        ("--max-unused", "60k"),
+        ("--max-unused", "unlimited"),
+        ("--max-unused", "0", "--max-repack-size", "200k"),
+        ("--max-unused", "0", "--repack-cacheable-only"),
+        ("--max-unused", "0", "--repack-uncompressed"),
+        ("--repack-small",),
+        ("--repack-smaller-than", "4M"),
+    ],
+    ids=" ".join,
+)
+def test_the_plan_is_restics(made: Scene, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    argosy = Argosy(made.home, environment={"ARGOSY_CACHE_DIR": str(tmp_path)})
+    (ours,) = argosy.documents("prune", "--dry-run", *flags)
+    said = restic_018().at(made.repository, made.home).run("prune", "--dry-run", *flags).stdout.decode()
+    repacked, dropped, deleted = (int(number) for number in figures(said))
+    assert (ours["repacked_blobs"], ours["dropped_blobs"], ours["deleted_blobs"]) == (repacked, dropped, deleted)
+
+
+@pytest.mark.parametrize("limit", ["0", "5%", "60k"])
+def test_what_is_unused_keeps_within_the_bound(argosy: Argosy, limit: str) -> None:
+    (done,) = argosy.documents("prune", "--max-unused", limit, "--pack-size", "4")
+    allowed = {"0": 0, "5%": done["used_bytes"] * 5 // 95, "60k": 60 << 10}[limit]
+    (after,) = argosy.documents("prune", "--dry-run", "--max-unused", limit, "--pack-size", "4")
+    assert after["unused_bytes"] == done["remaining_unused_bytes"] <= allowed
+    assert after["packs_removed"] == after["packs_repacked"] == after["packs_unindexed"] == 0
+    restic = restic_018().at(argosy.repository, argosy.home)
+    restic.check()
+    said = restic.run("prune", "--dry-run", "--max-unused", limit, "--pack-size", "4").stdout.decode()
+    assert figures(said) == ["0", "0", "0"], said
+    assert "nothing to do" in argosy.says("prune", "--max-unused", limit, "--pack-size", "4")
+    assert argosy.run("list", "locks").stdout == b""
+
+
+def test_a_dry_run_changes_nothing_and_says_what_a_run_does(argosy: Argosy) -> None:
+    before = files(argosy)
+    said = argosy.says("prune", "--dry-run")
+    assert "in no index: 1 pack, 24 B" in said
+    assert files(argosy) == before
+    assert "done" in argosy.says("prune")
+    assert sum(files(argosy).values()) < sum(before.values())
+    argosy.run("check", "--read-data")
+
+
+def test_forget_prunes_under_the_same_lock(argosy: Argosy) -> None:
+    before = files(argosy)
+    said = argosy.says("forget", "--keep-last", "1", "--prune", "--dry-run")
+    assert "would remove 1 snapshot" in said
+    assert "frees" in said
+    assert files(argosy) == before
+    groups, summary = argosy.documents("forget", "--keep-last", "1", "--prune", "--max-unused", "0")
+    assert len(groups[0]["remove"]) == 1
+    assert summary["remaining_unused_bytes"] == 0
+    restic_018().at(argosy.repository, argosy.home).check()
+    assert "no snapshot was removed" in argosy.says("forget", "--keep-last", "1", "--prune")
+
+
+def test_who_else_holds_a_lock_is_said(argosy: Argosy) -> None:
+    before = files(argosy)
+    with restic_018().at(argosy.repository, argosy.home).locked() as pid:
+        said = argosy.says("prune", expect=11)
+        assert f"PID {pid}" in said
+        assert "refreshed" in said
+    assert set(before) <= set(files(argosy))
+
+
+@pytest.mark.parametrize("folder", ["index", "snapshots", "data"])
+def test_what_cannot_be_read_ends_it_and_nothing_is_changed(argosy: Argosy, folder: str) -> None:
+    """A damaged index or snapshot, or a pack that is missing, may be what tells that something is in use."""
+    if folder == "data":
+        for path in sorted((argosy.repository / "data").rglob("*")):
+            if path.is_file() and path.name != bytes(32).hex():
+                path.unlink()
+                break
+    else:
+        for path in (argosy.repository / folder).iterdir():
+            flip(path, 20)
+    before = files(argosy)
+    assert "Fatal:" in argosy.says("prune", expect=1)
+    assert files(argosy) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--max-unused", "100%"), "no limit"),
+        (("--max-unused", "much"), "no limit"),
+        (("--max-repack-size", "much"), "no size"),
+        (("--repack-smaller-than", "1G"), "exceeds the pack size"),
+        (("--repack-uncompressed", "--compression", "off"), "exclude each other"),
+        (("--no-lock",), "needs its lock"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(made: Scene, flags: tuple[str, ...], words: str) -> None:
+    assert words in Argosy(made.home).says("prune", *flags, expect=1)

@@ -1,0 +1,51 @@
+"""A repository with much that no snapshot uses, for tests of `prune`."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+from argosy.operations.prune.plan import PruneLimits
+from argosy.repository.layout import FileKind, object_name
+from argosy.repository.repository import open_repository
+from argosy.storage.open import open_storage
+from tests.support.backups import Scene
+from tests.support.restic import PASSWORD
+
+PACK_BYTES = 1 << 16
+# No pack is too small: else ten of them would be put together again and again.
+ALL_UNUSED = PruneLimits(max_unused=lambda _used: 0, small_pack_bytes=0)
+
+
+def make_unpruned(home: Path) -> Scene:
+    """Two snapshots that stay; what a third used is garbage, and so is a pack in no index."""
+    scene = Scene(home).init()
+    source = home / "source"
+    rng = random.Random(1)
+    for number in range(6):
+        directory = source / f"d{number}"
+        directory.mkdir(parents=True)
+        for name in range(40):
+            (directory / f"f{name}").write_bytes(rng.randbytes(rng.randrange(200, 6000)))
+    (source / "text").write_bytes(b"it can be compressed\n" * 2000)
+    scene.backup(source, pack_size_bytes=PACK_BYTES)
+    shutil.rmtree(source / "d1")
+    for path in source.glob("d[2-4]/f*[02468]"):
+        path.unlink()
+    scene.backup(source, pack_size_bytes=PACK_BYTES)
+    (source / "d0" / "f1").write_bytes(b"changed")
+    scene.backup(source, pack_size_bytes=PACK_BYTES)
+    storage = open_storage(str(scene.repository))
+    repository = open_repository(storage, PASSWORD.encode())
+    repository.delete(FileKind.SNAPSHOT, scene.snapshots()[0].id)
+    storage.put(object_name(FileKind.PACK, bytes(32)), b"of an interrupted backup")
+    storage.close()
+    return scene
+
+
+def copied(made: Scene, home: Path) -> Scene:
+    """A copy that a test may change."""
+    for name in ("repository", "source"):
+        shutil.copytree(made.home / name, home / name)
+    return Scene(home)
