@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.run import run_prune
-from tests.support.backups import ROOT, Scene
+from tests.faults.conftest import make_source
+from tests.support.backups import ROOT, Scene, assert_sound
 from tests.support.pruned import ALL_UNUSED, PACK_BYTES, copied, make_unpruned
 from tests.support.restic import ResticRepository, require_restic
 from tests.support.trees import assert_same_tree
@@ -35,10 +38,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return make_unpruned(tmp_path_factory.mktemp("made"))
 
 
-def prune_and_die(scene: Scene, name: str, nth: int) -> int:
+def prune_and_die(scene: Scene, name: str, nth: int, *, after_seconds: float = 100.0) -> int:
+    """The exit code. After so many seconds it is killed, if it has not died by then."""
     command = [sys.executable, "-P", "-m", "tests.support.prune_driver", str(scene.home), name, str(nth)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    return subprocess.run(command, env=environment, check=False, cwd=ROOT, timeout=100).returncode
+    try:
+        return subprocess.run(command, env=environment, check=False, cwd=ROOT, timeout=after_seconds).returncode
+    except subprocess.TimeoutExpired:  # run() has killed it
+        return -signal.SIGKILL
 
 
 def restic_at(scene: Scene) -> ResticRepository:
@@ -55,21 +62,56 @@ def test_every_crash_point_of_the_code_is_tested() -> None:
 @pytest.mark.parametrize(("name", "nth"), [(name, nth) for name, moments in CRASH_POINTS.items() for nth in moments])
 def test_a_prune_killed_at_a_crash_point_loses_nothing(made: Scene, tmp_path: Path, name: str, nth: int) -> None:
     scene = copied(made, tmp_path)
-    kept = [stored.id for stored in scene.snapshots()]
     assert prune_and_die(scene, name, nth) == -signal.SIGKILL
+    assert_nothing_lost(made, scene)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_prune_killed_at_random_moments_loses_nothing(made: Scene, tmp_path: Path) -> None:
+    """Fifty kills, spread over the time that a run takes here."""
+    whole = copied(made, tmp_path / "whole")
+    began = time.monotonic()
+    assert prune_and_die(whole, "at none of them", 1) == 0
+    run_seconds = time.monotonic() - began
+    rng = random.Random(50)
+    killed = 0
+    for number in range(50):
+        scene = copied(made, tmp_path / str(number))
+        # An interpreter that only starts takes a good half of it.
+        killed += prune_and_die(scene, "at none of them", 1, after_seconds=run_seconds * rng.uniform(0.3, 1.1)) != 0
+        assert_nothing_lost(made, scene)
+    assert killed > 20
+
+
+def test_a_backup_that_was_interrupted_before_the_prune_stores_again_what_that_removed(tmp_path: Path) -> None:
+    """Its packs are in no snapshot, and the prune may not wait for it."""
+    scene = Scene(tmp_path / "scene").init()
+    source = make_source(tmp_path / "source", 300)
+    assert scene.run(source, crash="before the indexes", pack_size_bytes=PACK_BYTES).killed
+    assert scene.pack_files()
+    restic_at(scene).run("unlock")
+    plan = run_prune(scene.access(), PruneOptions(ALL_UNUSED), PruneObserver())
+    assert plan.unindexed
+    assert not scene.pack_files()
+    outcome = scene.run(source, pack_size_bytes=PACK_BYTES)
+    assert outcome.returncode == 0, outcome
+    assert_sound(scene, require_restic())
+
+
+def assert_nothing_lost(made: Scene, scene: Scene) -> None:
+    """restic reads every byte, before and after the next prune; and then nothing unused is left."""
     restic = restic_at(scene)
     restic.run("unlock")
     restic.check()
-    assert [stored.id for stored in scene.snapshots()] == kept
-
     options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES)
     run_prune(scene.access(), options, PruneObserver())
     restic.check()
+    assert [stored.id for stored in scene.snapshots()] == [stored.id for stored in made.snapshots()]
     assert run_prune(scene.access(), options, PruneObserver()).is_empty
     said = restic.run("prune", "--dry-run", "--max-unused", "0").stdout.decode()
     assert re.search(r"to delete: +0 blobs", said), said
     assert re.search(r"this removes: +0 blobs", said), said
-    assert re.search(r"unused size after prune: 0 B", said), said
     assert scene.blobs_twice() == 0
-    restic.run("restore", "latest", "--target", tmp_path / "restored")
-    assert_same_tree(scene.home / "source", tmp_path / "restored" / "source")
+    restic.run("restore", "latest", "--target", scene.home / "restored")
+    assert_same_tree(scene.home / "source", scene.home / "restored" / "source")

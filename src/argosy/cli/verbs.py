@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "snapshots": "List the snapshots",
     "stats": "Sizes and counts of snapshots and the repository",
     "status": "Running and unfinished jobs: members, batches, scan threads",
+    "tag": "Change the tags of snapshots",
     "unlock": "Remove locks that other processes left",
     "version": "Print the version",
 }
