@@ -16,9 +16,26 @@ from argosy.certificates.register import Entry
 from argosy.certificates.role import Role
 from argosy.cli import job_words
 from argosy.cli.backup_reporter import status_document, summary_document
-from argosy.cli.commands import attach, backup, cancel, cluster, init, jobs, logs, master, proxy, status, version
+from argosy.cli.commands import (
+    attach,
+    backup,
+    cancel,
+    cluster,
+    forget,
+    init,
+    jobs,
+    logs,
+    master,
+    proxy,
+    prune,
+    status,
+    tag,
+    version,
+)
 from argosy.cli.failures import EXIT_BROKEN_PIPE
+from argosy.cli.prune_flags import plan_document
 from argosy.daemon.protocol import MemberState
+from argosy.operations.prune.plan import PrunePlan
 from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, QueueStatus, ScanStatus, ScanThreadStatus
 from argosy.state.history import JobHistory
 from argosy.state.record import JobRecord
@@ -86,6 +103,7 @@ def fields(document: Any) -> Iterator[str]:
     "command",
     [
         *(module.command for module in (attach, backup, cancel, init, jobs, logs, master, proxy, status, version)),
+        *(module.command for module in (forget, prune, tag)),
         *cluster.command.commands.values(),
     ],
     ids=lambda command: str(command.name),
@@ -109,6 +127,7 @@ def test_every_exit_code_is_documented() -> None:
     [
         ("status", status_document(SCANNED, 12.0, going())),
         ("summary", summary_document(RESULT, dry_run=True)),
+        ("prune_summary", plan_document(PrunePlan(), dry_run=True)),
         ("jobs_status", job_words.status_document(RUNNING)),
         ("jobs_status", job_words.member_document(MEMBER)),
         ("job", job_words.job_document(RUNNING)),
