@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from argosy.errors import Damaged
+from argosy.operations.prune.plan import INDEX_HINT
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import PackedBlob
 from argosy.restic_format.index import IndexedPack
 from argosy.restic_format.pack import decode_header, encode_header, impossible, in_order
-
-_HINT = "Nothing was changed. Run `argosy check`; mend the index (`restic repair index`), then prune again."
 
 
 class PackContents:
@@ -59,11 +58,11 @@ class PackContents:
     def _add(self, pack: IndexedPack, index_id: bytes) -> bytes:
         blobs = in_order(pack.blobs)
         if reason := impossible(blobs):
-            raise Damaged(f"index {index_id.hex()} lists pack {pack.id.hex()} wrongly: {reason}", hint=_HINT)
+            raise Damaged(f"index {index_id.hex()} lists pack {pack.id.hex()} wrongly: {reason}", hint=INDEX_HINT)
         header = encode_header(blobs)
         known = self._headers.setdefault(pack.id, header)
         if known is not header:
             if known != header:
-                raise Damaged(f"two indexes differ on what is in pack {pack.id.hex()}", hint=_HINT)
+                raise Damaged(f"two indexes differ on what is in pack {pack.id.hex()}", hint=INDEX_HINT)
             self._twice.add(pack.id)
         return pack.id

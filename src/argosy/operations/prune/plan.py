@@ -13,7 +13,7 @@ from argosy.errors import Damaged, UsageError
 
 # Fewer small packs than this are left as they are: a single one would be repacked for ever.
 _FEWEST_SMALL_PACKS = 10
-_INDEX_HINT = "Nothing was changed. Run `argosy check`; mend the index (`restic repair index`), then prune again."
+INDEX_HINT = "Nothing was changed. Run `argosy check`; mend the index (`restic repair index`), then prune again."
 
 
 class Holds(Enum):
@@ -182,9 +182,9 @@ def _must_compress(pack: PackUse, limits: PruneLimits) -> bool:
 
 def _require_whole(pack: PackUse, present: Mapping[bytes, int]) -> None:
     if pack.id not in present:
-        raise Damaged(f"pack {pack.id.hex()} is missing, and snapshots need it", hint=_INDEX_HINT)
+        raise Damaged(f"pack {pack.id.hex()} is missing, and snapshots need it", hint=INDEX_HINT)
     if present[pack.id] != pack.size_bytes:
         raise Damaged(
             f"pack {pack.id.hex()} has {present[pack.id]} bytes, not the {pack.size_bytes} that its index tells",
-            hint=_INDEX_HINT,
+            hint=INDEX_HINT,
         )
