@@ -25,7 +25,7 @@ DOORS = {
     "uvicorn": "web/",
     "jinja2": "web/",
     "prometheus_client": "web/",
-    "mfusepy": "operations/mount.py",
+    "mfusepy": "operations/mount/fuse.py",
 }
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "common", "core", "manager", "misc"}
 

@@ -18,7 +18,7 @@ from argosy.repository.encoder import BlobEncoder
 from argosy.repository.index_writer import write_indexes
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.packer import Packer, StoredPack
-from argosy.repository.repository import Repository
+from argosy.repository.repository import Repository, open_repository
 from argosy.repository.snapshots import save_snapshot
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import Sealer
@@ -29,6 +29,8 @@ from argosy.restic_format.pack import encode_trailer, header_bytes
 from argosy.restic_format.snapshot import Snapshot
 from argosy.restic_format.times import format_time
 from argosy.restic_format.tree import encode_tree
+from argosy.storage.open import open_storage
+from tests.support.command import Argosy
 
 A_TIME_NS = 1_700_000_000 * 10**9
 
@@ -110,6 +112,26 @@ def flip(path: Path, position: int) -> None:
 def cut(path: Path, lost_bytes: int = 1) -> None:
     """Lose the end of a file."""
     rewrite(path, path.read_bytes()[:-lost_bytes])
+
+
+def flip_blob(ground: Ground, blob_id: bytes) -> None:
+    """Change one bit of a blob in each pack that holds it."""
+    for pack in (*ground.data_packs, *ground.tree_packs):
+        for blob in pack.blobs:
+            if blob.id == blob_id:
+                flip(ground.path(FileKind.PACK, pack.id), blob.offset + blob.length // 2)
+
+
+def ground_of(argosy: Argosy) -> Ground:
+    """The repository that a test's program works on."""
+    repository = open_repository(open_storage(str(argosy.repository)), argosy.password.encode())
+    return Ground(argosy.repository, repository)
+
+
+def subtree_of(argosy: Argosy, where: str, name: str) -> bytes:
+    """The id of the tree of a directory; ``where`` names the one above: SNAPSHOT:PATH."""
+    nodes = json.loads(argosy.run("cat", "tree", where).stdout)["nodes"]
+    return bytes.fromhex(next(node["subtree"] for node in nodes if node["name"] == name))
 
 
 class Damage:

@@ -5,6 +5,7 @@ Each function is given to click as ``type=``; it raises click.BadParameter, whic
 
 from __future__ import annotations
 
+import calendar
 import re
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kmgt]?)((?:i?b)?)", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _MOMENTS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+_DAYS = ("%Y-%m-%d", "%d.%m.%Y")
+_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S %z")
 _MOST_BYTES = 1 << 62
 _MOST_PARALLEL = 1024
 
@@ -64,6 +67,21 @@ def moment(text: str) -> int:
         except (ValueError, OverflowError):
             continue
     raise click.BadParameter(f"{text!r} is no time; write it as 2012-11-01 22:08:41")
+
+
+def moment_or_day(text: str) -> int:
+    """A time as restic's find takes it, ``2012-11-01``, ``01.11.2012 22:08``, ``2012-11-01 22:08:41 +0100``, in local
+    time unless an offset (or UTC) is given: nanoseconds since 1970."""
+    read = re.sub(r" (UTC|GMT)$", " +0000", text)
+    for form in (day + clock for day in _DAYS for clock in _CLOCKS):
+        try:
+            parsed = time.strptime(read, form)
+            offset_seconds = parsed.tm_gmtoff if form.endswith("%z") else None
+            seconds = time.mktime(parsed) if offset_seconds is None else calendar.timegm(parsed) - offset_seconds
+            return int(seconds) * 10**9
+        except (ValueError, OverflowError):
+            continue
+    raise click.BadParameter(f"{text!r} is no time; write it as 2012-11-01 or 2012-11-01 22:08:41")
 
 
 def number(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from argosy.errors import Damaged
 from argosy.repository.blobs import BlobReader
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.damage import damaged
@@ -15,6 +16,7 @@ from argosy.restic_format.tree import decode_tree, iter_tree
 _DECODED_WHOLE_BYTES = 4 * 1024 * 1024
 
 Enter = Callable[[bytes, Node], bool]
+Unreadable = Callable[[bytes, Damaged], None]
 
 
 @dataclass(slots=True)
@@ -27,16 +29,28 @@ class Visit:
 
 
 def walk_tree(
-    reader: BlobReader, tree_id: bytes, path: bytes = b"/", *, enter: Enter = lambda _path, _node: True
+    reader: BlobReader,
+    tree_id: bytes,
+    path: bytes = b"/",
+    *,
+    enter: Enter = lambda _path, _node: True,
+    unreadable: Unreadable | None = None,
 ) -> Iterator[Visit]:
     """Every node below a tree that stands at ``path``: a directory, what is in it, and the directory once more.
 
-    ``enter`` says of each directory whether to go into it. Damaged where a tree cannot be read.
+    ``enter`` says of each directory whether to go into it. One that cannot be read, or not to its end, goes to
+    ``unreadable``, and the walk goes on behind it; without that, Damaged.
     """
-    nodes, directory = load_nodes(reader, tree_id), Visit(path.rstrip(b"/"), Node(""))
+    nodes, directory = _nodes(reader, tree_id), Visit(path.rstrip(b"/"), Node(""))
     above: list[tuple[Iterator[Node], Visit]] = []
     while True:
-        node = next(nodes, None)
+        try:
+            node = next(nodes, None)
+        except Damaged as error:
+            if unreadable is None:
+                raise
+            unreadable(directory.path or b"/", error)
+            node = None
         if node is None:
             if not above:
                 return
@@ -48,9 +62,18 @@ def walk_tree(
         if node.type == "dir":
             if enter(visit.path, node):
                 above.append((nodes, directory))
-                nodes, directory = load_nodes(reader, subtree_of(node, visit.path)), visit
+                nodes, directory = _nodes_of(reader, visit), visit
             else:
                 yield Visit(visit.path, node, left=True)
+
+
+def _nodes(reader: BlobReader, tree_id: bytes) -> Iterator[Node]:
+    """As ``load_nodes``, but the tree is read when its first node is asked for."""
+    yield from load_nodes(reader, tree_id)
+
+
+def _nodes_of(reader: BlobReader, directory: Visit) -> Iterator[Node]:
+    yield from load_nodes(reader, subtree_of(directory.node, directory.path))
 
 
 def load_nodes(reader: BlobReader, tree_id: bytes) -> Iterator[Node]:

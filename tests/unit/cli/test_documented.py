@@ -21,11 +21,14 @@ from argosy.cli.commands import (
     backup,
     cancel,
     cluster,
+    diff,
+    find,
     forget,
     init,
     jobs,
     logs,
     master,
+    mount,
     proxy,
     prune,
     status,
@@ -43,6 +46,7 @@ from tests.unit.cli.test_backup_reporter import RESULT, SCANNED, going
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 COMMAND_LINE = (DOCS / "command-line.md").read_text(encoding="utf-8")
+BROWSE = (DOCS / "browse.md").read_text(encoding="utf-8")
 JSON = (DOCS / "json.md").read_text(encoding="utf-8")
 HELD = BatchStatus(9, "in progress", 2, 1, 10, 4, 1000, 700, 1e9, 1)
 RUNNING = JobStatus(
@@ -80,6 +84,26 @@ MEMBER = MemberState("nas-1", "h", 7, 4, 1e9, 1e9)
 CERTIFICATE = Entry(name="nas", role=Role.MEMBER, serial="1f", valid_from=1, valid_until=2)
 
 
+WITHOUT_VERBS_OF_THEIR_OWN = (
+    attach,
+    backup,
+    cancel,
+    diff,
+    find,
+    forget,
+    init,
+    jobs,
+    logs,
+    master,
+    mount,
+    proxy,
+    prune,
+    status,
+    tag,
+    version,
+)
+
+
 def section(text: str, heading: str) -> str:
     """What stands below a heading of the second level."""
     found = re.search(rf"^## {re.escape(heading)}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
@@ -102,8 +126,7 @@ def fields(document: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     "command",
     [
-        *(module.command for module in (attach, backup, cancel, init, jobs, logs, master, proxy, status, version)),
-        *(module.command for module in (forget, prune, tag)),
+        *(module.command for module in WITHOUT_VERBS_OF_THEIR_OWN),
         *cluster.command.commands.values(),
     ],
     ids=lambda command: str(command.name),
@@ -111,7 +134,8 @@ def fields(document: Any) -> Iterator[str]:
 def test_every_flag_is_documented(command: click.Command) -> None:
     names = [name for param in command.params if isinstance(param, click.Option) for name in param.opts]
     assert names
-    missing = [name for name in names if not re.search(rf"`[^`]*{re.escape(name)}\b[^`]*`", COMMAND_LINE)]
+    said = COMMAND_LINE + BROWSE
+    missing = [name for name in names if not re.search(rf"`[^`]*{re.escape(name)}\b[^`]*`", said)]
     assert not missing
 
 

@@ -10,9 +10,10 @@ import click
 from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
+from argosy.cli.entry_words import long_line, mode_text, shown_name
 from argosy.cli.output import Output
-from argosy.cli.snapshot_words import describe, local_time, snapshot_json, wanted_snapshots
-from argosy.cli.wording import json_text, printable, size
+from argosy.cli.snapshot_words import describe, snapshot_json, wanted_snapshots
+from argosy.cli.wording import json_text, printable
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import StoredSnapshot
     from argosy.restic_format.node import Node
 
-# Letters of Go's FileMode.String, from bit 31 down.
-_MODE_LETTERS = "dalTLDpSugct?"
-_PERMISSIONS = "rwxrwxrwx"
-_TYPE_BITS = {
-    "dir": 1 << 31,
-    "symlink": 1 << 27,
-    "dev": 1 << 26,
-    "chardev": 1 << 26 | 1 << 21,
-    "fifo": 1 << 25,
-    "socket": 1 << 24,
-}
 _NCDU_BLOCK_BYTES = 512
 
 
@@ -100,7 +90,7 @@ class _Text:
         self._directories = directories
         self._long = long
         self._human_readable = human_readable
-        self._name = printable if output.on_terminal else _as_it_is
+        self._name = shown_name(output)
 
     def snapshot(self, stored: StoredSnapshot) -> None:
         """A line about the snapshot."""
@@ -110,14 +100,10 @@ class _Text:
         """A line for an entry."""
         if leading:
             return
-        name = self._name(path)
         if self._long:
-            size_text = size(node.size) if self._human_readable else f"{node.size:6d}"
-            target = f" -> {self._name(node.linktarget_bytes())}" if node.type == "symlink" else ""
-            mode = mode_text(node.mode | _TYPE_BITS.get(node.type, 0))
-            time = local_time(node.mtime_ns())
-            name = f"{mode} {node.uid:5d} {node.gid:5d} {size_text} {time} {name}{target}"
-        self._output.line(name)
+            self._output.line(long_line(path, node, self._name, human_readable=self._human_readable))
+        else:
+            self._output.line(self._name(path))
 
     def left(self, path: bytes) -> None:
         """Nothing."""
@@ -224,14 +210,3 @@ def _ncdu_json(node: Node) -> str:
     }
     name = quoted(node.name_bytes().decode("utf-8", "surrogateescape"))
     return f'{{"name":{name},{msgspec.json.encode(document).decode()[1:]}'
-
-
-def mode_text(mode: int) -> str:
-    """``drwxr-xr-x``, as Go's FileMode prints itself."""
-    letters = "".join(letter for number, letter in enumerate(_MODE_LETTERS) if mode >> (31 - number) & 1)
-    bits = "".join(letter if mode >> (8 - number) & 1 else "-" for number, letter in enumerate(_PERMISSIONS))
-    return (letters or "-") + bits
-
-
-def _as_it_is(name: bytes | str) -> str:
-    return name if isinstance(name, str) else os.fsdecode(name)

@@ -1,0 +1,177 @@
+"""The door to FUSE (mfusepy): questions of the kernel in, answers of the browser out, failures as error numbers.
+
+libfuse asks from several threads at once. Nothing here writes, and the mount is read-only to the kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from threading import Event
+from typing import Any
+
+from argosy.errors import ArgosyError, UsageError
+from argosy.operations.mount.browser import Browser, OpenFile
+
+Report = Callable[[bytes, ArgosyError], None]
+
+APT_LINE = "sudo apt-get install -y fuse3 libfuse3-3"
+
+# What a snapshot holds never changes; which snapshots there are is looked up once a minute.
+_KERNEL_REMEMBERS_SECONDS = 60
+_DOT_ENTRIES = (".", "..")
+# An entry whose inode is 0 is one that readdir(3) leaves out.
+_DOT_ATTRIBUTES = {"st_mode": 0o040555, "st_ino": 1}
+_UNMOUNT_COMMANDS = (("fusermount3", "-u", "-z", "--"), ("fusermount", "-u", "-z", "--"), ("umount", "-l", "--"))
+
+
+def require_fuse() -> None:
+    """UsageError that says what to install unless a file system can be mounted from here."""
+    _library()
+    if not os.path.exists("/dev/fuse"):
+        raise UsageError("/dev/fuse is missing: this machine cannot mount", hint=f"Try: {APT_LINE}; modprobe fuse")
+
+
+def serve(
+    browser: Browser, directory: str, report: Report, ready: Event, *, allow_other: bool, check_permissions: bool
+) -> None:
+    """Mount at ``directory`` and answer until it is unmounted; sets ``ready``. UsageError if it cannot be mounted."""
+    options: dict[str, Any] = {"allow_other": True} if allow_other else {}
+    if allow_other and check_permissions:
+        options["default_permissions"] = True
+    try:
+        _library().FUSE(
+            _Operations(browser, report, ready),
+            directory,
+            foreground=True,
+            ro=True,
+            fsname="argosy",
+            subtype="argosy",
+            use_ino=True,
+            attr_timeout=_KERNEL_REMEMBERS_SECONDS,
+            entry_timeout=_KERNEL_REMEMBERS_SECONDS,
+            **options,
+        )
+    except RuntimeError as error:
+        if ready.is_set():
+            return
+        raise UsageError(
+            f"nothing could be mounted at {directory} (libfuse's error {error})",
+            hint="libfuse's own message stands above. --allow-other needs user_allow_other in /etc/fuse.conf.",
+        ) from error
+
+
+def unmount(directory: str) -> None:
+    """Take the mount away, now for those who come, and for who has a file open when it is closed."""
+    for command in _UNMOUNT_COMMANDS:
+        with suppress(OSError):
+            if subprocess.run([*command, directory], capture_output=True, check=False).returncode == 0:
+                return
+
+
+def _library() -> Any:
+    try:
+        import mfusepy
+    except ImportError as error:
+        raise UsageError("mount needs the Python package mfusepy", hint="pip install 'argosy[mount]'") from error
+    except OSError as error:
+        raise UsageError(f"mount needs libfuse ({error})", hint=f"Install it: {APT_LINE}") from error
+    return mfusepy
+
+
+class _Operations:
+    """What libfuse calls. Paths come as text with surrogate escapes."""
+
+    use_ns = True
+
+    def __init__(self, browser: Browser, report: Report, ready: Event) -> None:
+        self._browser = browser
+        self._report = report
+        self._ready = ready
+        self._files: dict[int, OpenFile] = {}
+        self._numbers = count(1)
+
+    def init(self, _path: str) -> None:
+        """The mount stands."""
+        self._ready.set()
+
+    def getattr(self, path: str, _handle: int | None = None) -> dict[str, int]:
+        """See stat(2)."""
+        with self._answering(path) as raw:
+            found = self._browser.attributes(raw)
+        return {
+            "st_mode": found.mode,
+            "st_ino": found.inode,
+            "st_nlink": found.links,
+            "st_size": found.size,
+            "st_blocks": -(-found.size // 512),
+            "st_uid": found.uid,
+            "st_gid": found.gid,
+            "st_rdev": found.device,
+            "st_mtime": found.mtime_ns,
+            "st_atime": found.atime_ns,
+            "st_ctime": found.ctime_ns,
+        }
+
+    def readdir_with_offset(self, path: str, offset: int, _handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
+        """Name, type and number, and the offset behind it. libfuse takes as many as it has room for, and comes back."""
+        with self._answering(path) as raw:
+            for number, name in enumerate(_DOT_ENTRIES[offset:], offset):
+                yield name, _DOT_ATTRIBUTES, number + 1
+            start = max(0, offset - len(_DOT_ENTRIES))
+            entries = self._browser.entries(raw, start)
+            for number, (entry, mode, inode) in enumerate(entries, start + len(_DOT_ENTRIES)):
+                yield _text(entry), {"st_mode": mode, "st_ino": inode}, number + 1
+
+    def readlink(self, path: str) -> str:
+        """See readlink(2)."""
+        with self._answering(path) as raw:
+            return _text(self._browser.link_target(raw))
+
+    def open(self, path: str, _flags: int) -> int:
+        """A handle for ``read``."""
+        with self._answering(path) as raw:
+            file = self._browser.open(raw)
+        number = next(self._numbers)
+        self._files[number] = file
+        return number
+
+    def read(self, path: str, size: int, offset: int, handle: int) -> bytes:
+        """Bytes that were verified, or EIO."""
+        with self._answering(path):
+            return self._files[handle].read(offset, size)
+
+    def release(self, _path: str, handle: int) -> int:
+        """The end of a handle."""
+        self._files.pop(handle, None)
+        return 0
+
+    def listxattr(self, path: str) -> list[str]:
+        """Names of extended attributes."""
+        with self._answering(path) as raw:
+            return list(self._browser.xattrs(raw))
+
+    def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
+        """The value of one."""
+        with self._answering(path) as raw:
+            value = self._browser.xattrs(raw).get(name)
+        if value is None:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+        return value
+
+    @contextmanager
+    def _answering(self, path: str) -> Iterator[bytes]:
+        raw = path.encode("utf-8", "surrogateescape")
+        try:
+            yield raw
+        except ArgosyError as error:
+            self._report(raw, error)
+            raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
