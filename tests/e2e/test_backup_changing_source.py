@@ -154,14 +154,6 @@ def test_a_worker_that_dies_costs_nothing_but_its_batch(scene: Scene, source: Pa
     assert_sound(scene, require_restic())
 
 
-def test_a_batch_that_kills_every_worker_ends_the_run_with_its_name(scene: Scene, source: Path) -> None:
-    """After three dead workers the error says which batch it was; the job stays resumable."""
-    outcome = disturbed(scene, source, {"victim": ["kill", 99]})
-    assert (outcome.returncode, outcome["error"]) == (1, "EngineError")
-    assert "batch 1" in outcome["message"]
-    assert scene.run(source)["resumed"]
-
-
 class TestHardLinks:
     """Files with several names whose first name comes to nothing."""
 

@@ -97,6 +97,21 @@ class QueueMachine(JobMachine):
             self.ready.discard(seq)
 
     @rule(number=NUMBERS)
+    def split(self, number: int) -> None:
+        """Two batches in the place of one that was handed out, of one moment."""
+        current = sorted((seq, attempt) for seq, attempt in self.latest.items() if seq in self.plain.payloads)
+        if not current:
+            return
+        seq, attempt = current[number % len(current)]
+        with self.job.mutex:
+            assert self.queue.complete(seq, attempt)
+            del self.plain.payloads[seq]
+            self.leased.discard(seq)
+            self.ready.discard(seq)
+            self.enqueue(number)
+            self.enqueue(number + 1)
+
+    @rule(number=NUMBERS)
     def news(self, number: int) -> None:
         """Of any attempt that ever was: it changes nothing that counts."""
         if self.handed:
@@ -112,7 +127,7 @@ class QueueMachine(JobMachine):
             self.plain.payloads[seq] += b"!"
             self.queue.replace_payload(seq, self.plain.payloads[seq])
 
-    @rule(others=steps("enqueue", "lease", "give_back", "complete", "news", "replace_payload"))
+    @rule(others=steps("enqueue", "lease", "give_back", "complete", "split", "news", "replace_payload"))
     def commit(self, others: list[Step]) -> None:
         """What was sealed before it may be handed out after it."""
         self.commit_while(others)

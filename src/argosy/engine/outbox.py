@@ -51,9 +51,13 @@ class Outbox:
         self._settle(Kind.FAILED, task_id, payload)
 
     def begin(self, task_id: int, attempt: int) -> None:
-        """From here on the handler may speak of this attempt."""
+        """From here on the handler may speak of this attempt.
+
+        Returns once the kernel has the news: a worker that dies of this task must not leave the one before accused.
+        """
         self._held[task_id] = attempt
         self.send(Kind.TAKEN, b"", task_id, attempt)
+        self.drain()
 
     def raised(self, task_id: int, text: bytes) -> None:
         """``work()`` raised: the attempt failed, unless the handler had settled it before."""

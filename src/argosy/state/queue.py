@@ -31,7 +31,8 @@ ATTEMPTS_OF_A_RUN = 1_000_000
 class Batch:
     """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress.
 
-    ``leased``: handed out and not given back (of this run, so it stands in no row).
+    Of this run, so in no row: ``leased`` (handed out and not given back), ``overtaken`` (its worker has begun another
+    batch since) and ``suspicions`` (those of its ``failures`` that may be its own fault).
     """
 
     seq: int
@@ -46,6 +47,8 @@ class Batch:
     updated: float | None = None
     failures: int = 0
     leased: bool = False
+    overtaken: bool = False
+    suspicions: int = 0
 
 
 class BatchQueue:
@@ -56,6 +59,7 @@ class BatchQueue:
         self._waiting: list[int] = []
         self._sizes: dict[int, Batch] = {}
         self._running: dict[int, Batch] = {}
+        self._begun_last: dict[tuple[str, int], Batch] = {}
         self._unfinished_bytes = 0
         self._payloads: dict[int, bytes] = {}
         self._payload_bytes = 0
@@ -90,12 +94,12 @@ class BatchQueue:
         self._next_seq = int(stored[0][0]) if stored else _FIRST
         return len(rows)
 
-    def enqueue(self, payload: bytes, files: int, size_bytes: int) -> int:
+    def enqueue(self, payload: bytes, files: int, size_bytes: int, *, suspicions: int = 0) -> int:
         """Seal a batch: give it the next number and make it part of the next commit."""
         with self._job.mutex:
             seq = self._next_seq
             self._next_seq += 1
-            self._sizes[seq] = Batch(seq, files, size_bytes, attempt=self._first_attempt)
+            self._sizes[seq] = Batch(seq, files, size_bytes, attempt=self._first_attempt, suspicions=suspicions)
             self._unfinished_bytes += size_bytes
             self._fresh.append(seq)
             self._job.journal(
@@ -126,7 +130,7 @@ class BatchQueue:
             seq = heapq.heappop(self._waiting)
             batch = self._sizes[seq]
             batch.attempt += 1
-            batch.leased = True
+            batch.leased, batch.overtaken = True, False
             batch.files_done = batch.bytes_done = 0
             self._changed.add(seq)
             payload = self._replaced.get(seq) or self._saving.get(seq) or self._drop_payload(seq)
@@ -141,6 +145,10 @@ class BatchQueue:
             batch = self._current(seq, attempt)
             if batch is not None:
                 batch.state = IN_PROGRESS
+                before = self._begun_last.get((member, worker))
+                if before is not None and before is not batch:
+                    before.overtaken = True
+                self._begun_last[member, worker] = batch
                 self._running[seq] = batch
                 batch.member, batch.worker, batch.updated = member, worker, time.time()
                 self._changed.add(seq)
@@ -166,14 +174,17 @@ class BatchQueue:
             del self._sizes[seq]
             self._unfinished_bytes -= batch.bytes
             self._running.pop(seq, None)
+            self._forget_worker(batch)
             self._changed.discard(seq)
             self._durable.discard(seq)
             self._job.journal("DELETE FROM batches WHERE seq = ?", (seq,))
             return True
 
-    def give_back(self, seq: int, attempt: int, *, failed: bool) -> Batch | None:
+    def give_back(self, seq: int, attempt: int, *, failed: bool = False, suspect: bool = False) -> Batch | None:
         """The attempt's worker was lost, or failed: the batch waits again and still reads `in progress`.
 
+        ``failed``: on the source. ``suspect``: the batch itself may be the cause, unless its worker had left it behind
+        for another one and held it only until its packs were durable.
         None if the attempt is over: another one was handed out, or accepted, or it was given back before.
         """
         with self._job.mutex:
@@ -181,13 +192,20 @@ class BatchQueue:
             if batch is None or not batch.leased:
                 return None
             batch.leased = False
-            batch.failures += failed
+            suspected = suspect and not batch.overtaken
+            batch.failures += failed or suspected
+            batch.suspicions += suspected
+            self._forget_worker(batch)
             heapq.heappush(self._waiting, seq)
             self._changed.add(seq)
             return batch
 
     def payload(self, seq: int) -> bytes | None:
-        """A batch's payload as of the last commit, None if it is complete."""
+        """The payload of a batch that was handed out, None if it is complete."""
+        with self._job.mutex:
+            replaced = self._replaced.get(seq) or self._saving.get(seq)
+        if replaced:
+            return replaced
         rows = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
         return bytes(rows[0][0]) if rows else None
 
@@ -260,6 +278,12 @@ class BatchQueue:
         payload = self._payloads.pop(seq, b"")
         self._payload_bytes -= len(payload)
         return payload
+
+    def _forget_worker(self, batch: Batch) -> None:
+        if batch.member is not None and batch.worker is not None:
+            place = (batch.member, batch.worker)
+            if self._begun_last.get(place) is batch:
+                del self._begun_last[place]
 
     def _current(self, seq: int, attempt: int) -> Batch | None:
         batch = self._sizes.get(seq)

@@ -231,3 +231,30 @@ def test_remaining_bytes_are_those_of_what_is_not_complete(queue: BatchQueue, jo
     assert queue.remaining_bytes() == 540
     queue.complete(number, attempt)
     assert queue.remaining_bytes() == 500
+
+
+def test_only_the_batch_that_a_lost_worker_was_at_is_suspected(queue: BatchQueue, job: JobDatabase) -> None:
+    """Not those that it held until their packs were durable, and not those of another worker."""
+    for payload in (b"one", b"two", b"three"):
+        queue.enqueue(payload, 1, 10)
+    job.commit()
+    for worker in (1, 1, 2):
+        number, attempt, _ = lease(queue)
+        queue.taken(number, attempt, "member", worker)
+    found = [queue.give_back(number, 1, suspect=True) for number in (1, 2, 3)]
+    assert [batch and batch.suspicions for batch in found] == [0, 1, 1]
+    number, attempt, _ = lease(queue)
+    queue.taken(number, attempt, "member", 3)
+    again = queue.give_back(number, attempt, suspect=True)
+    assert again is not None
+    assert (number, again.suspicions) == (1, 1)
+
+
+def test_a_replaced_payload_is_read_before_it_is_durable(queue: BatchQueue, job: JobDatabase) -> None:
+    queue.enqueue(b"one", 1, 10)
+    job.commit()
+    queue.replace_payload(1, b"other")
+    assert queue.payload(1) == b"other"
+    job.commit()
+    assert queue.payload(1) == b"other"
+    assert queue.payload(2) is None

@@ -26,6 +26,7 @@ from argosy.archiver.messages import (
 from argosy.archiver.results import Results
 from argosy.archiver.scan import Scanner
 from argosy.archiver.source import Source
+from argosy.archiver.suspects import MOST_FAILURES, Suspects
 from argosy.archiver.trees import TreeBuilder
 from argosy.engine.interface import (
     Engine,
@@ -40,7 +41,7 @@ from argosy.engine.interface import (
     TaskProgress,
     TaskTaken,
 )
-from argosy.errors import EngineError, Interrupted
+from argosy.errors import Interrupted
 from argosy.operations.backup.indexing import Indexer
 from argosy.operations.backup.options import BackupObserver
 from argosy.operations.backup.watching import Watcher
@@ -52,7 +53,6 @@ COMMIT_SECONDS = 0.25
 LOCK_ALONE_SECONDS = 0.2
 _MEMBER_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 20.0
-MOST_FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Coordinator:
         self._scanner = scanner
         self._trees = trees
         self._results = results
+        self._suspects = Suspects(ledger, results)
         self._indexer = indexer
         self._observer = observer
         self._confirm_lock = confirm_lock
@@ -243,9 +244,10 @@ class Coordinator:
         contradiction = first_contradiction(result) if result.elsewhere else ""
         if not contradiction:
             self._results.apply(event.task_id, event.attempt, event.member, result)
+            self._suspects.completed()
             return
         self._ledger.reports.log(f"{event.member} was expelled with batch {event.task_id}: {contradiction}")
-        self._ledger.queue.give_back(event.task_id, event.attempt, failed=False)
+        self._ledger.queue.give_back(event.task_id, event.attempt)
         self._engine.expel(event.member, contradiction)
 
     def _failed(self, event: TaskFailed) -> None:
@@ -263,12 +265,11 @@ class Coordinator:
             self._ledger.make_lenient(event.task_id)
 
     def _give_back(self, seq: int, attempt: int, reason: str, *, suspect: bool) -> None:
-        batch = self._ledger.queue.give_back(seq, attempt, failed=suspect)
-        if batch is not None and batch.failures >= MOST_FAILURES:
-            raise EngineError(
-                f"batch {seq} failed {batch.failures} times: {reason}",
-                hint="The job can be resumed: run the same command again. 'argosy logs' tells what happened.",
-            )
+        batch = self._ledger.queue.give_back(seq, attempt, suspect=suspect)
+        if batch is not None and batch.suspicions >= MOST_FAILURES:
+            self._source.check()
+            self._crash_point("before a batch is split or set aside")
+            self._suspects.narrow(batch, reason)
 
     def _record_tree_packs(self) -> None:
         """Tree packs that upload threads have made durable: record them, and let go of the trees kept for them."""
