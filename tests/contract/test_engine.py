@@ -304,6 +304,16 @@ class TestDeath:
             driver.until_ended(2 * number, 2 * number + 1)
         assert {event.task_id for event in driver.all(TaskLapsed)} >= set(range(0, 40, 2))
 
+    def test_a_task_that_kills_at_once_is_heard_of_as_taken_before_it_lapses(self, start: Starter) -> None:
+        """However quick the death: it must not look as if the task before had caused it."""
+        driver = start(1)
+        for number in range(5):
+            driver.offer(b"die %d" % signal.SIGKILL, first_id=number)
+            driver.until_ended(number)
+        assert all(lapsed.taken for lapsed in driver.all(TaskLapsed))
+        heard = [(type(event), event.task_id) for event in driver.seen if isinstance(event, TaskTaken | TaskLapsed)]
+        assert heard == [(kind, number) for number in range(5) for kind in (TaskTaken, TaskLapsed)]
+
     def test_under_random_kills_every_attempt_ends_once_and_every_task_completes(self, start: Starter) -> None:
         draw = random.Random(7)
         driver = start(2)

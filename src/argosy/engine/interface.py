@@ -85,8 +85,8 @@ class TaskLapsed(msgspec.Struct, frozen=True):
     """The worker died, or its lease ended, while it held the task: the last event of this attempt.
 
     ``taken`` is False if no TaskTaken had come: the task was waiting behind another, and is not a suspect
-    in the worker's death. (Its work may have begun all the same; the message may have died with the
-    worker.)
+    in the worker's death. Work begins only once TaskTaken is on its way, so a worker's death is never put
+    down to the task before. (Where a whole machine is lost, it may be lost with it.)
     """
 
     task_id: int
