@@ -33,6 +33,8 @@ CRASH_POINTS = {
     "after the snapshot is put": (1,),
     "the history has the job": (1,),
 }
+NOT_OF_EVERY_RUN = {"before a batch is split or set aside"}
+"""Reached where files kill workers: see tests/e2e/test_backup_set_aside.py."""
 WITH_JOB = [(name, nth) for name, moments in CRASH_POINTS.items() for nth in moments]
 
 
@@ -77,11 +79,11 @@ def resume(scene: Scene, source: Path, expected: str, *, before: list[bytes] | N
 
 
 def test_every_crash_point_of_the_code_is_tested() -> None:
-    """The list above is the code's."""
+    """The lists above are the code's."""
     named = set()
     for module in (ROOT / "src/argosy/operations/backup").rglob("*.py"):
         named |= set(re.findall(r'crash_point\("([^"]+)"\)', module.read_text(encoding="utf-8")))
-    assert named == set(CRASH_POINTS)
+    assert named == set(CRASH_POINTS) | NOT_OF_EVERY_RUN
 
 
 @pytest.mark.parametrize(("name", "nth"), WITH_JOB)
