@@ -99,7 +99,7 @@ def _watch_on_terminal(look: Look, seconds: float) -> None:
 def _look_here(ctx: Context) -> Look:
     from argosy.operations.status import read_jobs
 
-    return lambda: (None, read_jobs(ctx.state_directory, lambda error: ctx.output.warning(error.message)))
+    return lambda: (None, read_jobs(ctx.state_directory, ctx.output.trouble))
 
 
 def _look_at_master(client: Client) -> Look:
