@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,9 @@ from argosy.operations.backup.options import BackupObserver, BackupOptions, Back
 from argosy.operations.session import Access
 
 _ANSWER_SECONDS = 10.0
-_LOST_AFTER = 6
+_LOST_AFTER_SECONDS = 60.0
+# Where nobody listens yet the server says so at once.
+_ASK_AGAIN_SECONDS = 0.5
 
 
 class Client:
@@ -100,11 +103,13 @@ class Client:
     def _followed(self, run: str, after: int) -> Followed:
         """Ask until there is an answer: the server or the master may be on its way back."""
         question = protocol.encode(Follow(run, after))
-        for _ in range(_LOST_AFTER):
+        lost_at = time.monotonic() + _LOST_AFTER_SECONDS
+        while time.monotonic() < lost_at:
             answer = self._request(protocol.FOLLOW, question)
             if answer is not None:
                 found: Followed = _understood(answer, Followed)
                 return found
+            time.sleep(_ASK_AGAIN_SECONDS)
         raise EngineError(
             f"the master no longer answers about job {run}",
             hint="If it was restarted, submit the job again: it goes on where it stopped.",
