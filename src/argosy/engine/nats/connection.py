@@ -10,7 +10,8 @@ import asyncio
 import logging
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -31,6 +32,8 @@ _RECONNECT_SECONDS = 0.25
 _CONNECT_SECONDS = 5
 _PING_SECONDS = 10
 _DRAIN_SECONDS = 2.0
+_CANCEL_AGAIN_SECONDS = 0.2
+_END_SECONDS = 10.0
 _REFUSED_SECONDS = 3.0
 
 # With each TLS connection that ends it warns that nats-py's protocol class is written for plain ones too.
@@ -240,22 +243,29 @@ class Connection:
         self.reconnected()
 
     async def _shut(self) -> None:
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end_all(task for task in self._tasks if task is not asyncio.current_task())
         if self._client is not None:
             await _close(self._client)
         # nats-py leaves tasks of its own that need a turn to see that they are cancelled.
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await _end_all(task for task in asyncio.all_tasks() if task is not asyncio.current_task())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a task of the cluster's connection ended: %r", error)
+
+
+async def _end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended: nats-py swallows a cancellation that meets it while it flushes."""
+    left = set(tasks)
+    deadline = time.monotonic() + _END_SECONDS
+    while left and time.monotonic() < deadline:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS)
+        await asyncio.gather(*ended, return_exceptions=True)
+    if left:
+        _log.error("tasks of the cluster's connection do not end: %s", left)
 
 
 async def _close(client: Client) -> None:
@@ -265,4 +275,4 @@ async def _close(client: Client) -> None:
         if client.is_connected:
             await asyncio.wait_for(client.flush(), _DRAIN_SECONDS)
     with suppress(*FAULTS):
-        await client.close()
+        await asyncio.wait_for(client.close(), _END_SECONDS)
