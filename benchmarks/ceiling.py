@@ -32,8 +32,14 @@ else:
 Buffer: TypeAlias = bytes | memoryview
 
 # Argosy's own choice for "auto": a unit test holds the two together.
-SMALL_BLOB_BYTES = 128 * 1024
-SMALL_LEVEL = 1
+SMALL_BLOB_BYTES = 512 * 1024
+# Literal compression (1002) is always on.
+SMALL = {
+    zstd.CompressionParameter.compression_level: 1,
+    zstd.CompressionParameter.min_match: 7,
+    zstd.CompressionParameter.target_length: 2,
+    1002: 1,
+}
 LARGE_LEVEL = 3
 
 # Argosy cuts larger files into blobs of about this size.
@@ -59,7 +65,7 @@ class Encoder:
 
     def __init__(self, *, verify: bool) -> None:
         self._verify = verify
-        self._small = zstd.ZstdCompressor(level=SMALL_LEVEL)
+        self._small = zstd.ZstdCompressor(options=SMALL)
         self._large = zstd.ZstdCompressor(level=LARGE_LEVEL)
         self._cipher = Cipher(algorithms.AES(os.urandom(32)), modes.CTR(bytes(16))).encryptor()
         self._pad = Cipher(algorithms.AES(os.urandom(16)), modes.ECB()).encryptor()

@@ -16,7 +16,7 @@ _LENGTH_BYTES = 4
 def encode_run(names: Sequence[bytes], nodes: Sequence[bytes], compressor: Compressor) -> bytes:
     """Raw names and their nodes, in the same order, compressed (to about a sixth) behind their plain length."""
     plain = msgspec.msgpack.encode((names, nodes))
-    return len(plain).to_bytes(_LENGTH_BYTES, "big") + compressor.compress(plain)
+    return len(plain).to_bytes(_LENGTH_BYTES, "big") + compressor.compress_document(plain)
 
 
 def decode_run(run: bytes) -> _Run:

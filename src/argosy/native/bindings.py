@@ -24,7 +24,7 @@ HASH_BYTES = 32
 KEY_BYTES = 64
 NONCE_BYTES = 16
 # struct manner and struct plain of sealing.c, struct argosy_blob, struct piece of opening.c
-_MANNER = struct.Struct("<iiiIi")
+_MANNER = struct.Struct("<i3i3iIi")
 _PLAIN_ROW = struct.Struct("<QQIIII16s32s")
 _BLOB_ROW = struct.Struct("<QQII32s")
 _PIECE = struct.Struct("<4Q")
@@ -62,8 +62,11 @@ SealedResult = tuple[int, int, bool, bool]
 """Offset and length of the sealed bytes, whether a frame was sealed, whether it was verified and found sound."""
 
 
-Manner = tuple[bool, int, int, int, bool]
-"""How to seal: whether to compress (frames that are not shorter are not used), the level for small blobs and for
+Effort = tuple[int, int, int]
+"""zstd's level, the least match that counts and the acceleration (0: the level's own)."""
+
+Manner = tuple[bool, Effort, Effort, int, bool]
+"""How to seal: whether to compress (frames that are not shorter are not used), the effort for small blobs and for
 others, up to how many bytes one is small, whether to verify."""
 
 
@@ -173,7 +176,7 @@ class Session:
         if not count:
             return []
         done = self._library.argosy_seal_many(
-            self._handle, pointer(data), _MANNER.pack(*manner), pointer(rows), count, pointer(sealed), len(sealed)
+            self._handle, pointer(data), _packed(manner), pointer(rows), count, pointer(sealed), len(sealed)
         )
         found = _PLAIN_ROW.iter_unpack(memoryview(rows)[: _PLAIN_ROW.size * done])
         return [(at, length, bool(compressed), bool(sound)) for _, at, _, length, compressed, sound, _, _ in found]
@@ -246,6 +249,11 @@ def _zstd_of_python() -> list[str]:
         return []
     places = (package.submodule_search_locations or []) if package is not None else []
     return [path for place in places for path in glob(f"{place}/_zstd.*.so")]
+
+
+def _packed(manner: Manner) -> bytes:
+    compresses, small, large, small_bytes, verify = manner
+    return _MANNER.pack(compresses, *small, *large, small_bytes, verify)
 
 
 def pointer(data: Data | array[int]) -> Any:

@@ -101,6 +101,12 @@ struct argosy_buffer {
     size_t size;
 };
 
+/* How hard zstd tries: its level, and the length of the least match that counts and an acceleration, or 0 for the
+ * level's own. */
+struct argosy_effort {
+    int32_t level, least_match, acceleration;
+};
+
 /* What one thread works with under one key: contexts that are set back for each blob, and memory. */
 struct argosy_session {
     void *ctr, *pad, *mac, *sha256, *inflating;
@@ -109,7 +115,7 @@ struct argosy_session {
     struct argosy_buffer frame, content;
     struct argosy_compressor {
         void *context;
-        int level;
+        struct argosy_effort effort;
     } small, large;
 };
 

@@ -4,13 +4,15 @@
 
 #include <string.h>
 
-#define COMPRESSION_LEVEL 100 /* zstd.h: ZSTD_c_compressionLevel. Frames carry the content's size by default. */
+/* zstd.h: ZSTD_c_compressionLevel, _minMatch, _targetLength, _literalCompressionMode (experimental, since 1.3.8). Frames
+ * carry the content's size by default. */
+enum { LEVEL = 100, LEAST_MATCH = 105, ACCELERATION = 106, LITERAL_COMPRESSION = 1002 };
 
 /* How to seal, as bindings.py writes it. */
 struct manner {
     int32_t compresses; /* where a frame is shorter; else all is stored as it is */
-    int32_t small_level, large_level;
-    uint32_t small_bytes; /* up to here the small level counts */
+    struct argosy_effort small, large;
+    uint32_t small_bytes; /* up to here the small effort counts */
     int32_t verify;
 };
 
@@ -26,15 +28,25 @@ struct plain {
     unsigned char id[ARGOSY_HASH_BYTES];
 };
 
-static void *compressor(struct argosy_compressor *kept, int level) {
+static int set(void *context, int parameter, int value) {
+    return !argosy_lib.ZSTD_isError(argosy_lib.ZSTD_CCtx_setParameter(context, parameter, value));
+}
+
+static int make_effort(void *context, const struct argosy_effort *effort) {
+    return set(context, LEVEL, effort->level) && set(context, LEAST_MATCH, effort->least_match) &&
+           set(context, ACCELERATION, effort->acceleration) &&
+           set(context, LITERAL_COMPRESSION, effort->acceleration != 0); /* by its own judgement, or always */
+}
+
+static void *compressor(struct argosy_compressor *kept, const struct argosy_effort *effort) {
     if (!kept->context) {
         kept->context = argosy_lib.ZSTD_createCCtx();
-        kept->level = 0;
+        memset(&kept->effort, 0, sizeof kept->effort);
     }
-    if (kept->context && kept->level != level) {
-        if (argosy_lib.ZSTD_isError(argosy_lib.ZSTD_CCtx_setParameter(kept->context, COMPRESSION_LEVEL, level)))
+    if (kept->context && memcmp(&kept->effort, effort, sizeof *effort)) {
+        if (!make_effort(kept->context, effort))
             return NULL;
-        kept->level = level;
+        kept->effort = *effort;
     }
     return kept->context;
 }
@@ -46,8 +58,7 @@ static size_t compress(struct argosy_session *session, const struct manner *mann
     if (!manner->compresses || !length)
         return 0;
     int small = length <= manner->small_bytes;
-    void *context = compressor(small ? &session->small : &session->large,
-                               small ? manner->small_level : manner->large_level);
+    void *context = small ? compressor(&session->small, &manner->small) : compressor(&session->large, &manner->large);
     size_t bound = argosy_lib.ZSTD_compressBound(length);
     *failed = !context || !argosy_make_room(&session->frame, bound);
     if (*failed)

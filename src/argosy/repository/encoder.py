@@ -47,12 +47,12 @@ class BlobEncoder:
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         compressor = Compressor(mode)
-        self._compress = compressor.compress
+        self._compress = {BlobType.DATA: compressor.compress, BlobType.TREE: compressor.compress_document}
         self._compresses_data = compressor.compresses_data
         self._seal = Sealer(key, draw).seal
         self._opener = Opener(key) if verify else None
         self._draw = draw
-        self._manner = (compressor.compresses_data, *compressor.levels, SMALL_BLOB_BYTES, verify)
+        self._manner = (compressor.compresses_data, *compressor.efforts, SMALL_BLOB_BYTES, verify)
         self._material = key.material
         self._sealed = bytearray()
 
@@ -93,7 +93,7 @@ class BlobEncoder:
         length = len(plaintext)
         is_tree = blob_type == BlobType.TREE
         # A blob of no bytes is never compressed: its length 0 means that it is not.
-        frame = self._compress(plaintext) if length and (is_tree or self._compresses_data) else None
+        frame = self._compress[blob_type](plaintext) if length and (is_tree or self._compresses_data) else None
         if frame is not None and (is_tree or len(frame) < length):
             blob = EncodedBlob(identity, blob_type, self._seal(frame), length)
         else:

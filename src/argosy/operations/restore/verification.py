@@ -59,7 +59,7 @@ class WrittenFiles:
         self._file.close()
 
     def _add(self, work: VerifyWork) -> None:
-        stored = self._compressor.compress(encode(work))
+        stored = self._compressor.compress_document(encode(work))
         try:
             self._file.write(len(stored).to_bytes(_LENGTH_BYTES, "little") + stored)
             self._file.flush()
