@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from argosy import native
 from argosy.errors import Damaged
-from argosy.repository.encoder import BlobEncoder, EncodedBlob
+from argosy.repository.encoder import BlobEncoder, EncodedBlob, SealedRun
 from argosy.repository.opening import NativeBlobsOpener, Sealed, blobs_opener
 from argosy.restic_format.blob import BlobType, PackedBlob, hash_many
 from argosy.restic_format.compression import CompressionMode, Compressor, StreamCompressor
 from argosy.restic_format.crypto import OVERHEAD_BYTES, MasterKey, Sealer
-from argosy.restic_format.pack import encode_header, encode_trailer
+from argosy.restic_format.pack import decode_header, encode_header, encode_trailer
 from argosy.restic_format.pack_verifier import NativePackVerifier, pack_verifier
 from tests.support.native import built_kernel
 
@@ -60,8 +60,20 @@ def encode_all(
     for content in contents:
         rows.append((offset, len(content), hashlib.sha256(content).digest()))
         offset += len(content)
-    blobs = BlobEncoder(KEY, mode, verify=verify, draw=draw).encode_many(b"".join(contents), rows)
-    return [EncodedBlob(blob.id, blob.type, bytes(blob.sealed), blob.uncompressed_length) for blob in blobs]
+    runs = BlobEncoder(KEY, mode, verify=verify, draw=draw).encode_many(b"".join(contents), rows)
+    return [blob for run in runs for blob in blobs_of(run)]
+
+
+def blobs_of(run: SealedRun) -> list[EncodedBlob]:
+    """The blobs of a run, which its header lists."""
+    listed = decode_header(run.header, "a run") if run.header else []
+    assert len(listed) == run.blob_count
+    assert sum(blob.length for blob in listed) == len(run.sealed)
+    pieces = [bytes(run.sealed[blob.offset : blob.offset + blob.length]) for blob in listed]
+    return [
+        EncodedBlob(blob.id, blob.type, piece, blob.uncompressed_length)
+        for blob, piece in zip(listed, pieces, strict=True)
+    ]
 
 
 def lay_out(blobs: list[EncodedBlob], gap: bytes = b"") -> tuple[bytes, list[Sealed]]:
@@ -138,10 +150,8 @@ class TestSealing:
 
     def test_verification_finds_a_content_that_changed_after_it_was_hashed(self) -> None:
         rows = [(0, 5, hashlib.sha256(b"right").digest()), (5, 5, hashlib.sha256(b"other").digest())]
-        blobs = BlobEncoder(KEY, "auto", verify=True).encode_many(b"rightwrong", rows)
-        assert next(blobs).id == rows[0][2]
-        with pytest.raises(Damaged, match="right after it was encoded"):
-            next(blobs)
+        with pytest.raises(Damaged, match=f"{rows[1][2].hex()}.*right after it was encoded"):
+            list(BlobEncoder(KEY, "auto", verify=True).encode_many(b"rightwrong", rows))
 
 
 class TestOpening:

@@ -38,7 +38,6 @@ from argosy.repository.packer import Packer, PackRef, StoredPack
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
-from argosy.restic_format.pack import encode_header
 from argosy.storage.discarding import DiscardingStorage
 from argosy.storage.open import open_storage
 
@@ -161,7 +160,7 @@ class BackupWorker:
         self._lease.check()
 
     def _report_pack(self, pack: StoredPack) -> None:
-        self._outlet.report(encode(PackReport(pack.id, pack.size_bytes, encode_header(pack.blobs))))
+        self._outlet.report(encode(PackReport(pack.id, pack.size_bytes, pack.header)))
 
     def _progress(self, task_id: int, files: int, size_bytes: int) -> None:
         now = time.monotonic()

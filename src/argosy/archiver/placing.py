@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
-from argosy.repository.encoder import BlobEncoder, EncodedBlob
+from argosy.repository.encoder import BlobEncoder, SealedRun
 from argosy.repository.packer import Packer, PackRef
 from argosy.restic_format.blob import BlobType, hash_many
 from argosy.restic_format.crypto import Buffer
@@ -23,7 +24,7 @@ class BlobPlacer:
 
     def __init__(self, encoder: BlobEncoder, packer: Packer, contains: Callable[[bytes], bool]) -> None:
         self._encoder = encoder
-        self._add = packer.add
+        self._add_run = packer.add_run
         self._contains = contains
         self._placed: dict[bytes, PackRef] = {}
         self.depends: set[PackRef] = set()
@@ -35,7 +36,8 @@ class BlobPlacer:
         """The id of the blob with this content, which is in the repository once ``depends`` are stored."""
         identity = hashlib.sha256(data).digest()
         if not self._is_known(identity):
-            self._pack(self._encoder.encode(BlobType.DATA, identity, data), len(data))
+            self._pack(self._encoder.encode(BlobType.DATA, identity, data).as_run(), [identity])
+            self.added_bytes += len(data)
         return identity
 
     def place_all(self, data: bytes | memoryview, lengths: Sequence[int]) -> list[bytes]:
@@ -47,8 +49,10 @@ class BlobPlacer:
             if identity not in new and not self._is_known(identity):
                 new[identity] = (offset, length, identity)
             offset += length
-        for blob, (_, length, _) in zip(self._encoder.encode_many(data, list(new.values())), new.values(), strict=True):
-            self._pack(blob, length)
+        fresh = iter(new)
+        for run in self._encoder.encode_many(data, list(new.values())):
+            self._pack(run, islice(fresh, run.blob_count))
+        self.added_bytes += sum(length for _, length, _ in new.values())
         return ids
 
     def _is_known(self, identity: bytes) -> bool:
@@ -59,13 +63,12 @@ class BlobPlacer:
             self.depends.add(ref)
         return True
 
-    def _pack(self, blob: EncodedBlob, length: int) -> None:
-        ref = self._add(blob)
-        self._placed[blob.id] = ref
+    def _pack(self, run: SealedRun, ids: Iterable[bytes]) -> None:
+        ref = self._add_run(run)
+        self._placed.update(dict.fromkeys(ids, ref))
         self.depends.add(ref)
-        self.blobs += 1
-        self.added_bytes += length
-        self.added_packed_bytes += len(blob.sealed)
+        self.blobs += run.blob_count
+        self.added_packed_bytes += len(run.sealed)
         if len(self._placed) > REMEMBERED_MOST:
             self._forget()
 

@@ -11,7 +11,8 @@ from glob import glob
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import starmap
-from typing import Any
+from operator import add
+from typing import Any, NamedTuple
 
 from argosy.native.listing import NativeListing
 from argosy.native.metadata import OwnerKeys, PrintableRanges
@@ -23,12 +24,11 @@ ZSTD_NAME = "libzstd.so.1"
 HASH_BYTES = 32
 KEY_BYTES = 64
 NONCE_BYTES = 16
-# struct manner and struct plain of sealing.c, struct argosy_blob, struct piece of opening.c
+# struct manner of sealing.c, struct argosy_blob, struct piece of opening.c
 _MANNER = struct.Struct("<i3i3iIi")
-_PLAIN_ROW = struct.Struct("<QQIIII16s32s")
 _BLOB_ROW = struct.Struct("<QQII32s")
 _PIECE = struct.Struct("<4Q")
-_LEAST_ENTRY_BYTES = 37
+_LEAST_ENTRY_BYTES, _MOST_ENTRY_BYTES = 37, 41
 _REASON_BYTES = 512
 # Around the ends of blocks and of padding, and in numbers that fill both lanes of sha256.c unevenly.
 _HASHED_AT_LOADING = tuple(
@@ -42,7 +42,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "argosy_session_new": (_PLACE, (_PLACE,)),
     "argosy_session_free": (None, (_PLACE,)),
     "argosy_open_many": (None, (_PLACE, _PLACE, _SIZE, _PLACE, _SIZE, _PLACE, _SIZE, _PLACE)),
-    "argosy_seal_many": (_SIZE, (_PLACE, _PLACE, _PLACE, _PLACE, _SIZE, _PLACE, _SIZE)),
+    "argosy_seal_many": (_SIZE, (_PLACE, _PLACE, _PLACE, _PLACE, _PLACE, _SIZE, _PLACE, _PLACE, _PLACE)),
     "argosy_cut_pack": (_SIZE, (_PLACE, _SIZE, _SIZE, _PLACE, _SIZE)),
     "argosy_pack_start": (None, (_PLACE,)),
     "argosy_pack_piece": (_INT, (_PLACE, _PLACE, _SIZE, _PLACE, _SIZE)),
@@ -58,8 +58,15 @@ SealedBlob = tuple[int, int, int, int, bytes]
 PlainBlob = tuple[int, int, bytes]
 """Offset in the data, length, id."""
 
-SealedResult = tuple[int, int, bool, bool]
-"""Offset and length of the sealed bytes, whether a frame was sealed, whether it was verified and found sound."""
+
+class SealedMany(NamedTuple):
+    """How many blobs were sealed, into how many bytes; their entries of a pack's header; those that were verified and
+    found sound have a 1 in ``sound``."""
+
+    done: int
+    size_bytes: int
+    header: bytes
+    sound: bytearray
 
 
 Effort = tuple[int, int, int]
@@ -68,6 +75,18 @@ Effort = tuple[int, int, int]
 Manner = tuple[bool, Effort, Effort, int, bool]
 """How to seal: whether to compress (frames that are not shorter are not used), the effort for small blobs and for
 others, up to how many bytes one is small, whether to verify."""
+
+
+class _Plain(ctypes.Structure):
+    """``struct plain`` of sealing.c."""
+
+    _fields_ = (
+        ("offsets", ctypes.c_void_p),
+        ("lengths", ctypes.c_void_p),
+        ("ids", ctypes.c_char_p),
+        ("nonces", ctypes.c_char_p),
+        ("count", ctypes.c_uint64),
+    )
 
 
 class KernelAbsent(Exception):
@@ -159,27 +178,32 @@ class Session:
 
     def seal_many(
         self, data: Data, blobs: Sequence[PlainBlob], nonces: bytes, manner: Manner, sealed: bytearray
-    ) -> list[SealedResult]:
+    ) -> SealedMany:
         """Seal contents in ``data``, one after the other into ``sealed``, each with the next 16 bytes of ``nonces``.
 
-        The answer has a row for each that was done; they are fewer if memory or the room in ``sealed`` gave out.
+        Not all are done if memory or the room in ``sealed`` gave out.
         """
-        count = len(blobs)
-        if len(nonces) != NONCE_BYTES * count or any(offset + length > len(data) for offset, length, _ in blobs):
+        if not blobs:
+            return SealedMany(0, 0, b"", bytearray())
+        offsets, lengths, ids = zip(*blobs, strict=True)
+        if len(nonces) != NONCE_BYTES * len(blobs) or max(map(add, offsets, lengths)) > len(data):
             raise ValueError("each blob has a nonce and lies within the data")
-        rows = bytearray().join(
-            [
-                _PLAIN_ROW.pack(offset, 0, length, 0, 0, 0, nonces[at : at + NONCE_BYTES], identity)
-                for at, (offset, length, identity) in zip(range(0, len(nonces), NONCE_BYTES), blobs, strict=True)
-            ]
-        )
-        if not count:
-            return []
+        rows = array("Q", offsets), array("I", lengths)
+        plain = _Plain(*(row.buffer_info()[0] for row in rows), b"".join(ids), nonces, len(blobs))
+        header = bytearray(_MOST_ENTRY_BYTES * len(blobs))
+        sizes, sound = array("Q", (0, 0)), bytearray(len(blobs))
         done = self._library.argosy_seal_many(
-            self._handle, pointer(data), _packed(manner), pointer(rows), count, pointer(sealed), len(sealed)
+            self._handle,
+            pointer(data),
+            _packed(manner),
+            ctypes.byref(plain),
+            pointer(sealed),
+            len(sealed),
+            pointer(header),
+            pointer(sizes),
+            pointer(sound),
         )
-        found = _PLAIN_ROW.iter_unpack(memoryview(rows)[: _PLAIN_ROW.size * done])
-        return [(at, length, bool(compressed), bool(sound)) for _, at, _, length, compressed, sound, _, _ in found]
+        return SealedMany(done, sizes[0], bytes(memoryview(header)[: sizes[1]]), sound)
 
     def cut_pack(self, header: bytes, most_bytes: int) -> list[tuple[int, ...]]:
         """Pieces of a pack for ``pack_piece``: where each begins and ends in the header, then in the pack.

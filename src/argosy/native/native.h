@@ -112,7 +112,7 @@ struct argosy_session {
     void *ctr, *pad, *mac, *sha256, *inflating;
     unsigned char mac_r[16];
     struct argosy_sha256 stream; /* the hash of the pack that is being read */
-    struct argosy_buffer frame, content;
+    struct argosy_buffer frame, content, rows;
     struct argosy_compressor {
         void *context;
         struct argosy_effort effort;

@@ -16,16 +16,19 @@ struct manner {
     int32_t verify;
 };
 
-/* A blob to be sealed, and what became of it. */
+/* Blobs to be sealed, each with a row in every one of these. */
 struct plain {
-    uint64_t offset;     /* of the content, in the data */
-    uint64_t sealed_at;  /* where the sealed bytes begin, in the output */
-    uint32_t length;     /* of the content */
-    uint32_t sealed;     /* length of the sealed bytes; 0: not done, nothing of it counts */
-    uint32_t compressed; /* whether a frame was sealed */
-    uint32_t sound;      /* whether it was verified */
-    unsigned char nonce[ARGOSY_IV_BYTES];
-    unsigned char id[ARGOSY_HASH_BYTES];
+    const uint64_t *offsets; /* of the contents, in the data */
+    const uint32_t *lengths;
+    const unsigned char *ids, *nonces;
+    uint64_t count;
+};
+
+/* What became of a blob. */
+struct sealed {
+    size_t at; /* in the output */
+    uint32_t length;
+    int compressed;
 };
 
 static int set(void *context, int parameter, int value) {
@@ -68,65 +71,83 @@ static size_t compress(struct argosy_session *session, const struct manner *mann
     return *failed || frame >= length ? 0 : frame;
 }
 
-/* Seals one blob at `out`; returns the bytes written, or 0. */
-static size_t seal_one(struct argosy_session *session, const struct manner *manner, const unsigned char *content,
-                       struct plain *blob, unsigned char *out, size_t room) {
+/* Seals one blob at `out`; 0 if memory or the room gave out. */
+static int seal_one(struct argosy_session *session, const struct manner *manner, const unsigned char *content,
+                    size_t length, const unsigned char *nonce, unsigned char *out, size_t room, struct sealed *done) {
     int failed = 0;
-    size_t frame = compress(session, manner, content, blob->length, &failed);
-    size_t length = frame ? frame : blob->length;
+    size_t frame = compress(session, manner, content, length, &failed);
+    if (frame)
+        length = frame;
     if (failed || room < ARGOSY_OVERHEAD_BYTES || length > room - ARGOSY_OVERHEAD_BYTES)
         return 0;
-    memcpy(out, blob->nonce, ARGOSY_IV_BYTES);
-    if (!argosy_crypt(session, blob->nonce, frame ? session->frame.data : content, length, out + ARGOSY_IV_BYTES) ||
-        !argosy_sign(session, blob->nonce, out + ARGOSY_IV_BYTES, length, out + ARGOSY_IV_BYTES + length))
-        return 0;
-    blob->compressed = frame != 0;
-    blob->sealed = (uint32_t)(length + ARGOSY_OVERHEAD_BYTES);
-    return blob->sealed;
+    memcpy(out, nonce, ARGOSY_IV_BYTES);
+    done->compressed = frame != 0;
+    done->length = (uint32_t)(length + ARGOSY_OVERHEAD_BYTES);
+    return argosy_crypt(session, nonce, frame ? session->frame.data : content, length, out + ARGOSY_IV_BYTES) &&
+           argosy_sign(session, nonce, out + ARGOSY_IV_BYTES, length, out + ARGOSY_IV_BYTES + length);
+}
+
+static unsigned char *put_number(unsigned char *at, uint32_t number) {
+    for (int i = 0; i < 4; i++)
+        *at++ = (unsigned char)(number >> 8 * i);
+    return at;
+}
+
+/* A data blob's entry in a pack's header (restic_format/pack.py); returns its end. */
+static unsigned char *put_entry(unsigned char *at, const struct sealed *blob, uint32_t length,
+                                const unsigned char *id) {
+    *at++ = blob->compressed ? 2 : 0;
+    at = put_number(at, blob->length);
+    if (blob->compressed)
+        at = put_number(at, length);
+    memcpy(at, id, ARGOSY_HASH_BYTES);
+    return at + ARGOSY_HASH_BYTES;
 }
 
 /* Opens what was sealed, as a reader will: MAC, decryption, inflation, hash. */
-static void verify(struct argosy_session *session, const unsigned char *out, struct plain *blobs, size_t count) {
-    while (count) {
+static void verify(struct argosy_session *session, const unsigned char *out, const struct plain *blobs,
+                   const struct sealed *sealed, size_t count, unsigned char *sound) {
+    for (size_t first = 0; first < count; first += ARGOSY_GROUP_BLOBS) {
         struct argosy_blob rows[ARGOSY_GROUP_BLOBS];
-        unsigned char sound[ARGOSY_GROUP_BLOBS];
         size_t some = 0, bytes = 0;
-        for (; some < count && some < ARGOSY_GROUP_BLOBS; some++) {
-            const struct plain *blob = &blobs[some];
-            rows[some] = (struct argosy_blob){.offset = blob->sealed_at,
+        for (; some < ARGOSY_GROUP_BLOBS && first + some < count; some++) {
+            size_t at = first + some;
+            rows[some] = (struct argosy_blob){.offset = sealed[at].at,
                                               .content_at = bytes,
-                                              .length = blob->sealed,
-                                              .uncompressed = blob->compressed ? blob->length : 0};
-            memcpy(rows[some].id, blob->id, ARGOSY_HASH_BYTES);
-            bytes += blob->length;
+                                              .length = sealed[at].length,
+                                              .uncompressed = sealed[at].compressed ? blobs->lengths[at] : 0};
+            memcpy(rows[some].id, blobs->ids + at * ARGOSY_HASH_BYTES, ARGOSY_HASH_BYTES);
+            bytes += blobs->lengths[at];
         }
-        if (argosy_make_room(&session->content, bytes)) {
-            argosy_open_group(session, out, rows, some, session->content.data, NULL, sound);
-            for (size_t i = 0; i < some; i++)
-                blobs[i].sound = sound[i];
-        }
-        blobs += some, count -= some;
+        if (argosy_make_room(&session->content, bytes))
+            argosy_open_group(session, out, rows, some, session->content.data, NULL, sound + first);
     }
 }
 
-/* Seals blobs one after the other into `out`. Returns how many were done: all, unless memory or room gave out or a
- * nonce is all zero. */
+/* Seals data blobs one after the other into `out`, and writes their entries of a pack's header (room for 41 bytes each).
+ * `sizes`: the bytes written of both. `sound` has a 1 for each that was verified. Returns how many were done: all, unless
+ * memory or room gave out or a nonce is all zero. */
 ARGOSY_EXPORT size_t argosy_seal_many(struct argosy_session *session, const unsigned char *data,
-                                      const struct manner *manner, struct plain *blobs, size_t count,
-                                      unsigned char *out, size_t room) {
+                                      const struct manner *manner, const struct plain *blobs, unsigned char *out,
+                                      size_t room, unsigned char *header, uint64_t *sizes, unsigned char *sound) {
     static const unsigned char zero[ARGOSY_IV_BYTES];
+    unsigned char *entry = header;
     size_t at = 0, done = 0;
-    for (; done < count; done++) {
-        struct plain *blob = &blobs[done];
-        blob->sealed_at = at;
-        size_t written = memcmp(blob->nonce, zero, sizeof zero)
-                             ? seal_one(session, manner, data + blob->offset, blob, out + at, room - at)
-                             : 0;
-        if (!written)
+    if (!argosy_make_room(&session->rows, blobs->count * sizeof(struct sealed)))
+        return 0;
+    struct sealed *sealed = (struct sealed *)session->rows.data;
+    for (; done < blobs->count; done++) {
+        const unsigned char *nonce = blobs->nonces + done * ARGOSY_IV_BYTES;
+        uint32_t length = blobs->lengths[done];
+        sealed[done].at = at;
+        if (!memcmp(nonce, zero, sizeof zero) || !seal_one(session, manner, data + blobs->offsets[done], length, nonce,
+                                                           out + at, room - at, &sealed[done]))
             break;
-        at += written;
+        entry = put_entry(entry, &sealed[done], length, blobs->ids + done * ARGOSY_HASH_BYTES);
+        at += sealed[done].length;
     }
     if (manner->verify)
-        verify(session, out, blobs, done);
+        verify(session, out, blobs, sealed, done, sound);
+    sizes[0] = at, sizes[1] = (size_t)(entry - header);
     return done;
 }

@@ -32,6 +32,7 @@ ARGOSY_EXPORT void argosy_session_free(struct argosy_session *session) {
     argosy_lib.ZSTD_freeCCtx(session->large.context);
     free(session->frame.data);
     free(session->content.data);
+    free(session->rows.data);
     explicit_bzero(session, sizeof *session); /* it holds half of the MAC's key */
     free(session);
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -15,9 +15,18 @@ from argosy.restic_format.blob import BlobType, blob_id
 from argosy.restic_format.compression import SMALL_BLOB_BYTES, CompressionMode, Compressor, decompress
 from argosy.restic_format.crypto import IV_BYTES, OVERHEAD_BYTES, Buffer, MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.pack import decode_header, encode_entry
 
 if TYPE_CHECKING:
-    from argosy.native.bindings import SealedResult, Session
+    from argosy.native.bindings import Session
+
+
+class SealedRun(NamedTuple):
+    """Sealed blobs of one type one after the other, their entries of a pack's header, and how many they are."""
+
+    sealed: bytes | memoryview
+    header: bytes
+    blob_count: int
 
 
 class EncodedBlob(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -27,6 +36,11 @@ class EncodedBlob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     type: BlobType
     sealed: bytes | memoryview
     uncompressed_length: int
+
+    def as_run(self) -> SealedRun:
+        """This blob alone."""
+        header = encode_entry(self.type, self.id, len(self.sealed), self.uncompressed_length)
+        return SealedRun(self.sealed, header, 1)
 
 
 class BlobEncoder:
@@ -61,32 +75,33 @@ class BlobEncoder:
         """Made when it is asked for: the master's encoder seals trees alone."""
         return native.session(self._material)
 
-    def encode_many(self, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]) -> Iterator[EncodedBlob]:
+    def encode_many(self, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]) -> Iterator[SealedRun]:
         """Seal data blobs that stand in ``data``, given as (offset, length, id), in one go where there is a kernel.
 
         What is sealed is good until the next call. Damaged if verification fails.
         """
-        view = memoryview(data)
         done = 0
-        if self._session is not None:
-            for offset, length, compressed, sound in self._seal_many(self._session, data, blobs):
-                _, content_length, identity = blobs[done]
-                sealed = memoryview(self._sealed)[offset : offset + length]
-                blob = EncodedBlob(identity, BlobType.DATA, sealed, content_length if compressed else 0)
-                if self._opener is not None and not sound:
-                    self._verify(self._opener, blob)
-                yield blob
-                done += 1
+        if self._session is not None and blobs:
+            run = self._seal_many(self._session, data, blobs)
+            done = run.blob_count
+            if done:
+                yield run
+        view = memoryview(data)
         for at, content_length, identity in blobs[done:]:
-            yield self.encode(BlobType.DATA, identity, view[at : at + content_length])
+            yield self.encode(BlobType.DATA, identity, view[at : at + content_length]).as_run()
 
     def _seal_many(
         self, session: Session, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]
-    ) -> list[SealedResult]:
+    ) -> SealedRun:
         room = sum(length for _, length, _ in blobs) + OVERHEAD_BYTES * len(blobs)
         if len(self._sealed) < room:
             self._sealed = bytearray(room)
-        return session.seal_many(data, blobs, self._draw(IV_BYTES * len(blobs)), self._manner, self._sealed)
+        nonces = self._draw(IV_BYTES * len(blobs))
+        many = session.seal_many(data, blobs, nonces, self._manner, self._sealed)
+        run = SealedRun(memoryview(self._sealed)[: many.size_bytes], many.header, many.done)
+        if self._opener is not None and not all(many.sound[: many.done]):
+            self._verify_run(self._opener, run)
+        return run
 
     def encode(self, blob_type: BlobType, identity: bytes, plaintext: Buffer) -> EncodedBlob:
         """Seal ``plaintext``, whose id the caller has computed. Damaged if verification fails."""
@@ -101,6 +116,11 @@ class BlobEncoder:
         if self._opener is not None:
             self._verify(self._opener, blob)
         return blob
+
+    def _verify_run(self, opener: Opener, run: SealedRun) -> None:
+        for blob in decode_header(run.header, "a new run of blobs"):
+            sealed = run.sealed[blob.offset : blob.offset + blob.length]
+            self._verify(opener, EncodedBlob(blob.id, blob.type, sealed, blob.uncompressed_length))
 
     @staticmethod
     def _verify(opener: Opener, blob: EncodedBlob) -> None:

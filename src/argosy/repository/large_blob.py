@@ -19,7 +19,7 @@ from argosy.repository.packer import StoredPack, verify_trailer
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.compression import StreamCompressor
 from argosy.restic_format.crypto import IV_BYTES, Buffer, MasterKey, Sealer, SealStream
-from argosy.restic_format.pack import encode_trailer
+from argosy.restic_format.pack import encode_header, seal_header
 from argosy.storage.interface import Storage
 
 
@@ -43,11 +43,12 @@ def store_large_blob(
         with tempfile.NamedTemporaryFile(dir=directory, prefix="large-blob-") as file:
             output = _HashedFile(file)
             blob = _write_blob(output, key, blob_type, pieces, total_bytes, draw)
-            trailer = encode_trailer([blob], Sealer(key, draw))
-            verify_trailer(key, [blob], trailer)
+            header = encode_header([blob])
+            trailer = seal_header(header, Sealer(key, draw))
+            verify_trailer(key, header, output.size_bytes, trailer)
             output.write(trailer)
             file.flush()
-            pack = StoredPack(output.hash.digest(), output.size_bytes, [blob])
+            pack = StoredPack(output.hash.digest(), output.size_bytes, header)
             lease()
             storage.put_file(object_name(FileKind.PACK, pack.id), Path(file.name))
             # Safe to die here: a pack that nothing names is removed by prune.

@@ -12,11 +12,12 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 
 import msgspec
 
 from argosy.errors import Damaged, Interrupted
-from argosy.repository.encoder import EncodedBlob
+from argosy.repository.encoder import EncodedBlob, SealedRun
 from argosy.repository.layout import FileKind, object_name
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import OVERHEAD_BYTES, MasterKey, Opener, Sealer
@@ -25,7 +26,7 @@ from argosy.restic_format.pack import (
     LENGTH_BYTES,
     MAX_PACK_BYTES,
     decode_header,
-    encode_trailer,
+    seal_header,
 )
 from argosy.storage.interface import Storage
 
@@ -38,12 +39,17 @@ _SLACK_BYTES = 1024 * 1024
 _MAX_CONTENT_BYTES = MAX_PACK_BYTES - MAX_PACK_BLOBS * COMPRESSED_ENTRY_BYTES - OVERHEAD_BYTES - LENGTH_BYTES
 
 
-class StoredPack(msgspec.Struct, frozen=True, array_like=True):
-    """A pack that is durable."""
+class StoredPack(msgspec.Struct, frozen=True, dict=True):
+    """A pack that is durable, and its header (not sealed)."""
 
     id: bytes
     size_bytes: int
-    blobs: list[PackedBlob]
+    header: bytes
+
+    @cached_property
+    def blobs(self) -> list[PackedBlob]:
+        """What it holds. Damaged if the header is malformed."""
+        return decode_header(self.header, f"the header of pack {self.id.hex()}")
 
 
 class PackRef:
@@ -70,12 +76,13 @@ class PackRef:
 
 
 class _Pack:
-    __slots__ = ("blobs", "buffer", "ref", "size")
+    __slots__ = ("blob_count", "buffer", "header", "ref", "size")
 
     def __init__(self, buffer: bytearray) -> None:
         self.buffer = buffer
         self.size = 0
-        self.blobs: list[PackedBlob] = []
+        self.blob_count = 0
+        self.header = bytearray()
         self.ref = PackRef()
 
 
@@ -120,27 +127,31 @@ class Packer:
 
     def add(self, blob: EncodedBlob) -> PackRef:
         """Put a blob into the open pack; may wait for uploads. All blobs of a pack share the result."""
-        sealed = blob.sealed
-        length = len(sealed)
         if blob.type != self._blob_type:
             raise ValueError(f"a pack of {self._blob_type.name} blobs takes no {blob.type.name}")
+        return self.add_run(blob.as_run())
+
+    def add_run(self, run: SealedRun) -> PackRef:
+        """Put blobs of this packer's type, sealed one after the other, into one pack, as ``add`` does."""
+        sealed = run.sealed
         with self._lock:
             if self._failure is not None:
                 raise self._failure
             pack = self._open
             if pack is None:
                 pack = self._open = self._begin()
-            elif pack.size + length > _MAX_CONTENT_BYTES:
+            elif pack.size + len(sealed) > _MAX_CONTENT_BYTES or pack.blob_count + run.blob_count > MAX_PACK_BLOBS:
                 self._dispatch(pack)
                 pack = self._open = self._begin()
             start = pack.size
-            end = pack.size = start + length
+            end = pack.size = start + len(sealed)
             if end <= len(pack.buffer):
                 pack.buffer[start:end] = sealed
             else:
                 pack.buffer[start:] = sealed
-            pack.blobs.append(PackedBlob(blob.id, blob.type, start, length, blob.uncompressed_length))
-            if end >= self._pack_size_bytes or len(pack.blobs) >= MAX_PACK_BLOBS:
+            pack.header += run.header
+            pack.blob_count += run.blob_count
+            if end >= self._pack_size_bytes or pack.blob_count >= MAX_PACK_BLOBS:
                 self._dispatch(pack)
             return pack.ref
 
@@ -188,9 +199,10 @@ class Packer:
             self._slots.release()
 
     def _store(self, pack: _Pack) -> StoredPack:
-        trailer = encode_trailer(pack.blobs, Sealer(self._key, self._draw))
+        header = bytes(pack.header)
+        trailer = seal_header(header, Sealer(self._key, self._draw))
         if self._verify:
-            verify_trailer(self._key, pack.blobs, trailer)
+            verify_trailer(self._key, header, pack.size, trailer)
         pack.buffer[pack.size : pack.size + len(trailer)] = trailer
         size_bytes = pack.size + len(trailer)
         content = memoryview(pack.buffer)[:size_bytes]
@@ -198,7 +210,7 @@ class Packer:
         self._lease()
         self._storage.put(object_name(FileKind.PACK, pack_id), content)
         # Safe to die here: a pack that nothing names is removed by prune.
-        return StoredPack(pack_id, size_bytes, pack.blobs)
+        return StoredPack(pack_id, size_bytes, header)
 
     def _give_back(self, buffer: bytearray) -> None:
         # A store may hold on to its view of the buffer for a moment: a buffer to be cut back is dropped then.
@@ -216,10 +228,11 @@ class Packer:
             open_pack.ref.settle(b"", self._failure)
 
 
-def verify_trailer(key: MasterKey, blobs: list[PackedBlob], trailer: bytes) -> None:
-    """Damaged unless the sealed header opens and lists exactly ``blobs``."""
-    plain = Opener(key).open(memoryview(trailer)[:-LENGTH_BYTES], "header of a new pack")
-    if decode_header(plain, "header of a new pack") != blobs:
+def verify_trailer(key: MasterKey, header: bytes, content_bytes: int, trailer: bytes) -> None:
+    """Damaged unless the sealed header opens, is ``header``, and lists blobs of ``content_bytes`` together."""
+    what = "header of a new pack"
+    plain = Opener(key).open(memoryview(trailer)[:-LENGTH_BYTES], what)
+    if plain != header or sum(blob.length for blob in decode_header(plain, what)) != content_bytes:
         raise Damaged(
             "the header of a new pack does not list what is in the pack",
             hint="The memory of this machine may be faulty: test it. Nothing damaged was uploaded.",

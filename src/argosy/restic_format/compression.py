@@ -29,7 +29,6 @@ UNPACKED_LIMIT_BYTES = 1024 * 1024 * 1024
 DOCUMENT_LEVEL = 1
 
 
-
 class Effort(NamedTuple):
     """How hard to try: zstd's level, and where it is not the level's own, how long a match must be to count (bytes)
     and how much faster places without one are passed over (0: the level's own)."""
@@ -39,9 +38,9 @@ class Effort(NamedTuple):
     acceleration: int = 0
 
 
-# Restic's "auto" packs 6,000 small files of 12.3 kB (half text, half noise) into 55.6 MB, and 6,000 small files of a
-# Debian system into 29.4 MB (deduplicated in proportion). Level 3 needs 50.0 and 26.5 MB, 41 and 40 µs a file; level 1 51.6 and 27.4 MB,
-# 28 and 33 µs; QUICK 53.1 and 28.5 MB, 23 and 30 µs: it still beats restic in both.
+# Restic's "auto" makes 55.6 MB of 6,000 files of 12.3 kB (text and noise), and 29.4 MB of 6,000 files of a Debian
+# system. Level 3 needs 50.0 and 26.5 MB, 41 and 40 µs a file; level 1 51.6 and 27.4 MB, 28 and 33 µs; QUICK 53.1 and
+# 28.5 MB, 23 and 30 µs: it still beats restic in both.
 QUICK = Effort(1, least_match=7, acceleration=2)
 # (up to SMALL_BLOB_BYTES, above). Of large files restic makes 1,441 MB, level 3 1,473 MB, level 1 1,538 MB: there only
 # level 3 comes near. "off" concerns data alone: trees and JSON documents are compressed always, by DOCUMENT_LEVEL.
@@ -120,7 +119,7 @@ def decompress(data: Buffer, expected_bytes: int | None, what: str) -> bytes:
 
 
 def _context(effort: Effort) -> zstd.ZstdCompressor:
-    options = {zstd.CompressionParameter.compression_level: effort.level}
+    options: dict[int, int] = {zstd.CompressionParameter.compression_level: effort.level}
     if effort.least_match:
         options[zstd.CompressionParameter.min_match] = effort.least_match
     if effort.acceleration:

@@ -31,20 +31,26 @@ _LENGTH = struct.Struct("<I")
 _TYPES = (BlobType.DATA, BlobType.TREE)
 
 
+def encode_entry(blob_type: int, identity: bytes, length: int, uncompressed_length: int) -> bytes:
+    """What a header says of one blob; lengths as in PackedBlob."""
+    if uncompressed_length:
+        return _COMPRESSED_ENTRY.pack(blob_type + _COMPRESSED, length, uncompressed_length, identity)
+    return _PLAIN_ENTRY.pack(blob_type, length, identity)
+
+
 def encode_header(blobs: Sequence[PackedBlob]) -> bytes:
     """The header (not sealed) of a pack that holds ``blobs`` in this order, without gaps from offset 0."""
-    plain, compressed = _PLAIN_ENTRY.pack, _COMPRESSED_ENTRY.pack
-    return b"".join(
-        compressed(blob.type + _COMPRESSED, blob.length, blob.uncompressed_length, blob.id)
-        if blob.uncompressed_length
-        else plain(blob.type, blob.length, blob.id)
-        for blob in blobs
-    )
+    return b"".join([encode_entry(blob.type, blob.id, blob.length, blob.uncompressed_length) for blob in blobs])
 
 
 def encode_trailer(blobs: Sequence[PackedBlob], sealer: Sealer) -> bytes:
     """All that follows the last blob of a pack: the sealed header and its length."""
-    sealed = sealer.seal(encode_header(blobs))
+    return seal_header(encode_header(blobs), sealer)
+
+
+def seal_header(header: bytes, sealer: Sealer) -> bytes:
+    """``encode_trailer`` of the blobs that ``header`` lists."""
+    sealed = sealer.seal(header)
     return sealed + _LENGTH.pack(len(sealed))
 
 

@@ -12,8 +12,9 @@ from argosy.archiver import known_blobs
 from argosy.archiver.known_blobs import KnownBlobs
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.packer import StoredPack
-from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.pack import encode_entry
 from tests.unit.archiver.conftest import identity
 
 
@@ -25,8 +26,8 @@ def lookup(tmp_path: Path) -> Iterator[DedupLookup]:
 
 
 def store(lookup: DedupLookup, text: str, blob_type: BlobType = BlobType.DATA) -> None:
-    blob = PackedBlob(identity(text), blob_type, 0, 100, 0)
-    lookup.add_pending([StoredPack(identity("pack of " + text), 200, [blob])])
+    header = encode_entry(blob_type, identity(text), 100, 0)
+    lookup.add_pending([StoredPack(identity("pack of " + text), 200, header)])
 
 
 def test_without_a_lookup_it_knows_what_it_was_told() -> None:

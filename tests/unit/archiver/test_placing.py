@@ -8,17 +8,18 @@ import pytest
 
 from argosy.archiver import placing
 from argosy.archiver.placing import BlobPlacer
-from argosy.repository.encoder import EncodedBlob
+from argosy.repository.encoder import EncodedBlob, SealedRun
 from argosy.repository.packer import PackRef
 from argosy.restic_format.blob import BlobType
+from argosy.restic_format.pack import decode_header
 
 
 class FakeEncoder:
-    """Seals to half the size."""
+    """Seals to half the size, and a header."""
 
     def encode(self, blob_type: BlobType, identity: bytes, plaintext: bytes) -> EncodedBlob:
         """Nothing secret here."""
-        return EncodedBlob(identity, blob_type, plaintext[::2], len(plaintext))
+        return EncodedBlob(identity, blob_type, bytes(32) + plaintext[::2], len(plaintext))
 
 
 class FakePacker:
@@ -28,9 +29,9 @@ class FakePacker:
         self.blobs: list[bytes] = []
         self.ref = PackRef()
 
-    def add(self, blob: EncodedBlob) -> PackRef:
+    def add_run(self, run: SealedRun) -> PackRef:
         """Into the open pack."""
-        self.blobs.append(blob.id)
+        self.blobs += [blob.id for blob in decode_header(run.header, "a run")]
         return self.ref
 
     def store(self) -> None:
@@ -57,7 +58,7 @@ def test_a_new_blob_goes_into_a_pack_that_the_batch_waits_for(scene: Scene) -> N
     placer = scene.placer
     assert placer.place(b"content") == hashlib.sha256(b"content").digest()
     assert scene.packer.blobs == [hashlib.sha256(b"content").digest()]
-    assert (placer.blobs, placer.added_bytes, placer.added_packed_bytes) == (1, 7, 4)
+    assert (placer.blobs, placer.added_bytes, placer.added_packed_bytes) == (1, 7, 36)
     assert placer.take_depends() == {scene.packer.ref}
     assert placer.take_depends() == set()
 

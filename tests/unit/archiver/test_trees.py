@@ -16,8 +16,9 @@ from argosy.filesystem.directory import Entry
 from argosy.filesystem.metadata import OwnerNames
 from argosy.repository.encoder import BlobEncoder, EncodedBlob
 from argosy.repository.packer import StoredPack
-from argosy.restic_format.blob import BlobType, PackedBlob, blob_id
+from argosy.restic_format.blob import BlobType, blob_id
 from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.pack import encode_entry
 from argosy.restic_format.tree import encode_tree
 from argosy.state.assemblies import Assembly
 from argosy.state.job_database import open_job_database
@@ -78,7 +79,7 @@ class Scene:
         tree = b"".join(pieces)
         assert len(tree) == total
         self.large.append(tree)
-        return StoredPack(identity("pack"), 100, [PackedBlob(blob_id(tree), BlobType.TREE, 0, 50, total)])
+        return StoredPack(identity("pack"), 100, encode_entry(BlobType.TREE, blob_id(tree), 50, total))
 
     def crash(self) -> None:
         """Lose what was not committed."""
@@ -190,7 +191,7 @@ def test_equal_trees_are_packed_once_until_the_lookup_knows_them(scene: Scene) -
     scene.builder.keep_sealed(tree_id, b"sealed by a worker", 9)
     scene.builder.keep_sealed(identity("known"), b"", 0)
     assert len(scene.packer.blobs) == 1
-    scene.builder.heard(StoredPack(b"p" * 32, 1, [PackedBlob(tree_id, BlobType.TREE, 0, 1, 1)]))
+    scene.builder.heard(StoredPack(b"p" * 32, 1, encode_entry(BlobType.TREE, tree_id, 40, 1)))
     scene.builder.keep_sealed(tree_id, b"sealed by a worker", 9)
     assert len(scene.packer.blobs) == 2
 

@@ -48,7 +48,7 @@ class Scene:
 
     def record(self, pack: StoredPack) -> None:
         """A pack of a worker."""
-        self.indexer.record(pack, encode_header(pack.blobs), "data")
+        self.indexer.record(pack, "data")
 
     def indexed(self) -> dict[bytes, list[bytes]]:
         """The packs that each index names."""
@@ -72,7 +72,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def pack(number: int, blobs: int = 2, blob_type: BlobType = BlobType.DATA) -> StoredPack:
     listed = [PackedBlob(bytes([number, at]) * 16, blob_type, 100 * at, 100, 0) for at in range(blobs)]
-    return StoredPack(bytes([number]) * 32, 1000, listed)
+    return StoredPack(bytes([number]) * 32, 1000, encode_header(listed))
 
 
 def test_workers_find_a_packs_blobs_once_it_is_told(scene: Scene) -> None:
@@ -188,7 +188,7 @@ def test_packs_of_an_earlier_run_are_indexed_too(scene: Scene) -> None:
 
 def test_a_dry_run_has_no_lookup_to_tell(scene: Scene) -> None:
     indexer = Indexer(scene.repository, scene.ledger, None, scene.check_lock)
-    indexer.record(pack(1), encode_header(pack(1).blobs), "data")
+    indexer.record(pack(1), "data")
     assert indexer.tell_lookup() == [pack(1)]
     indexer.write()
     assert len(scene.indexed()) == 1

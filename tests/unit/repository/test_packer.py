@@ -12,12 +12,12 @@ import pytest
 
 from argosy.errors import Damaged, Interrupted, LeaseLost, StorageFull
 from argosy.repository import packer as packer_module
-from argosy.repository.encoder import EncodedBlob
+from argosy.repository.encoder import EncodedBlob, SealedRun
 from argosy.repository.packer import Packer, PackRef, StoredPack
 from argosy.repository.repository import Repository
-from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import MasterKey, Sealer
-from argosy.restic_format.pack import encode_trailer, pack_size_bytes
+from argosy.restic_format.pack import PLAIN_ENTRY_BYTES, pack_size_bytes, seal_header
 from argosy.storage.interface import Buffer
 from tests.support.storage_doubles import Died, DyingBeforePut, FullStorage, MemoryStorage
 
@@ -269,10 +269,10 @@ def test_after_an_abort_nothing_more_is_stored(key: MasterKey) -> None:
 
 
 def test_a_header_that_says_something_else_is_not_uploaded(key: MasterKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    def encode_without_last(blobs: list[PackedBlob], sealer: Sealer) -> bytes:
-        return encode_trailer(blobs[:-1], sealer)
+    def seal_without_last(header: bytes, sealer: Sealer) -> bytes:
+        return seal_header(header[:-PLAIN_ENTRY_BYTES], sealer)
 
-    monkeypatch.setattr(packer_module, "encode_trailer", encode_without_last)
+    monkeypatch.setattr(packer_module, "seal_header", seal_without_last)
     storage = MemoryStorage()
     packer = make_packer(storage, key)
     packer.add(make_blob())
@@ -280,6 +280,27 @@ def test_a_header_that_says_something_else_is_not_uploaded(key: MasterKey, monke
     with pytest.raises(Damaged, match="header"):
         packer.flush()
     assert storage.objects == {}
+
+
+def test_a_header_that_does_not_describe_the_pack_is_not_uploaded(key: MasterKey) -> None:
+    storage = MemoryStorage()
+    packer = make_packer(storage, key)
+    packer.add_run(make_blob().as_run()._replace(header=make_blob(999).as_run().header))
+    with pytest.raises(Damaged, match="header"):
+        packer.flush()
+    assert storage.objects == {}
+
+
+def test_a_run_goes_into_one_pack(storage: MemoryStorage, key: MasterKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packer_module, "MAX_PACK_BLOBS", 7)
+    stored: list[StoredPack] = []
+    packer = make_packer(storage, key, stored=stored)
+    blobs = [make_blob(40) for _ in range(10)]
+    run = SealedRun(b"".join(bytes(b.sealed) for b in blobs[:5]), b"".join(b.as_run().header for b in blobs[:5]), 5)
+    refs = [packer.add_run(run), packer.add_run(run)]
+    packer.flush()
+    assert [len(pack.blobs) for pack in stored] == [5, 5]
+    assert [ref.pack_id for ref in refs] == [pack.id for pack in stored]
 
 
 def test_trees_and_data_never_share_a_pack(storage: MemoryStorage, key: MasterKey) -> None:

@@ -47,7 +47,6 @@ from argosy.operations.backup.options import BackupObserver
 from argosy.operations.backup.watching import Watcher
 from argosy.repository.packer import StoredPack
 from argosy.restic_format.blob import BlobType
-from argosy.restic_format.pack import decode_header
 
 COMMIT_SECONDS = 0.25
 LOCK_ALONE_SECONDS = 0.2
@@ -217,8 +216,7 @@ class Coordinator:
         match event:
             case Report(payload=payload):
                 report = decode(payload, PackReport)
-                blobs = decode_header(report.header, "the header of a new pack")
-                self._indexer.record(StoredPack(report.pack_id, report.size_bytes, blobs), report.header, "data")
+                self._indexer.record(StoredPack(report.pack_id, report.size_bytes, report.header), "data")
             case TaskTaken(task_id=seq, attempt=attempt, member=member, worker=worker):
                 ledger.queue.taken(seq, attempt, member, worker)
             case TaskProgress(task_id=seq, attempt=attempt, payload=payload):

@@ -10,7 +10,6 @@ from argosy.repository.index_writer import MAX_INDEX_BLOBS, write_indexes
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.packer import StoredPack
 from argosy.repository.repository import Repository
-from argosy.restic_format.pack import encode_header
 from argosy.state.packs import RecordedPack
 
 INDEX_SECONDS = 600.0
@@ -86,13 +85,13 @@ class Indexer(IndexQueue):
         )
         self._ledger = ledger
 
-    def record(self, pack: StoredPack, header: bytes, kind: str) -> None:
+    def record(self, pack: StoredPack, kind: str) -> None:
         """A pack is durable: record it in the checkpoint database (with the next commit)."""
-        if self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, header, kind)):
+        if self._ledger.packs.record(RecordedPack(pack.id, pack.size_bytes, pack.header, kind)):
             self.recorded(pack)
 
     def record_tree_pack(self, pack: StoredPack) -> None:
         """A tree pack is durable: record it, and let go of the sealed trees that were kept for it."""
         with self._ledger.job.mutex:
-            self.record(pack, encode_header(pack.blobs), "tree")
+            self.record(pack, "tree")
             self._ledger.open_trees.packed([blob.id for blob in pack.blobs])

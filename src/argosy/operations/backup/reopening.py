@@ -14,7 +14,6 @@ from argosy.repository.layout import FileKind
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.packer import StoredPack
 from argosy.repository.repository import Repository
-from argosy.restic_format.pack import decode_header
 from argosy.state.job_database import JobDatabase
 
 REFUSED = "refused"
@@ -121,7 +120,7 @@ def take_up_packs(ledger: Ledger, lookup: DedupLookup, indexer: Indexer, loss: L
         lookup.drop_pending()
         lookup.forget_packs(loss.packs)
     for pack in ledger.packs.load():
-        indexer.recorded(StoredPack(pack.pack_id, pack.size_bytes, decode_header(pack.header, "a recorded pack")))
+        indexer.recorded(StoredPack(pack.pack_id, pack.size_bytes, pack.header))
     indexer.tell_lookup()
 
 
