@@ -11,7 +11,7 @@ from argosy.archiver.messages import WorkerSetup, decode, encode
 from argosy.archiver.path_map import PathMap
 from argosy.daemon.sight import Sight, first_difference, look_at, refusal
 from argosy.errors import EngineError
-from argosy.operations.backup.work import HANDLER as BACKUP
+from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.session import LOOKUP_NAME
 from argosy.repository.cache import repository_cache_directory
 from argosy.repository.layout import FileKind

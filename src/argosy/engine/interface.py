@@ -188,11 +188,17 @@ HandlerFactory: TypeAlias = Callable[[bytes, Outlet], Handler]
 class Engine(Protocol):
     """Hands tasks to workers.
 
-    One thread owns an engine from ``start`` to ``close`` and makes all calls; only ``wake`` may come from
+    One thread owns an engine from its first call to ``close`` and makes all calls; only ``wake`` may come from
     others. ``wanted`` changes only by the owner's own ``offer`` and ``events`` calls. After an
     EngineError from ``events`` the engine is dead: it raises the same error again, and only ``cancel``
     and ``close`` still make sense.
     """
+
+    def prepare(self, handler: str, count: int) -> None:
+        """Expect that ``count`` workers will be needed for this handler: what may be done ahead can begin.
+
+        A hint, given before ``start`` or after, by the owning thread; nothing depends on it.
+        """
 
     def start(self, setup: bytes, handler: str) -> None:
         """Name what workers run: the factory ``"package.module:callable"`` and its first argument.

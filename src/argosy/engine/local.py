@@ -16,6 +16,8 @@ import selectors
 import socket
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 
 from argosy import native
 from argosy.engine.farewell import ask_to_close
@@ -49,11 +51,6 @@ def worker_count() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def make_local_engine(workers: int, name: str) -> LocalEngine:
-    """See ``interface.MakeEngine``."""
-    return LocalEngine(workers, name=name)
-
-
 class LocalEngine:
     """Runs tasks in up to ``workers`` processes; see ``interface.Engine`` for the promises."""
 
@@ -66,11 +63,14 @@ class LocalEngine:
         self._name = name
         self._idle_seconds = idle_seconds
         self._close_seconds = close_seconds
+        self._limit = workers
         self._slots = Slots(workers)
         self._policy = RespawnPolicy()
         self._workers: dict[int, WorkerProcess] = {}
+        self._prepared: deque[WorkerProcess] = deque()
         self._events: list[Event] = []
         self._opening = b""
+        self._module = ""
         self._last_notice: bytes | None = None
         self._joined_at_seconds: float | None = None
         self._stirred = False
@@ -79,10 +79,18 @@ class LocalEngine:
         self._wake_fd: int | None = None
         self._wake_lock = threading.RLock()
 
+    def prepare(self, handler: str, count: int) -> None:
+        """See ``Engine.prepare``."""
+        # What the system refuses now is asked for again, and told, when the worker is needed.
+        with suppress(OSError):
+            while len(self._workers) + len(self._prepared) < min(count, self._limit):
+                self._prepared.append(WorkerProcess(_module_of(handler)))
+
     def start(self, setup: bytes, handler: str) -> None:
         """See ``Engine.start``."""
         if self._opening:
             raise EngineError("the engine was started before")
+        self._module = _module_of(handler)
         opening = Opening(handler, setup, self._idle_seconds, native.is_wanted())
         self._opening = encode_frame(Kind.OPEN, encode_opening(opening))
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -171,9 +179,10 @@ class LocalEngine:
 
     def cancel(self) -> None:
         """See ``Engine.cancel``."""
-        for worker in self._workers.values():
+        workers = [*self._workers.values(), *self._prepared]
+        for worker in workers:
             worker.kill()
-        for worker in self._workers.values():
+        for worker in workers:
             worker.bury()
         self._release()
 
@@ -236,7 +245,8 @@ class LocalEngine:
 
     def _spawn(self, number: int) -> None:
         try:
-            worker = WorkerProcess(number, self._opening)
+            worker = self._prepared.popleft() if self._prepared else WorkerProcess(self._module)
+            worker.open(number, self._opening)
         except OSError as error:
             self._slots.gone(number)
             self._start_failed(f"no process could be started: {error}")
@@ -360,6 +370,7 @@ class LocalEngine:
 
     def _release(self) -> None:
         self._workers.clear()
+        self._prepared.clear()
         self._events.clear()
         self._opening = self._opening or b"closed"
         if self._selector is not None:
@@ -369,3 +380,7 @@ class LocalEngine:
             wake_fd, self._wake_fd = self._wake_fd, None
             if wake_fd is not None:
                 os.close(wake_fd)
+
+
+def _module_of(handler: str) -> str:
+    return handler.partition(":")[0]

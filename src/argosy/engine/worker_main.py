@@ -1,8 +1,8 @@
 """The first lines of a worker process, run as a script: ``python -I worker_main.py FD PARENT_PID``.
 
-FD is the worker's end of a socket pair. What comes first on it is where to import from (a length, then
-paths between NUL bytes), so that neither the command line nor the environment has to say it. Only the
-standard library can be imported before that.
+FD is the worker's end of a socket pair. What comes first on it is which module to import and from where (a length, then
+the module's name and paths between NUL bytes), so that neither the command line nor the environment has to say it. Only
+the standard library can be imported before that.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Settle signals, take the import path, and run the worker's loop."""
+    """Settle signals, take the module and the import path, and run the worker's loop."""
     # Ctrl-C goes to the whole process group; what it means is the parent's decision. The parent blocks SIGINT
     # while it starts a worker, so that none comes before this line.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -27,12 +27,13 @@ def main() -> None:
     os.set_inheritable(descriptor, False)
     _die_with_parent(int(sys.argv[2]))
     length = int.from_bytes(_read(descriptor, 4), "little")
-    sys.path[:] = [os.fsdecode(path) for path in _read(descriptor, length).split(b"\0")]
+    module, *path = map(os.fsdecode, _read(descriptor, length).split(b"\0"))
+    sys.path[:] = path
     # Python's own 700 makes a tenth of the start-up: modules are many objects, and no garbage.
     gc.set_threshold(_COLLECT_AFTER)
     from argosy.engine.worker_loop import run
 
-    run(descriptor)
+    run(descriptor, module)
 
 
 def _die_with_parent(parent_pid: int) -> None:

@@ -28,9 +28,12 @@ _SEND_PARTS = 64
 class WorkerProcess:
     """A running worker. Not thread-safe."""
 
-    def __init__(self, number: int, first_frame: bytes) -> None:
-        """Start the process. OSError if the system has no process, memory or descriptor to give."""
-        self.number = number
+    def __init__(self, module: str) -> None:
+        """Start the process, which imports ``module`` at once and then waits for ``open``.
+
+        OSError if the system has no process, memory or descriptor to give.
+        """
+        self.number = 0
         self.is_ready = False
         self.unsent_bytes = 0
         output, output_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -53,7 +56,11 @@ class WorkerProcess:
             worker_end.close()
             os.close(output_end)
         self.pid = self._process.pid
-        self.send(_import_path())
+        self.send(_prelude(module))
+
+    def open(self, number: int, first_frame: bytes) -> None:
+        """Make it the worker of this number, which ``first_frame`` tells what to run."""
+        self.number = number
         self.send(first_frame)
 
     def send(self, frame: bytes) -> None:
@@ -161,9 +168,10 @@ def _start(worker_end: int, output_end: int) -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _import_path() -> bytes:
-    path = b"\0".join(os.fsencode(os.path.abspath(entry)) for entry in sys.path)
-    return len(path).to_bytes(4, "little") + path
+def _prelude(module: str) -> bytes:
+    path = [os.fsencode(os.path.abspath(entry)) for entry in sys.path]
+    prelude = b"\0".join([module.encode(), *path])
+    return len(prelude).to_bytes(4, "little") + prelude
 
 
 def _describe(status: int) -> str:

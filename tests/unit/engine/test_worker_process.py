@@ -18,7 +18,8 @@ from tests.support.engine_handlers import SCRIPTED
 
 @pytest.fixture
 def worker() -> Iterator[WorkerProcess]:
-    worker = WorkerProcess(1, encode_frame(Kind.OPEN, encode_opening(Opening(SCRIPTED, b"", 3600.0))))
+    worker = WorkerProcess("tests.support.engine_handlers")
+    worker.open(1, encode_frame(Kind.OPEN, encode_opening(Opening(SCRIPTED, b"", 3600.0))))
     yield worker
     worker.kill()
     worker.bury()
@@ -64,7 +65,8 @@ def test_what_the_socket_does_not_take_is_sent_later(worker: WorkerProcess) -> N
 
 def test_the_last_lines_are_heard_though_nobody_read_them_before() -> None:
     opening = Opening(f"{engine_handlers.__name__}:make_dying", b"", 3600.0)
-    worker = WorkerProcess(1, encode_frame(Kind.OPEN, encode_opening(opening)))
+    worker = WorkerProcess("no.such.module")
+    worker.open(1, encode_frame(Kind.OPEN, encode_opening(opening)))
     assert select.select([worker.socket], [], [], PATIENCE_SECONDS)[0]
     assert worker.read() is None
     reason = worker.bury()

@@ -65,6 +65,9 @@ class NatsEngine:
         self._desk = self._hub.open_desk()
         self._hear()
 
+    def prepare(self, handler: str, count: int) -> None:
+        """See ``Engine.prepare``: each member decides for itself."""
+
     def offer(self, task: Task) -> None:
         """See ``Engine.offer``."""
         desk = self._usable()

@@ -1,7 +1,7 @@
 """A backup from its options to its result: the repository is opened and locked, then ``work`` has its way.
 
-The modules of the work are imported in a thread of their own while a key is derived from the password: that takes a
-tenth of a second in C, and so do they.
+While a key is derived from the password, which takes a tenth of a second in C, the modules of the work are imported in a
+thread of their own, and a first worker starts: it will be there when the scan has found something.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from pathlib import Path
 
 from argosy.archiver.targets import Target, resolve_targets
 from argosy.engine.interface import MakeEngine
+from argosy.engine.local import LocalEngine, worker_count
 from argosy.errors import SourceShrunk
+from argosy.operations.backup.handler import HANDLER
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
 from argosy.operations.jobs import prepare_state_directory
 from argosy.operations.session import Access, open_session
@@ -45,8 +47,9 @@ def run_backup(
     """
     targets = resolve_targets(options.paths, options.working_directory, shown_as=options.shown_as)
     _refuse_empty_roots(targets, allowed=options.allow_shrink)
-    threading.Thread(target=import_module, args=(_WORK,), name="import").start()
     with ExitStack() as stack:
+        make = make_engine or _local_engine(options, stack)
+        threading.Thread(target=import_module, args=(_WORK,), name="import").start()
         if options.dry_run:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="argosy-dry-run-"))
             state_directory = Path(temporary)
@@ -63,7 +66,15 @@ def run_backup(
         )
         from argosy.operations.backup.work import Backup  # see the module's docstring
 
-        return Backup(session, options, targets, state_directory, observer, listeners, make_engine).run(stack)
+        return Backup(session, options, targets, state_directory, observer, listeners, make).run(stack)
+
+
+def _local_engine(options: BackupOptions, stack: ExitStack) -> MakeEngine:
+    workers = options.workers or worker_count()
+    engine = LocalEngine(workers, name=options.host or "local")
+    stack.callback(engine.cancel)
+    engine.prepare(HANDLER, 1)
+    return lambda _workers, _name: engine
 
 
 def _tell(listeners: list[Callable[[], None]]) -> None:

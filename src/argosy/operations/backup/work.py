@@ -16,7 +16,7 @@ from argosy.archiver.source import Source, read_roots
 from argosy.archiver.targets import Target, plan_top
 from argosy.archiver.trees import TreeBuilder
 from argosy.engine.interface import MakeEngine
-from argosy.engine.local import make_local_engine, worker_count
+from argosy.engine.local import worker_count
 from argosy.errors import ArgosyError, Interrupted
 from argosy.filesystem.metadata import OwnerNames
 from argosy.operations.backup.closing import (
@@ -29,6 +29,7 @@ from argosy.operations.backup.closing import (
     sealed_before,
 )
 from argosy.operations.backup.coordinator import Coordinator, CoordinatorOptions
+from argosy.operations.backup.handler import HANDLER
 from argosy.operations.backup.indexing import Indexer
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
 from argosy.operations.backup.planning import Plan, Planner, snapshot_paths
@@ -37,8 +38,6 @@ from argosy.operations.backup.seeding import Seeder
 from argosy.operations.backup.wiring import Wiring
 from argosy.operations.session import Session
 from argosy.repository.lookup import DedupLookup
-
-HANDLER = "argosy.archiver.pipeline:backup_worker"
 
 
 class Backup:
@@ -52,7 +51,7 @@ class Backup:
         state_directory: Path,
         observer: BackupObserver,
         refresh_listeners: list[Callable[[], None]],
-        make_engine: MakeEngine | None,
+        make_engine: MakeEngine,
     ) -> None:
         self._session = session
         self._repository = session.repository
@@ -61,7 +60,7 @@ class Backup:
         self._state_directory = state_directory
         self._observer = observer
         self._refresh_listeners = refresh_listeners
-        self._make_engine = make_engine or make_local_engine
+        self._make_engine = make_engine
         self._source = Source(read_roots([target.path for target in targets]))
         self._owners = OwnerNames()
         self._excluded = self._snapshot_directories = 0
@@ -144,6 +143,9 @@ class Backup:
         workers = options.workers or worker_count()
         scanner = wiring.scanner(ledger, parents, workers)
         engine = self._make_engine(workers, options.host or "local")
+        if plan.parent is None:
+            # Everything is new: all will be needed.
+            engine.prepare(HANDLER, workers)
         engine.start(encode(wiring.worker_setup(plan.record.id, workers)), HANDLER)
         coordinator = Coordinator(
             ledger,
