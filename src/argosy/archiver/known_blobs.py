@@ -7,6 +7,8 @@ where the master does not write into the same lookup, the newest ids that it tel
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.ids import ID_BYTES
@@ -39,6 +41,13 @@ class KnownBlobs:
         if identity in self._told or identity in self._told_before:
             return True
         return self._ask and self._lookup is not None and self._lookup.contains(identity)
+
+    def those_known(self, ids: AbstractSet[bytes]) -> AbstractSet[bytes]:
+        """Those of the ids that ``contains`` holds for."""
+        known = (ids & self._told) | (ids & self._told_before)
+        if self._ask and self._lookup is not None and len(known) < len(ids):
+            known |= self._lookup.contains_many(ids - known)
+        return known
 
     def contains_tree(self, identity: bytes) -> bool:
         """Whether a tree blob is there; of these nobody tells."""

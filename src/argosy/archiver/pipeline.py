@@ -80,7 +80,7 @@ class BackupWorker:
             DedupLookup(Path(setup.lookup_path), key, job=setup.job_id, read_only=True) if setup.lookup_path else None
         )
         self._known = KnownBlobs(self._lookup, shared=not setup.elsewhere)
-        self._placer = BlobPlacer(encoder, self._packer, self._known.contains)
+        self._placer = BlobPlacer(encoder, self._packer, self._known.those_known)
         nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
         config = decode_config(setup.repository_config)
         reader = EntryReader(

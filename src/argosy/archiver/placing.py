@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Set as AbstractSet
+from itertools import accumulate
 
-from argosy.repository.encoder import BlobEncoder, SealedRun
+from argosy.repository.encoder import BlobEncoder, PlainBlob
 from argosy.repository.packer import Packer, PackRef
 from argosy.restic_format.blob import BlobType, hash_many
 from argosy.restic_format.crypto import Buffer
 
 REMEMBERED_MOST = 200_000
+
+ThoseKnown = Callable[[AbstractSet[bytes]], AbstractSet[bytes]]
+"""Those of the ids whose blobs are in the repository."""
 
 
 class BlobPlacer:
@@ -22,10 +26,10 @@ class BlobPlacer:
     master has recorded it.
     """
 
-    def __init__(self, encoder: BlobEncoder, packer: Packer, contains: Callable[[bytes], bool]) -> None:
+    def __init__(self, encoder: BlobEncoder, packer: Packer, known: ThoseKnown) -> None:
         self._encoder = encoder
-        self._add_run = packer.add_run
-        self._contains = contains
+        self._packer = packer
+        self._known = known
         self._placed: dict[bytes, PackRef] = {}
         self.depends: set[PackRef] = set()
         self.blobs = 0
@@ -35,40 +39,53 @@ class BlobPlacer:
     def place(self, data: Buffer) -> bytes:
         """The id of the blob with this content, which is in the repository once ``depends`` are stored."""
         identity = hashlib.sha256(data).digest()
-        if not self._is_known(identity):
-            self._pack(self._encoder.encode(BlobType.DATA, identity, data).as_run(), [identity])
-            self.added_bytes += len(data)
+        if self._leave_out_known([identity]):
+            self._pack_one(identity, data)
         return identity
 
     def place_all(self, data: bytes | memoryview, lengths: Sequence[int]) -> list[bytes]:
         """The ids of the blobs that stand one after the other in ``data``, of these lengths; else as ``place``."""
         ids = hash_many(data, lengths)
-        new: dict[bytes, tuple[int, int, bytes]] = {}
-        offset = 0
-        for identity, length in zip(ids, lengths, strict=True):
-            if identity not in new and not self._is_known(identity):
-                new[identity] = (offset, length, identity)
-            offset += length
-        fresh = iter(new)
-        for run in self._encoder.encode_many(data, list(new.values())):
-            self._pack(run, islice(fresh, run.blob_count))
-        self.added_bytes += sum(length for _, length, _ in new.values())
+        new = self._leave_out_known(ids)
+        if new:
+            blobs = list(zip(accumulate(lengths, initial=0), lengths, ids, strict=False))
+            if len(new) < len(ids):
+                blobs = list({blob[2]: blob for blob in blobs if blob[2] in new}.values())
+            self._pack_all(data, blobs)
         return ids
 
-    def _is_known(self, identity: bytes) -> bool:
-        ref = self._placed.get(identity)
-        if ref is None:
-            return self._contains(identity)
-        if not ref.stored:
-            self.depends.add(ref)
-        return True
+    def _leave_out_known(self, ids: Sequence[bytes]) -> AbstractSet[bytes]:
+        """Those of the ids that are in no pack yet; the batch depends on the packs that are not stored."""
+        distinct = frozenset(ids)
+        placed = self._placed.keys() & distinct
+        self.depends.update(ref for ref in map(self._placed.__getitem__, placed) if not ref.stored)
+        new = distinct - placed
+        return new - self._known(new) if new else new
 
-    def _pack(self, run: SealedRun, ids: Iterable[bytes]) -> None:
-        ref = self._add_run(run)
+    def _pack_all(self, data: bytes | memoryview, blobs: Sequence[PlainBlob]) -> None:
+        """Pack what stands at these places in ``data``: all together, or, where there is no kernel, one by one."""
+        done = 0
+        room = self._encoder.room_for(blobs)
+        if room:
+            run, ref = self._packer.fill(room, lambda into: self._encoder.seal_many(data, blobs, into))
+            done = run.done
+            self._note((identity for _, _, identity in blobs[:done]), ref, run.size_bytes)
+            self.added_bytes += sum(length for _, length, _ in blobs[:done])
+        view = memoryview(data)
+        for offset, length, identity in blobs[done:]:
+            self._pack_one(identity, view[offset : offset + length])
+
+    def _pack_one(self, identity: bytes, data: Buffer) -> None:
+        blob = self._encoder.encode(BlobType.DATA, identity, data)
+        self._note([identity], self._packer.add(blob), len(blob.sealed))
+        self.added_bytes += len(data)
+
+    def _note(self, ids: Iterable[bytes], ref: PackRef, packed_bytes: int) -> None:
+        before = len(self._placed)
         self._placed.update(dict.fromkeys(ids, ref))
         self.depends.add(ref)
-        self.blobs += run.blob_count
-        self.added_packed_bytes += len(run.sealed)
+        self.blobs += len(self._placed) - before
+        self.added_packed_bytes += packed_bytes
         if len(self._placed) > REMEMBERED_MOST:
             self._forget()
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from argosy.archiver.fetching import SMALL_FILE_BYTES
 from argosy.archiver.messages import DirectoryPart
 from argosy.native import kernel
-from argosy.native.reading import NOT_READ, NativeReading
-from argosy.restic_format.node import finish_file
+from argosy.native.reading import NativeReading
 from argosy.restic_format.printable import printable_ranges
 
 # What is read, and placed, together: enough to spread a call's cost, little enough for the processor's cache.
@@ -42,15 +41,11 @@ class SmallFiles:
         run = slice(start, start + TOGETHER_FILES)
         names = part.names[run]
         devices = part.devices[run] if part.devices else [part.device] * len(names)
-        heads, lengths = self._reading.read(dir_fd, names, part.modes[run], part.inodes[run], devices, exact=exact)
+        lengths = self._reading.read(dir_fd, names, part.modes[run], part.inodes[run], devices, exact=exact)
         filled = [length for length in lengths if length > 0]
         size_bytes = sum(filled)
-        ids = iter(self._place_all(self._reading.data[:size_bytes], filled) if filled else ())
-        nodes = [
-            finish_file(head, [next(ids)] if length else []) if length != NOT_READ else b""
-            for head, length in zip(heads, lengths, strict=True)
-        ]
-        return nodes, size_bytes
+        ids = self._place_all(self._reading.data[:size_bytes], filled) if filled else []
+        return self._reading.nodes(ids), size_bytes
 
 
 def small_files(

@@ -177,7 +177,7 @@ class Session:
         return sound
 
     def seal_many(
-        self, data: Data, blobs: Sequence[PlainBlob], nonces: bytes, manner: Manner, sealed: bytearray
+        self, data: Data, blobs: Sequence[PlainBlob], nonces: bytes, manner: Manner, sealed: bytearray | memoryview
     ) -> SealedMany:
         """Seal contents in ``data``, one after the other into ``sealed``, each with the next 16 bytes of ``nonces``.
 

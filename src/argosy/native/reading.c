@@ -1,5 +1,5 @@
-/* A worker's inner loop for small files: open, look, read and close a run of a directory's files, and encode what each
- * node begins with, without a Python object for each.
+/* A worker's inner loop for small files: open, look, read and close a run of a directory's files, and encode their nodes,
+ * with as few Python objects for each as may be.
  *
  * It reads only what is plainly as it was scanned: a regular file, the inode that is asked for, a small size that the
  * read then confirms, no extended attributes, a name that JSON does not escape. Whatever else it meets, an error among
@@ -131,24 +131,50 @@ ARGOSY_EXPORT int64_t argosy_reading_read(reading *self, int dir_fd, const run *
     return (int64_t)done;
 }
 
-/* Encode the metadata of the run's first `count` entries, which were just read: a line for each, empty for NOT_READ.
- * 0, with self->result filled; or UNKNOWN_OWNER (then tell, and ask again), NO_MEMORY. */
-ARGOSY_EXPORT int argosy_reading_encode(reading *self, const run *of, uint64_t count, const int64_t *lengths) {
+static size_t put(char *text, size_t at, const char *what, size_t length) {
+    memcpy(text + at, what, length);
+    return at + length;
+}
+
+/* The end of a file's node: `"content":["…"]` with the blob's id, or nothing in it for an empty file. */
+static size_t put_content(char *text, size_t at, const uint8_t *id) {
+    static const char digits[] = "0123456789abcdef", start[] = ",\"content\":[", end[] = "]}";
+    at = put(text, at, start, sizeof start - 1);
+    if (id) {
+        text[at++] = '"';
+        for (size_t i = 0; i < ARGOSY_HASH_BYTES; i++) {
+            text[at++] = digits[id[i] >> 4];
+            text[at++] = digits[id[i] & 15];
+        }
+        text[at++] = '"';
+    }
+    return put(text, at, end, sizeof end - 1);
+}
+
+/* More than put_content and a newline take. */
+#define CONTENT_ROOM (2 * ARGOSY_HASH_BYTES + 32)
+
+/* Encode the nodes of the run's first `count` entries, which were just read: a line for each, empty for NOT_READ. `ids`
+ * are the blobs of those that are not empty. 0, with self->result filled; or UNKNOWN_OWNER (then tell, and ask again),
+ * NO_MEMORY. */
+ARGOSY_EXPORT int argosy_reading_encode(reading *self, const run *of, uint64_t count, const int64_t *lengths,
+                                        const uint8_t *ids) {
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t length = 0;
+        const struct argosy_entry *item = &self->entries[i];
+        int64_t size = 0;
         if (lengths[i] != NOT_READ) {
-            const struct argosy_entry *item = &self->entries[i];
             const char *name = of->names + item->name;
-            int64_t size = argosy_encode_metadata(&self->metadata, item, name, strlen(name), of->devices[i],
-                                                  of->device_always);
+            size = argosy_encode_metadata(&self->metadata, item, name, strlen(name), of->devices[i], of->device_always);
             if (size == UNKNOWN_OWNER) self->result.uid = item->uid, self->result.gid = item->gid;
             if (size < 0) return (int)size;
-            length = (size_t)size;
         }
-        if (!argosy_grow((void **)&self->text, &self->text_room, at + length + 1, 1)) return NO_MEMORY;
-        if (length) memcpy(self->text + at, self->metadata.text, length);
-        at += length;
+        if (!argosy_grow((void **)&self->text, &self->text_room, at + (size_t)size + CONTENT_ROOM, 1)) return NO_MEMORY;
+        if (size) {
+            at = put(self->text, at, self->metadata.text, (size_t)size);
+            at = put_content(self->text, at, lengths[i] ? ids : NULL);
+            ids += lengths[i] ? ARGOSY_HASH_BYTES : 0;
+        }
         self->text[at++] = '\n';
     }
     self->result.text = self->text;

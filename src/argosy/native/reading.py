@@ -1,4 +1,4 @@
-"""The kernel's reading of small files: a run of a directory's entries in two calls."""
+"""The kernel's reading of small files: a run of a directory's entries in two calls, with hashing in between."""
 
 from __future__ import annotations
 
@@ -69,6 +69,8 @@ class NativeReading:
         self._device_id_always = device_id_always
         self.data = memoryview(bytearray(room_bytes))
         self._place = ctypes.c_char.from_buffer(self.data)
+        # What the structure of the last run points to must live as long as that.
+        self._last: tuple[_Run, tuple[array[int], ...], array[int]] = _Run(), (), array("q")
 
     def __del__(self) -> None:
         address, self._address = getattr(self, "_address", None), None
@@ -84,30 +86,47 @@ class NativeReading:
         devices: Sequence[int],
         *,
         exact: bool,
-    ) -> tuple[list[bytes], list[int]]:
+    ) -> list[int]:
         """Read entries of the directory from the first on, as many as find room; the four lists are parallel.
 
-        For each that was dealt with, the start of its node and its length. The length is NOT_READ where Python is to
-        look at the entry. No entry at all if the kernel cannot work, for want of memory.
+        The length of each that was dealt with, NOT_READ where Python is to look at the entry. No entry at all if the
+        kernel cannot work, for want of memory.
         """
         text = b"\0".join(names) + b"\0"
         rows = array("I", modes), array("Q", inodes), array("Q", devices)
         places = (row.buffer_info()[0] for row in rows)
         run = _Run(text, len(text), *places, len(names), self._most_bytes, exact, self._device_id_always)
         lengths = array("q", bytes(8 * len(names)))
-        lengths_at = lengths.buffer_info()[0]
         done = self._ask(
             self._library.argosy_reading_read,
             dir_fd,
             ctypes.byref(run),
             ctypes.byref(self._place),
             len(self.data),
-            lengths_at,
+            lengths.buffer_info()[0],
         )
-        if done <= 0 or self._ask(self._library.argosy_reading_encode, ctypes.byref(run), done, lengths_at) < 0:
-            return [], []
-        heads = ctypes.string_at(self._result.text, self._result.text_length).split(b"\n")
-        return heads[:-1], lengths.tolist()[:done]
+        del lengths[max(done, 0) :]
+        self._last = run, rows, lengths
+        return lengths.tolist()
+
+    def nodes(self, ids: Sequence[bytes]) -> list[bytes]:
+        """The nodes of the entries that were just read, b"" for NOT_READ; ``ids`` are the blobs of those not empty.
+
+        No node at all if the kernel cannot work, for want of memory.
+        """
+        run, _, lengths = self._last
+        if len(ids) != sum(length > 0 for length in lengths):
+            raise ValueError("each file with a content has a blob")
+        answer = self._ask(
+            self._library.argosy_reading_encode,
+            ctypes.byref(run),
+            len(lengths),
+            lengths.buffer_info()[0],
+            b"".join(ids),
+        )
+        if answer < 0:
+            return []
+        return ctypes.string_at(self._result.text, self._result.text_length).split(b"\n")[:-1]
 
     def forget_owners(self) -> None:
         """From now on owners may have other names."""
@@ -131,4 +150,4 @@ def _declare(library: ctypes.CDLL) -> None:
     library.argosy_reading_metadata.argtypes = (address,)
     library.argosy_reading_read.restype = ctypes.c_int64
     library.argosy_reading_read.argtypes = (address, ctypes.c_int, address, address, number, address)
-    library.argosy_reading_encode.argtypes = (address, address, number, address)
+    library.argosy_reading_encode.argtypes = (address, address, number, address, address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,18 +15,23 @@ from argosy.restic_format.blob import BlobType, blob_id
 from argosy.restic_format.compression import SMALL_BLOB_BYTES, CompressionMode, Compressor, decompress
 from argosy.restic_format.crypto import IV_BYTES, OVERHEAD_BYTES, Buffer, MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
-from argosy.restic_format.pack import decode_header, encode_entry
+from argosy.restic_format.pack import decode_header
 
 if TYPE_CHECKING:
     from argosy.native.bindings import Session
 
 
-class SealedRun(NamedTuple):
-    """Sealed blobs of one type one after the other, their entries of a pack's header, and how many they are."""
+PlainBlob = tuple[int, int, bytes]
+"""Where a content begins, its length, its id."""
 
-    sealed: bytes | memoryview
+
+class SealedRun(NamedTuple):
+    """Data blobs that were sealed one after the other: how many, into how many bytes, and their entries of a pack's
+    header."""
+
+    done: int
+    size_bytes: int
     header: bytes
-    blob_count: int
 
 
 class EncodedBlob(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -36,11 +41,6 @@ class EncodedBlob(msgspec.Struct, frozen=True, array_like=True, gc=False):
     type: BlobType
     sealed: bytes | memoryview
     uncompressed_length: int
-
-    def as_run(self) -> SealedRun:
-        """This blob alone."""
-        header = encode_entry(self.type, self.id, len(self.sealed), self.uncompressed_length)
-        return SealedRun(self.sealed, header, 1)
 
 
 class BlobEncoder:
@@ -68,40 +68,31 @@ class BlobEncoder:
         self._draw = draw
         self._manner = (compressor.compresses_data, *compressor.efforts, SMALL_BLOB_BYTES, verify)
         self._material = key.material
-        self._sealed = bytearray()
 
     @cached_property
     def _session(self) -> Session | None:
         """Made when it is asked for: the master's encoder seals trees alone."""
         return native.session(self._material)
 
-    def encode_many(self, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]) -> Iterator[SealedRun]:
-        """Seal data blobs that stand in ``data``, given as (offset, length, id), in one go where there is a kernel.
+    def room_for(self, blobs: Sequence[PlainBlob]) -> int:
+        """The bytes that ``seal_many`` may need for these; 0 if it cannot be called, for want of a kernel."""
+        if self._session is None:
+            return 0
+        return sum([length for _, length, _ in blobs]) + OVERHEAD_BYTES * len(blobs)
 
-        What is sealed is good until the next call. Damaged if verification fails.
+    def seal_many(self, data: bytes | memoryview, blobs: Sequence[PlainBlob], into: memoryview) -> SealedRun:
+        """Seal data blobs that stand in ``data``, from the first on and one after the other, to ``into``.
+
+        Not all are done if memory gave out. Damaged if verification fails; what was written counts for nothing then.
         """
-        done = 0
-        if self._session is not None and blobs:
-            run = self._seal_many(self._session, data, blobs)
-            done = run.blob_count
-            if done:
-                yield run
-        view = memoryview(data)
-        for at, content_length, identity in blobs[done:]:
-            yield self.encode(BlobType.DATA, identity, view[at : at + content_length]).as_run()
-
-    def _seal_many(
-        self, session: Session, data: bytes | memoryview, blobs: Sequence[tuple[int, int, bytes]]
-    ) -> SealedRun:
-        room = sum(length for _, length, _ in blobs) + OVERHEAD_BYTES * len(blobs)
-        if len(self._sealed) < room:
-            self._sealed = bytearray(room)
+        assert self._session is not None, "see room_for"
         nonces = self._draw(IV_BYTES * len(blobs))
-        many = session.seal_many(data, blobs, nonces, self._manner, self._sealed)
-        run = SealedRun(memoryview(self._sealed)[: many.size_bytes], many.header, many.done)
+        many = self._session.seal_many(data, blobs, nonces, self._manner, into)
         if self._opener is not None and not all(many.sound[: many.done]):
-            self._verify_run(self._opener, run)
-        return run
+            for blob in decode_header(many.header, "a new run of blobs"):
+                sealed = into[blob.offset : blob.offset + blob.length]
+                self._verify(self._opener, EncodedBlob(blob.id, blob.type, sealed, blob.uncompressed_length))
+        return SealedRun(many.done, many.size_bytes, many.header)
 
     def encode(self, blob_type: BlobType, identity: bytes, plaintext: Buffer) -> EncodedBlob:
         """Seal ``plaintext``, whose id the caller has computed. Damaged if verification fails."""
@@ -116,11 +107,6 @@ class BlobEncoder:
         if self._opener is not None:
             self._verify(self._opener, blob)
         return blob
-
-    def _verify_run(self, opener: Opener, run: SealedRun) -> None:
-        for blob in decode_header(run.header, "a new run of blobs"):
-            sealed = run.sealed[blob.offset : blob.offset + blob.length]
-            self._verify(opener, EncodedBlob(blob.id, blob.type, sealed, blob.uncompressed_length))
 
     @staticmethod
     def _verify(opener: Opener, blob: EncodedBlob) -> None:

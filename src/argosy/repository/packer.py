@@ -26,6 +26,7 @@ from argosy.restic_format.pack import (
     LENGTH_BYTES,
     MAX_PACK_BYTES,
     decode_header,
+    encode_entry,
     seal_header,
 )
 from argosy.storage.interface import Storage
@@ -35,8 +36,8 @@ DEFAULT_PACK_SIZE_BYTES = 16 * 1024 * 1024
 MAX_PACK_BLOBS = 50_000
 # Room for the blob that fills a pack, and for the header: beyond it a buffer is cut back.
 _SLACK_BYTES = 1024 * 1024
-# Offsets are uint32, and the header must still follow.
-_MAX_CONTENT_BYTES = MAX_PACK_BYTES - MAX_PACK_BLOBS * COMPRESSED_ENTRY_BYTES - OVERHEAD_BYTES - LENGTH_BYTES
+# Offsets are uint32, and the header must still follow (of somewhat more blobs, as many come at once).
+_MAX_CONTENT_BYTES = MAX_PACK_BYTES - 2 * MAX_PACK_BLOBS * COMPRESSED_ENTRY_BYTES - OVERHEAD_BYTES - LENGTH_BYTES
 
 
 class StoredPack(msgspec.Struct, frozen=True, dict=True):
@@ -127,33 +128,48 @@ class Packer:
 
     def add(self, blob: EncodedBlob) -> PackRef:
         """Put a blob into the open pack; may wait for uploads. All blobs of a pack share the result."""
+        length = len(blob.sealed)
         if blob.type != self._blob_type:
             raise ValueError(f"a pack of {self._blob_type.name} blobs takes no {blob.type.name}")
-        return self.add_run(blob.as_run())
-
-    def add_run(self, run: SealedRun) -> PackRef:
-        """Put blobs of this packer's type, sealed one after the other, into one pack, as ``add`` does."""
-        sealed = run.sealed
         with self._lock:
-            if self._failure is not None:
-                raise self._failure
-            pack = self._open
-            if pack is None:
-                pack = self._open = self._begin()
-            elif pack.size + len(sealed) > _MAX_CONTENT_BYTES or pack.blob_count + run.blob_count > MAX_PACK_BLOBS:
-                self._dispatch(pack)
-                pack = self._open = self._begin()
-            start = pack.size
-            end = pack.size = start + len(sealed)
-            if end <= len(pack.buffer):
-                pack.buffer[start:end] = sealed
-            else:
-                pack.buffer[start:] = sealed
-            pack.header += run.header
-            pack.blob_count += run.blob_count
-            if end >= self._pack_size_bytes or pack.blob_count >= MAX_PACK_BLOBS:
-                self._dispatch(pack)
-            return pack.ref
+            pack = self._with_room(length)
+            pack.buffer[pack.size : pack.size + length] = blob.sealed
+            entry = encode_entry(blob.type, blob.id, length, blob.uncompressed_length)
+            return self._grown(pack, SealedRun(1, length, entry))
+
+    def fill(self, room_bytes: int, seal: Callable[[memoryview], SealedRun]) -> tuple[SealedRun, PackRef]:
+        """Let blobs of this packer's type be sealed right into the open pack, up to ``room_bytes``; else as ``add``.
+
+        ``seal`` gets the place and says what it put there. If it raises, nothing was put.
+        """
+        with self._lock:
+            pack = self._with_room(room_bytes)
+            with memoryview(pack.buffer) as whole, whole[pack.size : pack.size + room_bytes] as place:
+                run = seal(place)
+            return run, self._grown(pack, run)
+
+    def _with_room(self, size_bytes: int) -> _Pack:
+        """The open pack, its buffer as long as is needed (the lock is held)."""
+        if self._failure is not None:
+            raise self._failure
+        pack = self._open
+        if pack is not None and pack.size + size_bytes > _MAX_CONTENT_BYTES:
+            self._dispatch(pack)
+            pack = None
+        if pack is None:
+            pack = self._open = self._begin()
+        missing = pack.size + size_bytes - len(pack.buffer)
+        if missing > 0:
+            pack.buffer += bytes(missing)
+        return pack
+
+    def _grown(self, pack: _Pack, run: SealedRun) -> PackRef:
+        pack.size += run.size_bytes
+        pack.blob_count += run.done
+        pack.header += run.header
+        if pack.size >= self._pack_size_bytes or pack.blob_count >= MAX_PACK_BLOBS:
+            self._dispatch(pack)
+        return pack.ref
 
     def flush(self) -> None:
         """Store the open pack, however small, and wait for all that were begun before; raises the failure."""

@@ -1,7 +1,7 @@
 """A backup from its options to its result: the repository is opened and locked, then ``work`` has its way.
 
-While a key is derived from the password, which takes a tenth of a second in C, the modules of the work are imported in a
-thread of their own, and a first worker starts: it will be there when the scan has found something.
+While a key is derived from the password, which takes a tenth of a second in C, the modules of the work are imported in
+a thread of their own, and a first worker starts: it will be there when the scan has found something.
 """
 
 from __future__ import annotations

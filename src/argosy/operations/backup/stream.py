@@ -125,7 +125,7 @@ class _StreamBackup:
         self._stored_bytes = 0
         self._encoder = BlobEncoder(self._repository.key, options.compression, verify=options.verify)
         self._data, self._trees = self._packer(BlobType.DATA), self._packer(BlobType.TREE)
-        self._placer = BlobPlacer(self._encoder, self._data, lambda identity: self._lookup.contains(identity))
+        self._placer = BlobPlacer(self._encoder, self._data, self._lookup.contains_many)
         self.counters: dict[str, int] = {}
 
     def run(self, stream: Stream, *, parent: StoredSnapshot | None) -> BackupResult:
