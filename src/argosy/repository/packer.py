@@ -187,8 +187,9 @@ class Packer:
         self._fail(Interrupted("the upload was stopped", hint="Run the command again to resume it."))
 
     def _begin(self) -> _Pack:
-        # The last buffer given back is the one whose pages are in the processor's cache.
-        return _Pack(self._free.pop() if self._free else bytearray(self._pack_size_bytes + _SLACK_BYTES))
+        # The last buffer given back is the one whose pages are in the processor's cache. A new one grows as it is used:
+        # a job's trees rarely fill a pack.
+        return _Pack(self._free.pop() if self._free else bytearray())
 
     def _dispatch(self, pack: _Pack) -> None:
         """Give the pack to an upload thread, once one of the slots is free (the lock is held)."""
