@@ -138,6 +138,9 @@ struct argosy_blob {
     unsigned char id[ARGOSY_HASH_BYTES];
 };
 
+/* One entry of a pack's header (restic_format/pack.py), all but the offset; its size, or 0 if it is none. */
+size_t argosy_read_entry(const unsigned char *entry, size_t left, struct argosy_blob *blob);
+
 #define ARGOSY_GROUP_BLOBS 32
 
 /* Opens up to ARGOSY_GROUP_BLOBS blobs, hashes their contents, and `also` beside them; `sound` gets a 1 for each that

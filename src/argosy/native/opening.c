@@ -98,8 +98,7 @@ static uint32_t read_uint32(const unsigned char *bytes) {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-/* One entry of a pack's header (restic_format/pack.py); its size, or 0 if it is none. */
-static size_t read_entry(const unsigned char *entry, size_t left, struct argosy_blob *blob) {
+size_t argosy_read_entry(const unsigned char *entry, size_t left, struct argosy_blob *blob) {
     size_t size = left && entry[0] >= 2 ? COMPRESSED_ENTRY_BYTES : PLAIN_ENTRY_BYTES;
     if (left < size || entry[0] > 3)
         return 0;
@@ -122,7 +121,7 @@ ARGOSY_EXPORT size_t argosy_cut_pack(const unsigned char *header, size_t header_
     size_t count = 0, size;
     uint64_t offset = 0;
     for (size_t at = 0; at < header_bytes; at += size, offset += blob.length) {
-        size = read_entry(header + at, header_bytes - at, &blob);
+        size = argosy_read_entry(header + at, header_bytes - at, &blob);
         if (!size)
             return 0;
         if (!count || offset + blob.length - pieces[count - 1].offset > most) {
@@ -149,7 +148,7 @@ static size_t read_group(const unsigned char **header, const unsigned char *head
     *contents_bytes = 0;
     while (count < GROUP_BLOBS && *contents_bytes < GROUP_BYTES && *header < header_end) {
         struct argosy_blob *blob = &blobs[count++];
-        size_t size = read_entry(*header, (size_t)(header_end - *header), blob);
+        size_t size = argosy_read_entry(*header, (size_t)(header_end - *header), blob);
         if (!size || blob->length > data_bytes - offset || content_bytes(blob) > CONTENT_MOST)
             return 0;
         blob->offset = offset;

@@ -12,10 +12,12 @@ from typing import Literal
 
 import msgspec
 
+from argosy import native
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import decode_id
+from argosy.restic_format.pack import encode_header, impossible, in_order, trailer_bytes
 
 
 class IndexedPack(msgspec.Struct, frozen=True, array_like=True):
@@ -30,6 +32,26 @@ class Index(msgspec.Struct, frozen=True):
 
     packs: Sequence[IndexedPack]
     supersedes: Sequence[bytes] = ()
+
+
+class PackListing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A pack as an index lists it, in little memory: ``header`` is the header (not sealed) that it should have.
+
+    ``content_bytes`` are those of its sealed blobs. ``impossible``: why no pack can hold what is listed; else empty.
+    """
+
+    id: bytes
+    header: bytes
+    content_bytes: int
+    has_data: bool
+    has_trees: bool
+    has_uncompressed: bool
+    impossible: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """The exact size of the pack's file."""
+        return self.content_bytes + trailer_bytes(self.header)
 
 
 class _BlobJson(msgspec.Struct, gc=False):
@@ -66,6 +88,46 @@ def decode_index(data: bytes, what: str) -> Index:
     document = decode_document(_DECODER, data, what, "an index")
     packs = [_decode_pack(pack, what) for pack in document.packs or ()]
     return Index(packs, [decode_id(text, what) for text in document.supersedes or ()])
+
+
+def list_packs(data: bytes, what: str) -> list[PackListing]:
+    """The packs that the index in ``data`` lists, but for those without blobs. Damaged (naming ``what``) if it is none.
+
+    With the native kernel ten times as fast as ``decode_index``.
+    """
+    kernel = native.kernel()
+    if kernel is not None:
+        from argosy.native import documents
+
+        packs = documents.index_packs(kernel.library, data)
+        if packs is not None:
+            return [
+                PackListing(
+                    pack_id,
+                    header,
+                    content_bytes,
+                    bool(holds & documents.HOLDS_DATA),
+                    bool(holds & documents.HOLDS_TREES),
+                    bool(holds & documents.HOLDS_PLAIN),
+                )
+                for pack_id, header, content_bytes, holds in packs
+            ]
+    return [_listing(pack) for pack in decode_index(data, what).packs if pack.blobs]
+
+
+def _listing(pack: IndexedPack) -> PackListing:
+    blobs = in_order(pack.blobs)
+    reason = impossible(blobs)
+    types = {blob.type for blob in blobs}
+    return PackListing(
+        pack.id,
+        b"" if reason else encode_header(blobs),
+        sum(blob.length for blob in blobs),
+        BlobType.DATA in types,
+        BlobType.TREE in types,
+        any(not blob.uncompressed_length for blob in blobs),
+        reason,
+    )
 
 
 def _encode_pack(pack: IndexedPack) -> str:

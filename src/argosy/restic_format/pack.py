@@ -92,6 +92,11 @@ def header_bytes(blobs: Sequence[PackedBlob]) -> int:
     return entries + OVERHEAD_BYTES + LENGTH_BYTES
 
 
+def trailer_bytes(header: bytes) -> int:
+    """The size of all that follows the last blob of a pack with this header (given not sealed)."""
+    return len(header) + OVERHEAD_BYTES + LENGTH_BYTES
+
+
 def pack_size_bytes(blobs: Sequence[PackedBlob]) -> int:
     """The exact size of the file of a pack that holds these blobs and nothing else."""
     return sum(blob.length for blob in blobs) + header_bytes(blobs)

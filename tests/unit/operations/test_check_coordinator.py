@@ -9,6 +9,7 @@ import pytest
 
 from argosy.engine.interface import Event, Member, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress, TaskTaken
 from argosy.errors import Interrupted
+from argosy.operations.blob_tables import split_ids
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.messages import (
     NoWork,
@@ -85,11 +86,11 @@ class Blobs:
         self.trees = trees
         self.data = data
 
-    def add(self, pack_no: int, pack_id: bytes, blobs: object) -> None:
+    def add(self, pack_no: int, header: bytes) -> None:
         pass
 
-    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
-        return [identity for identity in data_ids if identity not in self.data]
+    def missing(self, data_ids: bytes) -> list[bytes]:
+        return [identity for identity in split_ids(data_ids) if identity not in self.data]
 
     def find_tree(self, tree_id: bytes) -> list[Location]:
         return [PLACE] if tree_id in self.trees else []

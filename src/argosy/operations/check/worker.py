@@ -36,6 +36,7 @@ from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.tree import sound_tree_names
 from argosy.storage.open import open_storage
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class CheckWorker:
         try:
             for tree_id, data in self._reader.load_many(list(left), BlobType.TREE):
                 del left[tree_id]
-                yield look_at_tree(tree_id, data)
+                yield _tree_found(tree_id, data)
         except ArgosyError:
             # One of them cannot be read: the rest is tried one by one.
             for tree_id in left:
@@ -149,7 +150,13 @@ class CheckWorker:
             data = self._reader.load_blob(tree_id, BlobType.TREE)
         except ArgosyError as error:
             return TreeFound(tree_id, problems=[error.message.removeprefix(f"tree {tree_id.hex()} ")])
-        return look_at_tree(tree_id, data)
+        return _tree_found(tree_id, data)
+
+
+def _tree_found(tree_id: bytes, data: bytes) -> TreeFound:
+    """What a tree names; where the kernel does not find all of it in order, each node is looked at."""
+    names = sound_tree_names(data)
+    return look_at_tree(tree_id, data) if names is None else TreeFound(tree_id, *names)
 
 
 class _Places:
