@@ -59,11 +59,13 @@ def test_a_sound_tree_is_read_alike(implementation: str) -> None:
     assert (sound_tree_names(TREE) is not None) is (implementation == "native")
 
 
-def test_an_empty_tree_is_read_alike(implementation: str) -> None:
+@pytest.mark.usefixtures("implementation")
+def test_an_empty_tree_is_read_alike() -> None:
     assert names_of_tree(encode_tree([]), "tree") == (b"", b"")
 
 
-def test_a_sound_index_is_read_alike(implementation: str) -> None:
+@pytest.mark.usefixtures("implementation")
+def test_a_sound_index_is_read_alike() -> None:
     first, second = list_packs(INDEX, "index")
     assert (first.id, first.content_bytes, first.size_bytes) == (ONE, 150, 150 + 37 + 41 + 32 + 4)
     assert (first.has_data, first.has_trees, first.has_uncompressed, first.impossible) == (True, False, True, "")

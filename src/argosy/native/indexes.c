@@ -1,4 +1,4 @@
-/* Turns the JSON of an index into the headers of the packs that it lists (restic_format/index.py, pack.py). */
+/* Turns the JSON of an index into the headers of the packs that it lists, and back (restic_format/index.py, pack.py). */
 
 #include "json.h"
 
@@ -136,4 +136,54 @@ ARGOSY_EXPORT size_t argosy_index_packs(const unsigned char *text, size_t text_b
     free(blobs.rows);
     good = good && JSON_TAKE(&json, "]}") && (JSON_TAKE(&json, "\n") || 1) && json.at == json.end;
     return good ? count : 0;
+}
+
+static unsigned char *put_text(unsigned char *at, const char *text) {
+    size_t length = strlen(text);
+    memcpy(at, text, length);
+    return at + length;
+}
+
+static unsigned char *put_id(unsigned char *at, const unsigned char *id) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < ARGOSY_HASH_BYTES; i++) {
+        *at++ = (unsigned char)digits[id[i] >> 4];
+        *at++ = (unsigned char)digits[id[i] & 15];
+    }
+    return at;
+}
+
+static unsigned char *put_number(unsigned char *at, uint64_t number) {
+    unsigned char digits[20];
+    size_t count = 0;
+    do
+        digits[count++] = (unsigned char)('0' + number % 10);
+    while (number /= 10);
+    while (count)
+        *at++ = digits[--count];
+    return at;
+}
+
+/* The JSON of the blobs that a pack's header lists, with commas between them, to `text`, which needs 200 bytes for each;
+ * `count` gets their number. Returns the JSON's bytes, or 0 if the header is malformed. */
+ARGOSY_EXPORT size_t argosy_index_blobs(const unsigned char *header, size_t header_bytes, unsigned char *text,
+                                        uint64_t *count) {
+    unsigned char *at = text;
+    uint64_t offset = 0;
+    for (*count = 0; header_bytes; ++*count) {
+        struct argosy_blob blob;
+        size_t size = argosy_read_entry(header, header_bytes, &blob);
+        if (!size)
+            return 0;
+        at = put_id(put_text(at, *count ? ",{\"id\":\"" : "{\"id\":\""), blob.id);
+        at = put_text(at, *header & 1 ? "\",\"type\":\"tree\",\"offset\":" : "\",\"type\":\"data\",\"offset\":");
+        at = put_text(put_number(at, offset), ",\"length\":");
+        at = put_number(at, blob.length);
+        if (blob.uncompressed)
+            at = put_number(put_text(at, ",\"uncompressed_length\":"), blob.uncompressed);
+        *at++ = '}';
+        offset += blob.length;
+        header += size, header_bytes -= size;
+    }
+    return (size_t)(at - text);
 }

@@ -8,18 +8,12 @@
  * large ones a few are taken all the same, so that there are two. */
 #define GROUP_BLOBS ARGOSY_GROUP_BLOBS
 #define GROUP_LARGE_BLOBS 4
-#define GROUP_BYTES ((size_t)512 * 1024)
-/* Nothing in the format is larger but some trees; whoever wrote a larger one is heard in Python. */
-#define CONTENT_MOST ((size_t)64 * 1024 * 1024)
+#define GROUP_BYTES ARGOSY_GROUP_BYTES
 
 #define SIZE_UNKNOWN (0ULL - 1) /* ZSTD_CONTENTSIZE_UNKNOWN */
 
 #define PLAIN_ENTRY_BYTES 37
 #define COMPRESSED_ENTRY_BYTES 41
-
-static size_t content_bytes(const struct argosy_blob *blob) {
-    return blob->uncompressed ? blob->uncompressed : blob->length - ARGOSY_OVERHEAD_BYTES;
-}
 
 /* The content of one blob, not hashed yet. A frame that tells its content's size must tell the right one; restic's
  * frames of less than 256 bytes tell none. */
@@ -52,7 +46,7 @@ int argosy_open_group(struct argosy_session *session, const unsigned char *data,
         unsigned char *content = contents + blobs[i].content_at;
         sound[i] = (unsigned char)open_one(session, data + blobs[i].offset, &blobs[i], content);
         if (sound[i])
-            jobs[hashing++] = (struct argosy_hash_job){content, content_bytes(&blobs[i]), NULL, hashes[i]};
+            jobs[hashing++] = (struct argosy_hash_job){content, argosy_content_bytes(&blobs[i]), NULL, hashes[i]};
     }
     if (!argosy_hash_jobs(jobs, hashing, session->sha256)) {
         memset(sound, 0, count);
@@ -67,7 +61,7 @@ int argosy_open_group(struct argosy_session *session, const unsigned char *data,
 static size_t group_of(const struct argosy_blob *blobs, size_t count) {
     size_t taken = 0, bytes = 0;
     while (taken < count && taken < GROUP_BLOBS && (bytes < GROUP_BYTES || taken < GROUP_LARGE_BLOBS))
-        bytes += content_bytes(&blobs[taken++]);
+        bytes += argosy_content_bytes(&blobs[taken++]);
     return taken;
 }
 
@@ -83,7 +77,7 @@ ARGOSY_EXPORT void argosy_open_many(struct argosy_session *session, const unsign
             const struct argosy_blob *blob = &blobs[group];
             if (blob->length < ARGOSY_OVERHEAD_BYTES || blob->offset > data_bytes ||
                 blob->length > data_bytes - blob->offset || blob->content_at > contents_bytes ||
-                content_bytes(blob) > contents_bytes - blob->content_at)
+                argosy_content_bytes(blob) > contents_bytes - blob->content_at)
                 break;
         }
         if (group)
@@ -149,11 +143,11 @@ static size_t read_group(const unsigned char **header, const unsigned char *head
     while (count < GROUP_BLOBS && *contents_bytes < GROUP_BYTES && *header < header_end) {
         struct argosy_blob *blob = &blobs[count++];
         size_t size = argosy_read_entry(*header, (size_t)(header_end - *header), blob);
-        if (!size || blob->length > data_bytes - offset || content_bytes(blob) > CONTENT_MOST)
+        if (!size || blob->length > data_bytes - offset || argosy_content_bytes(blob) > ARGOSY_CONTENT_MOST)
             return 0;
         blob->offset = offset;
         blob->content_at = *contents_bytes;
-        *contents_bytes += content_bytes(blob);
+        *contents_bytes += argosy_content_bytes(blob);
         offset += blob->length;
         *header += size;
     }

@@ -7,7 +7,7 @@ blobs of a pack stand in one index file. ``supersedes`` is read from old reposit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -17,7 +17,7 @@ from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import decode_id
-from argosy.restic_format.pack import encode_header, impossible, in_order, trailer_bytes
+from argosy.restic_format.pack import decode_header, encode_header, impossible, in_order, trailer_bytes
 
 
 class IndexedPack(msgspec.Struct, frozen=True, array_like=True):
@@ -79,8 +79,12 @@ _TYPES = {"data": BlobType.DATA, "tree": BlobType.TREE}
 
 def encode_index(packs: Sequence[IndexedPack]) -> bytes:
     """The JSON of an index file that lists ``packs``."""
-    body = ",".join(_encode_pack(pack) for pack in packs)
-    return f'{{"packs":[{body}]}}\n'.encode("ascii")
+    return join_packs(map(encode_pack, packs))
+
+
+def join_packs(packs: Iterable[bytes]) -> bytes:
+    """The JSON of an index file, from that of its packs."""
+    return b'{"packs":[' + b",".join(packs) + b"]}\n"
 
 
 def decode_index(data: bytes, what: str) -> Index:
@@ -130,9 +134,22 @@ def _listing(pack: IndexedPack) -> PackListing:
     )
 
 
-def _encode_pack(pack: IndexedPack) -> str:
+def encode_pack(pack: IndexedPack) -> bytes:
+    """The JSON of one pack in an index."""
     blobs = ",".join([_encode_blob(blob) for blob in pack.blobs])
-    return f'{{"id":"{pack.id.hex()}","blobs":[{blobs}]}}'
+    return f'{{"id":"{pack.id.hex()}","blobs":[{blobs}]}}'.encode("ascii")
+
+
+def encode_header_of(pack_id: bytes, header: bytes) -> tuple[bytes, int]:
+    """The JSON of a pack in an index, from its header (not sealed); and how many blobs it has."""
+    kernel = native.kernel()
+    if kernel is None:
+        blobs = decode_header(header, "header")
+        return encode_pack(IndexedPack(pack_id, blobs)), len(blobs)
+    from argosy.native.repacking import index_blobs
+
+    text, count = index_blobs(kernel.library, header)
+    return b'{"id":"%b","blobs":[%b]}' % (pack_id.hex().encode(), text), count
 
 
 def _encode_blob(blob: PackedBlob) -> str:
