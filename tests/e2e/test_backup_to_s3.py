@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from argosy.operations.prune.options import PruneObserver, PruneOptions
+from argosy.operations.prune.plan import PruneLimits
+from argosy.operations.prune.run import run_prune
+from argosy.operations.session import Access
+from argosy.storage.options import StorageOptions
 from tests.support.restic import PASSWORD, require_restic
 from tests.support.servers import S3Server, seaweedfs
 from tests.support.trees import Directory, File, assert_same_tree, make_tree
@@ -45,6 +50,39 @@ def _run(environment: dict[str, str], *command: str | Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("alone_bytes", [0, 64 << 20], ids=["on workers", "alone"])
+def test_a_prune_in_s3_leaves_what_is_used_and_nothing_else(server: S3Server, tmp_path: Path, alone_bytes: int) -> None:
+    restic = require_restic((0, 18, 0))
+    source = tmp_path / "source"
+    make_tree(source, {f"f{number}": File(os.urandom(20_000)) for number in range(200)})
+    location = server.location(f"e2e-prune-{alone_bytes}")
+    environment = _environment(server, tmp_path)
+    argosy = (sys.executable, "-m", "argosy")
+    backup = (*argosy, "backup", "--init", "-q", "--pack-size", "4", "-r", location, source.name)
+    _run(environment, *backup)
+    for number in range(0, 200, 3):
+        (source / f"f{number}").unlink()
+    _run(environment, *backup)
+    _run(environment, *argosy, "forget", "-q", "--keep-last", "1", "-r", location)
+    access = Access(
+        location,
+        PASSWORD.encode,
+        tmp_path / "cache",
+        StorageOptions(credentials=dict(server.credentials)),
+    )
+    limits = PruneLimits(max_unused=lambda _used: 0, small_pack_bytes=0)
+    options = PruneOptions(limits, pack_size_bytes=1 << 20, workers=2, alone_bytes=alone_bytes)
+    plan = run_prune(access, options, PruneObserver())
+    assert plan.repack
+    assert plan.stats.to_drop.blobs >= 67
+    assert run_prune(access, options, PruneObserver()).is_empty
+    referee = (restic.program, "-r", location)
+    assert "no errors were found" in _run(environment, *referee, "check", "--read-data")
+    _run(environment, *referee, "restore", "latest", "--target", str(tmp_path / "out"))
+    assert_same_tree(source, tmp_path / "out" / source.name)
 
 
 @pytest.mark.server

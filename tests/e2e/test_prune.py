@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from argosy.operations.prune.options import PruneObserver, PruneOptions
+from argosy.operations.prune.run import run_prune
 from tests.support.backups import Scene
-from tests.support.command import Argosy
+from tests.support.command import TIMEOUT_SECONDS, Argosy
 from tests.support.damage import flip
-from tests.support.pruned import copied, make_unpruned
+from tests.support.pruned import ALL_UNUSED, copied, make_unpruned
 from tests.support.restic import Restic, require_restic
 
 
@@ -116,13 +120,12 @@ def test_who_else_holds_a_lock_is_said(argosy: Argosy) -> None:
 
 
 @pytest.mark.parametrize("folder", ["index", "snapshots", "data"])
-def test_what_cannot_be_read_ends_it_and_nothing_is_changed(argosy: Argosy, folder: str) -> None:
+def test_what_cannot_be_read_ends_it_and_nothing_is_changed(scene: Scene, argosy: Argosy, folder: str) -> None:
     """A damaged index or snapshot, or a pack that is missing, may be what tells that something is in use."""
     if folder == "data":
-        for path in sorted((argosy.repository / "data").rglob("*")):
-            if path.is_file() and path.name != bytes(32).hex():
-                path.unlink()
-                break
+        plan = run_prune(scene.access(), PruneOptions(ALL_UNUSED, dry_run=True), PruneObserver())
+        needed = min(plan.keep | plan.repack).hex()
+        (argosy.repository / "data" / needed[:2] / needed).unlink()
     else:
         for path in (argosy.repository / folder).iterdir():
             flip(path, 20)
@@ -144,3 +147,71 @@ def test_what_cannot_be_read_ends_it_and_nothing_is_changed(argosy: Argosy, fold
 )
 def test_flags_that_make_no_sense_are_refused(made: Scene, flags: tuple[str, ...], words: str) -> None:
     assert words in Argosy(made.home).says("prune", *flags, expect=1)
+
+
+def in_a_namespace(scene: Scene, script: str, *, expect: int) -> str:
+    """Run a shell script as root of a mount namespace of its own, at ``$repository``; what it said."""
+    unshare = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "private")
+    if subprocess.run((*unshare, "true"), capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody make a mount namespace")
+    argosy = Argosy(scene.home)
+    variables = {**argosy.variables(), "repository": str(scene.repository), "argosy": shlex.join(argosy.command())}
+    command = (*unshare, "sh", "-e", "-c", script)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
+    said = done.stdout + done.stderr
+    assert done.returncode == expect, said
+    return said
+
+
+def assert_all_is_there(made: Scene, scene: Scene) -> None:
+    restic = restic_018().at(scene.repository, scene.home)
+    restic.check()
+    assert [stored.id for stored in scene.snapshots()] == [stored.id for stored in made.snapshots()]
+    (done,) = Argosy(scene.home).documents("prune", "--max-unused", "0")
+    assert done["unused_bytes"]
+    restic.check()
+
+
+def test_a_disk_that_is_full_while_it_repacks_is_said_and_nothing_is_lost(made: Scene, scene: Scene) -> None:
+    """The repository lies on a file system that it fills but for a few blocks; a next prune with room ends it."""
+    said = in_a_namespace(
+        scene,
+        """
+        cp -a "$repository" "$repository.kept"
+        mount -t tmpfs -o size=2m full "$repository"
+        cp -a "$repository.kept/." "$repository"
+        cat /dev/zero >"$repository/ballast" 2>/dev/null || true
+        truncate -s -49152 "$repository/ballast"
+        code=0
+        $argosy prune --max-unused 0 || code=$?
+        rm "$repository/ballast"
+        rm -r "$repository.kept"
+        cp -a "$repository" "$repository.kept"
+        umount "$repository"
+        find "$repository" -mindepth 1 -delete
+        cp -a "$repository.kept/." "$repository"
+        exit $code
+        """,
+        expect=1,
+    )
+    assert "No space left" in said, said
+    assert "Free some space" in said
+    assert "Traceback" not in said
+    assert_all_is_there(made, scene)
+
+
+def test_a_store_that_is_read_only_is_said_and_nothing_is_changed(made: Scene, scene: Scene, argosy: Argosy) -> None:
+    before = files(argosy)
+    said = in_a_namespace(
+        scene,
+        """
+        mount --bind "$repository" "$repository"
+        mount -o remount,bind,ro "$repository"
+        $argosy prune --max-unused 0
+        """,
+        expect=1,
+    )
+    assert "ead-only" in said, said
+    assert "Traceback" not in said
+    assert files(argosy) == before
+    assert_all_is_there(made, scene)

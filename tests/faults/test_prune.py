@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -63,6 +64,31 @@ def test_every_crash_point_of_the_code_is_tested() -> None:
 def test_a_prune_killed_at_a_crash_point_loses_nothing(made: Scene, tmp_path: Path, name: str, nth: int) -> None:
     scene = copied(made, tmp_path)
     assert prune_and_die(scene, name, nth) == -signal.SIGKILL
+    assert_nothing_lost(made, scene)
+
+
+def test_a_prune_on_workers_keeps_all_that_is_needed(made: Scene, tmp_path: Path) -> None:
+    scene = copied(made, tmp_path)
+    options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES, workers=2, alone_bytes=0)
+    assert run_prune(scene.access(), options, PruneObserver()).repack
+    assert_nothing_lost(made, scene)
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_its_work(made: Scene, tmp_path: Path) -> None:
+    scene = copied(made, tmp_path)
+    killed: list[int] = []
+
+    def kill_one_worker() -> bool:
+        """The master asks this each time round, also before the worker is there."""
+        for pid in Path("/proc/self/task", str(threading.get_native_id()), "children").read_text().split():
+            if not killed:
+                os.kill(int(pid), signal.SIGKILL)
+                killed.append(int(pid))
+        return False
+
+    options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES, workers=1, alone_bytes=0)
+    run_prune(scene.access(), options, PruneObserver(stop_requested=kill_one_worker))
+    assert killed
     assert_nothing_lost(made, scene)
 
 

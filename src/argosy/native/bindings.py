@@ -151,7 +151,7 @@ class Session:
     def __init__(self, kernel: Kernel, material: bytes) -> None:
         if len(material) != KEY_BYTES:
             raise ValueError(f"a key has {KEY_BYTES} bytes")
-        self._library = kernel.library
+        self.library = self._library = kernel.library
         self._handle = kernel.library.argosy_session_new(material)
         if not self._handle:
             raise KernelFailed("no memory for a session")
@@ -160,6 +160,11 @@ class Session:
         handle, self._handle = getattr(self, "_handle", None), None
         if handle:
             self._library.argosy_session_free(handle)
+
+    @property
+    def handle(self) -> int:
+        """The session's address, for functions that other modules of this folder declare."""
+        return int(self._handle)
 
     def open_many(self, data: Data, blobs: Sequence[SealedBlob], contents: bytearray) -> bytearray:
         """Open sealed blobs in ``data``, each to its place in ``contents``.

@@ -144,7 +144,18 @@ struct argosy_blob {
     unsigned char id[ARGOSY_HASH_BYTES];
 };
 
+/* One entry of a pack's header (restic_format/pack.py), all but the offset; its size, or 0 if it is none. */
+size_t argosy_read_entry(const unsigned char *entry, size_t left, struct argosy_blob *blob);
+
+static inline size_t argosy_content_bytes(const struct argosy_blob *blob) {
+    return blob->uncompressed ? blob->uncompressed : blob->length - ARGOSY_OVERHEAD_BYTES;
+}
+
+/* Nothing in the format has more content but some trees; whoever wrote a larger one is heard in Python. */
+#define ARGOSY_CONTENT_MOST ((size_t)64 * 1024 * 1024)
+
 #define ARGOSY_GROUP_BLOBS 32
+#define ARGOSY_GROUP_BYTES ((size_t)512 * 1024)
 
 /* Opens up to ARGOSY_GROUP_BLOBS blobs, hashes their contents, and `also` beside them; `sound` gets a 1 for each that
  * holds. Returns 0 if libcrypto cannot hash. */

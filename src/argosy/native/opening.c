@@ -8,18 +8,12 @@
  * large ones a few are taken all the same, so that there are two. */
 #define GROUP_BLOBS ARGOSY_GROUP_BLOBS
 #define GROUP_LARGE_BLOBS 4
-#define GROUP_BYTES ((size_t)512 * 1024)
-/* Nothing in the format is larger but some trees; whoever wrote a larger one is heard in Python. */
-#define CONTENT_MOST ((size_t)64 * 1024 * 1024)
+#define GROUP_BYTES ARGOSY_GROUP_BYTES
 
 #define SIZE_UNKNOWN (0ULL - 1) /* ZSTD_CONTENTSIZE_UNKNOWN */
 
 #define PLAIN_ENTRY_BYTES 37
 #define COMPRESSED_ENTRY_BYTES 41
-
-static size_t content_bytes(const struct argosy_blob *blob) {
-    return blob->uncompressed ? blob->uncompressed : blob->length - ARGOSY_OVERHEAD_BYTES;
-}
 
 /* The content of one blob, not hashed yet. A frame that tells its content's size must tell the right one; restic's
  * frames of less than 256 bytes tell none. */
@@ -52,7 +46,7 @@ int argosy_open_group(struct argosy_session *session, const unsigned char *data,
         unsigned char *content = contents + blobs[i].content_at;
         sound[i] = (unsigned char)open_one(session, data + blobs[i].offset, &blobs[i], content);
         if (sound[i])
-            jobs[hashing++] = (struct argosy_hash_job){content, content_bytes(&blobs[i]), NULL, hashes[i]};
+            jobs[hashing++] = (struct argosy_hash_job){content, argosy_content_bytes(&blobs[i]), NULL, hashes[i]};
     }
     if (!argosy_hash_jobs(jobs, hashing, session->sha256)) {
         memset(sound, 0, count);
@@ -67,7 +61,7 @@ int argosy_open_group(struct argosy_session *session, const unsigned char *data,
 static size_t group_of(const struct argosy_blob *blobs, size_t count) {
     size_t taken = 0, bytes = 0;
     while (taken < count && taken < GROUP_BLOBS && (bytes < GROUP_BYTES || taken < GROUP_LARGE_BLOBS))
-        bytes += content_bytes(&blobs[taken++]);
+        bytes += argosy_content_bytes(&blobs[taken++]);
     return taken;
 }
 
@@ -83,7 +77,7 @@ ARGOSY_EXPORT void argosy_open_many(struct argosy_session *session, const unsign
             const struct argosy_blob *blob = &blobs[group];
             if (blob->length < ARGOSY_OVERHEAD_BYTES || blob->offset > data_bytes ||
                 blob->length > data_bytes - blob->offset || blob->content_at > contents_bytes ||
-                content_bytes(blob) > contents_bytes - blob->content_at)
+                argosy_content_bytes(blob) > contents_bytes - blob->content_at)
                 break;
         }
         if (group)
@@ -98,8 +92,7 @@ static uint32_t read_uint32(const unsigned char *bytes) {
     return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
-/* One entry of a pack's header (restic_format/pack.py); its size, or 0 if it is none. */
-static size_t read_entry(const unsigned char *entry, size_t left, struct argosy_blob *blob) {
+size_t argosy_read_entry(const unsigned char *entry, size_t left, struct argosy_blob *blob) {
     size_t size = left && entry[0] >= 2 ? COMPRESSED_ENTRY_BYTES : PLAIN_ENTRY_BYTES;
     if (left < size || entry[0] > 3)
         return 0;
@@ -122,7 +115,7 @@ ARGOSY_EXPORT size_t argosy_cut_pack(const unsigned char *header, size_t header_
     size_t count = 0, size;
     uint64_t offset = 0;
     for (size_t at = 0; at < header_bytes; at += size, offset += blob.length) {
-        size = read_entry(header + at, header_bytes - at, &blob);
+        size = argosy_read_entry(header + at, header_bytes - at, &blob);
         if (!size)
             return 0;
         if (!count || offset + blob.length - pieces[count - 1].offset > most) {
@@ -149,12 +142,12 @@ static size_t read_group(const unsigned char **header, const unsigned char *head
     *contents_bytes = 0;
     while (count < GROUP_BLOBS && *contents_bytes < GROUP_BYTES && *header < header_end) {
         struct argosy_blob *blob = &blobs[count++];
-        size_t size = read_entry(*header, (size_t)(header_end - *header), blob);
-        if (!size || blob->length > data_bytes - offset || content_bytes(blob) > CONTENT_MOST)
+        size_t size = argosy_read_entry(*header, (size_t)(header_end - *header), blob);
+        if (!size || blob->length > data_bytes - offset || argosy_content_bytes(blob) > ARGOSY_CONTENT_MOST)
             return 0;
         blob->offset = offset;
         blob->content_at = *contents_bytes;
-        *contents_bytes += content_bytes(blob);
+        *contents_bytes += argosy_content_bytes(blob);
         offset += blob->length;
         *header += size;
     }

@@ -7,15 +7,17 @@ blobs of a pack stand in one index file. ``supersedes`` is read from old reposit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
 
+from argosy import native
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import decode_id
+from argosy.restic_format.pack import decode_header, encode_header, impossible, in_order, trailer_bytes
 
 
 class IndexedPack(msgspec.Struct, frozen=True, array_like=True):
@@ -30,6 +32,26 @@ class Index(msgspec.Struct, frozen=True):
 
     packs: Sequence[IndexedPack]
     supersedes: Sequence[bytes] = ()
+
+
+class PackListing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A pack as an index lists it, in little memory: ``header`` is the header (not sealed) that it should have.
+
+    ``content_bytes`` are those of its sealed blobs. ``impossible``: why no pack can hold what is listed; else empty.
+    """
+
+    id: bytes
+    header: bytes
+    content_bytes: int
+    has_data: bool
+    has_trees: bool
+    has_uncompressed: bool
+    impossible: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """The exact size of the pack's file."""
+        return self.content_bytes + trailer_bytes(self.header)
 
 
 class _BlobJson(msgspec.Struct, gc=False):
@@ -57,8 +79,12 @@ _TYPES = {"data": BlobType.DATA, "tree": BlobType.TREE}
 
 def encode_index(packs: Sequence[IndexedPack]) -> bytes:
     """The JSON of an index file that lists ``packs``."""
-    body = ",".join(_encode_pack(pack) for pack in packs)
-    return f'{{"packs":[{body}]}}\n'.encode("ascii")
+    return join_packs(map(encode_pack, packs))
+
+
+def join_packs(packs: Iterable[bytes]) -> bytes:
+    """The JSON of an index file, from that of its packs."""
+    return b'{"packs":[' + b",".join(packs) + b"]}\n"
 
 
 def decode_index(data: bytes, what: str) -> Index:
@@ -68,9 +94,62 @@ def decode_index(data: bytes, what: str) -> Index:
     return Index(packs, [decode_id(text, what) for text in document.supersedes or ()])
 
 
-def _encode_pack(pack: IndexedPack) -> str:
+def list_packs(data: bytes, what: str) -> list[PackListing]:
+    """The packs that the index in ``data`` lists, but for those without blobs. Damaged (naming ``what``) if it is none.
+
+    With the native kernel ten times as fast as ``decode_index``.
+    """
+    kernel = native.kernel()
+    if kernel is not None:
+        from argosy.native import documents
+
+        packs = documents.index_packs(kernel.library, data)
+        if packs is not None:
+            return [
+                PackListing(
+                    pack_id,
+                    header,
+                    content_bytes,
+                    bool(holds & documents.HOLDS_DATA),
+                    bool(holds & documents.HOLDS_TREES),
+                    bool(holds & documents.HOLDS_PLAIN),
+                )
+                for pack_id, header, content_bytes, holds in packs
+            ]
+    return [_listing(pack) for pack in decode_index(data, what).packs if pack.blobs]
+
+
+def _listing(pack: IndexedPack) -> PackListing:
+    blobs = in_order(pack.blobs)
+    reason = impossible(blobs)
+    types = {blob.type for blob in blobs}
+    return PackListing(
+        pack.id,
+        b"" if reason else encode_header(blobs),
+        sum(blob.length for blob in blobs),
+        BlobType.DATA in types,
+        BlobType.TREE in types,
+        any(not blob.uncompressed_length for blob in blobs),
+        reason,
+    )
+
+
+def encode_pack(pack: IndexedPack) -> bytes:
+    """The JSON of one pack in an index."""
     blobs = ",".join([_encode_blob(blob) for blob in pack.blobs])
-    return f'{{"id":"{pack.id.hex()}","blobs":[{blobs}]}}'
+    return f'{{"id":"{pack.id.hex()}","blobs":[{blobs}]}}'.encode("ascii")
+
+
+def encode_header_of(pack_id: bytes, header: bytes) -> tuple[bytes, int]:
+    """The JSON of a pack in an index, from its header (not sealed); and how many blobs it has."""
+    kernel = native.kernel()
+    if kernel is None:
+        blobs = decode_header(header, "header")
+        return encode_pack(IndexedPack(pack_id, blobs)), len(blobs)
+    from argosy.native.repacking import index_blobs
+
+    text, count = index_blobs(kernel.library, header)
+    return b'{"id":"%b","blobs":[%b]}' % (pack_id.hex().encode(), text), count
 
 
 def _encode_blob(blob: PackedBlob) -> str:

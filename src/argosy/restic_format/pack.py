@@ -81,6 +81,15 @@ def decode_header(plain: bytes, what: str) -> list[PackedBlob]:
     return blobs
 
 
+def count_blobs(header: bytes) -> int:
+    """How many blobs a sound header (opened) lists."""
+    at = count = 0
+    while at < len(header):
+        at += COMPRESSED_ENTRY_BYTES if header[at] >= _COMPRESSED else PLAIN_ENTRY_BYTES
+        count += 1
+    return count
+
+
 def sealed_header_bytes(length_field: Buffer, pack_bytes: int, what: str) -> int:
     """The size of the sealed header, from the last 4 bytes of a pack. Damaged if impossible."""
     if len(length_field) != LENGTH_BYTES:
@@ -96,6 +105,11 @@ def header_bytes(blobs: Sequence[PackedBlob]) -> int:
     """The size of the sealed header and its length field for these blobs."""
     entries = sum(COMPRESSED_ENTRY_BYTES if blob.uncompressed_length else PLAIN_ENTRY_BYTES for blob in blobs)
     return entries + OVERHEAD_BYTES + LENGTH_BYTES
+
+
+def trailer_bytes(header: Buffer) -> int:
+    """The size of all that follows the last blob of a pack with this header (given not sealed)."""
+    return len(header) + OVERHEAD_BYTES + LENGTH_BYTES
 
 
 def pack_size_bytes(blobs: Sequence[PackedBlob]) -> int:

@@ -7,9 +7,11 @@ rely on it, so it is verified whenever a tree is read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
+from argosy import native
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_document
 from argosy.restic_format.node import Node, decode_node
@@ -28,6 +30,19 @@ class _TreeJson(msgspec.Struct, gc=False):
 class _RawTreeJson(msgspec.Struct, gc=False):
     nodes: list[msgspec.Raw] | None
 
+
+class TreeNames(NamedTuple):
+    """The ids of the subtrees and of the files' data blobs that a tree names, joined, in no order that means anything.
+
+    One that is named twice may stand there twice.
+    """
+
+    subtrees: bytes
+    contents: bytes
+
+
+# A larger tree is decoded node by node, since its nodes together take ten times its bytes.
+DECODED_WHOLE_BYTES = 4 * 1024 * 1024
 
 _DECODER = msgspec.json.Decoder(_TreeJson)
 _RAW_DECODER = msgspec.json.Decoder(_RawTreeJson)
@@ -57,6 +72,37 @@ def iter_tree(data: bytes, what: str) -> Iterator[Node]:
         node = decode_node(raw, what)
         previous = _checked_name(node, previous, what)
         yield node
+
+
+def tree_nodes(data: bytes, what: str) -> Iterable[Node]:
+    """The nodes, in whichever of the two ways fits the tree's size."""
+    return decode_tree(data, what) if len(data) <= DECODED_WHOLE_BYTES else iter_tree(data, what)
+
+
+def sound_tree_names(data: bytes) -> TreeNames | None:
+    """What a tree names, if the native kernel finds that all in it is as restic writes it; None: it does not say so."""
+    kernel = native.kernel()
+    if kernel is None:
+        return None
+    from argosy.native.documents import tree_names
+
+    found = tree_names(kernel.library, data)
+    return None if found is None else TreeNames(*found)
+
+
+def tree_names(data: bytes, what: str) -> TreeNames:
+    """What a tree names. Damaged (naming ``what``) if it cannot be decoded."""
+    found = sound_tree_names(data)
+    if found is not None:
+        return found
+    contents, subtrees = [], []
+    for node in tree_nodes(data, what):
+        if node.type == "file":
+            contents += node.content_ids()
+        subtree = node.subtree_id() if node.type == "dir" else None
+        if subtree is not None:
+            subtrees.append(subtree)
+    return TreeNames(b"".join(subtrees), b"".join(contents))
 
 
 def raw_nodes(data: bytes, what: str) -> list[msgspec.Raw]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from argosy.engine.interface import Event, Member, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress, TaskTaken
+from argosy.engine.interface import Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
 from argosy.errors import Interrupted
+from argosy.operations.blob_tables import split_ids
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.messages import (
     NoWork,
@@ -28,54 +29,9 @@ from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.node import encode_metadata, finish_directory, finish_file
 from argosy.restic_format.snapshot import Snapshot
 from argosy.restic_format.tree import encode_tree
+from tests.support.scripted_engine import MEMBER, WORKER, ScriptedEngine
 
-MEMBER, WORKER = "local", 1
 PLACE = Location(b"\7" * 32, 0, 100, 0)
-
-
-class ScriptedEngine:
-    """Answers each task that is offered with what ``answer`` makes of it."""
-
-    def __init__(self, answer: Callable[[Task], Sequence[Event]]) -> None:
-        self.offered: list[Task] = []
-        self._answer = answer
-        self._waiting: list[Event] = []
-
-    def start(self, setup: bytes, handler: str) -> None:
-        del setup, handler
-
-    def offer(self, task: Task) -> None:
-        self.offered.append(task)
-        self._waiting += [TaskTaken(task.id, task.attempt, MEMBER, WORKER), *self._answer(task)]
-
-    def wanted(self) -> int:
-        return 4 - len(self._waiting)
-
-    def events(self, timeout_seconds: float) -> Sequence[Event]:
-        del timeout_seconds
-        waiting, self._waiting = self._waiting, []
-        return waiting
-
-    def wake(self) -> None:
-        pass
-
-    def members(self) -> Sequence[Member]:
-        return []
-
-    def broadcast(self, payload: bytes) -> None:
-        del payload
-
-    def flush(self) -> None:
-        pass
-
-    def expel(self, member: str, reason: str) -> None:
-        raise AssertionError(f"{member}: {reason}")
-
-    def cancel(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class Blobs:
@@ -85,11 +41,11 @@ class Blobs:
         self.trees = trees
         self.data = data
 
-    def add(self, pack_no: int, pack_id: bytes, blobs: object) -> None:
+    def add(self, pack_no: int, header: bytes) -> None:
         pass
 
-    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
-        return [identity for identity in data_ids if identity not in self.data]
+    def missing(self, data_ids: bytes) -> list[bytes]:
+        return [identity for identity in split_ids(data_ids) if identity not in self.data]
 
     def find_tree(self, tree_id: bytes) -> list[Location]:
         return [PLACE] if tree_id in self.trees else []

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
 
+from argosy.operations.blob_tables import blob_table, split_ids
 from argosy.operations.id_table import IdTable
 from argosy.repository.blob_location import Location
 from argosy.repository.lookup import DedupLookup
-from argosy.restic_format.blob import BlobType, PackedBlob
-from argosy.restic_format.index import Index
-from argosy.restic_format.pack import encode_header, impossible, in_order, pack_size_bytes
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.index import PackListing
 
 # Sealed; of 6.5 million blobs. Their ids take 260 MB in memory; restic needs 62 bytes a blob, 400 MB.
 MOST_INDEX_BYTES = 256 * 1024 * 1024
@@ -27,7 +27,6 @@ MOST_INDEX_BYTES = 256 * 1024 * 1024
 # second time for them.
 _MOST_HEADER_BYTES = 8 * 1024 * 1024
 
-_PLACE = struct.Struct("<IIII")
 # size, number of the index, marks, digest of the header
 _PACK = struct.Struct("<QIB8s")
 
@@ -60,41 +59,14 @@ class PackEntry:
 class KnownBlobs(Protocol):
     """Which blobs the indexes list."""
 
-    def add(self, pack_no: int, pack_id: bytes, blobs: Sequence[PackedBlob]) -> None:
+    def add(self, pack_no: int, header: bytes) -> None:
         """Note a pack's blobs."""
 
-    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
-        """Those of the data blobs that no index lists."""
+    def missing(self, data_ids: bytes) -> Sequence[bytes]:
+        """Those of the data blobs (ids joined) that no index lists."""
 
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """Every place of a tree."""
-
-
-class BlobsInMemory:
-    """Ids of data blobs, places of trees."""
-
-    def __init__(self, pack_id_of: Callable[[int], bytes]) -> None:
-        self._pack_id_of = pack_id_of
-        self._data = IdTable()
-        self._trees = IdTable(_PLACE.size)
-
-    def add(self, pack_no: int, pack_id: bytes, blobs: Sequence[PackedBlob]) -> None:
-        """See ``KnownBlobs.add``."""
-        del pack_id
-        self._data.extend([blob.id for blob in blobs if blob.type == BlobType.DATA])
-        for blob in blobs:
-            if blob.type == BlobType.TREE:
-                place = _PLACE.pack(pack_no, blob.offset, blob.length, blob.uncompressed_length)
-                self._trees.add_again(blob.id, place)
-
-    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
-        """See ``KnownBlobs.missing``."""
-        return self._data.missing(data_ids)
-
-    def find_tree(self, tree_id: bytes) -> list[Location]:
-        """See ``KnownBlobs.find_tree``."""
-        places = (_PLACE.unpack(payload) for payload in self._trees.all(tree_id))
-        return [Location(self._pack_id_of(pack_no), *place) for pack_no, *place in places]
 
 
 class BlobsOnDisk:
@@ -103,13 +75,14 @@ class BlobsOnDisk:
     def __init__(self, lookup: DedupLookup) -> None:
         self._lookup = lookup
 
-    def add(self, pack_no: int, pack_id: bytes, blobs: Sequence[PackedBlob]) -> None:
+    def add(self, pack_no: int, header: bytes) -> None:
         """Nothing: the lookup holds them."""
 
-    def missing(self, data_ids: Sequence[bytes]) -> list[bytes]:
+    def missing(self, data_ids: bytes) -> Sequence[bytes]:
         """See ``KnownBlobs.missing``."""
-        known = self._lookup.contains_many(data_ids)
-        return [identity for identity in data_ids if identity not in known]
+        ids = split_ids(data_ids)
+        known = self._lookup.contains_many(ids)
+        return [identity for identity in ids if identity not in known]
 
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """See ``KnownBlobs.find_tree``."""
@@ -126,14 +99,16 @@ class Inventory:
         self._header_bytes = 0
         self._packs = IdTable(_PACK.size)
         self._pack_ids = bytearray()
-        self.blobs: KnownBlobs = BlobsInMemory(self._pack_id) if lookup is None else BlobsOnDisk(lookup)
+        self.blobs: KnownBlobs = blob_table(self._pack_id) if lookup is None else BlobsOnDisk(lookup)
 
     @property
     def pack_count(self) -> int:
         """How many packs the indexes list."""
         return len(self._packs)
 
-    def add_index(self, index_id: bytes, index: Index, twice: Callable[[PackEntry, bool], None]) -> list[str]:
+    def add_index(
+        self, index_id: bytes, packs: Sequence[PackListing], twice: Callable[[PackEntry, bool], None]
+    ) -> list[str]:
         """Note an index; returns what is wrong with it. A pack that is listed wrongly counts as not listed.
 
         ``twice`` is called with each pack that was listed before, and whether the two lists agree.
@@ -141,18 +116,14 @@ class Inventory:
         wrong: list[str] = []
         index_no = len(self.index_ids)
         self.index_ids.append(index_id)
-        for pack in index.packs:
-            if not pack.blobs:
-                continue  # says nothing about the pack: it counts as not listed
-            blobs = in_order(pack.blobs)
-            if reason := impossible(blobs):
-                wrong.append(f"it lists pack {pack.id.hex()} wrongly: {reason}")
+        for pack in packs:
+            if pack.impossible:
+                wrong.append(f"it lists pack {pack.id.hex()} wrongly: {pack.impossible}")
                 continue
-            header = encode_header(blobs)
-            entry = _new_entry(pack.id, blobs, header, index_no)
+            entry = _new_entry(pack, index_no)
             if self._add_pack(entry):
-                self._keep_header(pack.id, header)
-                self.blobs.add(len(self._packs) - 1, pack.id, blobs)
+                self._keep_header(pack.id, pack.header)
+                self.blobs.add(len(self._packs) - 1, pack.header)
             else:
                 first = self.pack(pack.id)
                 assert first is not None
@@ -197,7 +168,7 @@ def _entry(pack_id: bytes, payload: bytes) -> PackEntry:
     return PackEntry(pack_id, size_bytes, index_no, PackMark(marks), digest)
 
 
-def _new_entry(pack_id: bytes, blobs: Sequence[PackedBlob], header: bytes, index_no: int) -> PackEntry:
-    digest = hashlib.blake2b(header, digest_size=8).digest()
-    marks = PackMark.MIXED if len({blob.type for blob in blobs}) > 1 else PackMark(0)
-    return PackEntry(pack_id, pack_size_bytes(blobs), index_no, marks, digest)
+def _new_entry(pack: PackListing, index_no: int) -> PackEntry:
+    digest = hashlib.blake2b(pack.header, digest_size=8).digest()
+    marks = PackMark.MIXED if pack.has_data and pack.has_trees else PackMark(0)
+    return PackEntry(pack.id, pack.size_bytes, index_no, marks, digest)

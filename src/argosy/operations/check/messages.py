@@ -47,7 +47,7 @@ Work = TreeWork | PackWork | NoWork
 
 
 class TreeFound(msgspec.Struct, frozen=True, array_like=True):
-    """What a tree names, ids joined: its subtrees and the blobs of its files, each once. ``problems``: its own."""
+    """What a tree names, ids joined: its subtrees and the blobs of its files. ``problems``: its own."""
 
     id: bytes
     subtrees: bytes = b""

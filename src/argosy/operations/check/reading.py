@@ -15,10 +15,12 @@ from argosy.repository.lock_files import describe, is_stale, load_lock
 from argosy.repository.process_identity import current_identity
 from argosy.repository.repository import Repository
 from argosy.repository.snapshots import StoredSnapshot, load_snapshot
-from argosy.restic_format.index import Index
+from argosy.restic_format.index import PackListing
 
 # Indexes fetched ahead of the one that is noted: hides a remote store's latency. One of 50,000 blobs takes 10 MB.
 _AHEAD = 4
+
+Listed = list[PackListing] | ArgosyError
 
 
 class RepositoryReader:
@@ -73,13 +75,13 @@ class RepositoryReader:
     def fill(self, inventory: Inventory, index_ids: Sequence[bytes]) -> list[bytes]:
         """Note every index that can be read; returns those that cannot."""
         unreadable = []
-        for index_id, index in loaded_ahead(self._repository, index_ids):
-            if not isinstance(index, Index):
+        for index_id, packs in loaded_ahead(self._repository, index_ids):
+            if isinstance(packs, ArgosyError):
                 unreadable.append(index_id)
-                self._problem(_problem(Part.INDEX, FileKind.INDEX, index_id, index))
+                self._problem(_problem(Part.INDEX, FileKind.INDEX, index_id, packs))
                 continue
             name = f"index {index_id.hex()}"
-            for reason in inventory.add_index(index_id, index, self._listed_twice(inventory, name)):
+            for reason in inventory.add_index(index_id, packs, self._listed_twice(inventory, name)):
                 self._problem(Problem(Part.INDEX, name, reason, index_id))
         return unreadable
 
@@ -133,12 +135,12 @@ class RepositoryReader:
         return tell
 
 
-def loaded_ahead(repository: Repository, index_ids: Sequence[bytes]) -> Iterator[tuple[bytes, Index | ArgosyError]]:
-    """Each index, or why it cannot be read; of a remote repository a few are fetched while one is used."""
+def loaded_ahead(repository: Repository, index_ids: Sequence[bytes]) -> Iterator[tuple[bytes, Listed]]:
+    """Each index's packs, or why it cannot be read; of a remote repository a few are fetched while one is used."""
 
-    def load(index_id: bytes) -> Index | ArgosyError:
+    def load(index_id: bytes) -> Listed:
         try:
-            return repository.load_index(index_id)
+            return repository.load_listing(index_id)
         except ArgosyError as error:
             return error
 
@@ -147,7 +149,7 @@ def loaded_ahead(repository: Repository, index_ids: Sequence[bytes]) -> Iterator
             yield index_id, load(index_id)
         return
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="load-index") as threads:
-        waiting: list[tuple[bytes, Future[Index | ArgosyError]]] = []
+        waiting: list[tuple[bytes, Future[Listed]]] = []
         try:
             for index_id in index_ids:
                 waiting.append((index_id, threads.submit(load, index_id)))

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import msgspec
 
 from argosy.engine.local import LocalEngine, worker_count
-from argosy.errors import LeaseLost
+from argosy.errors import ArgosyError, LeaseLost
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark
 from argosy.operations.check.messages import PROTOCOL, PackWork, WorkerSetup, encode
@@ -24,8 +24,6 @@ from argosy.repository.layout import FileKind
 from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import encode_config
-from argosy.restic_format.index import Index
-from argosy.restic_format.pack import encode_header, impossible, in_order
 
 # A task of packs: enough that its message costs nothing, little enough that the last ones end together.
 _BYTES_A_TASK = 8 * 1024 * 1024
@@ -204,16 +202,14 @@ class _Check:
         if inventory.headers is not None:
             yield from inventory.headers.items()
             return
-        for index_id, index in loaded_ahead(self._repository, index_ids):
-            if not isinstance(index, Index):
-                self._problem(Problem(Part.INDEX, f"index {index_id.hex()}", index.message, index_id))
+        for index_id, packs in loaded_ahead(self._repository, index_ids):
+            if isinstance(packs, ArgosyError):
+                self._problem(Problem(Part.INDEX, f"index {index_id.hex()}", packs.message, index_id))
                 continue
-            for pack in index.packs:
+            for pack in packs:
                 entry = inventory.pack(pack.id)
-                if entry is not None and inventory.index_ids[entry.index_no] == index_id:
-                    blobs = in_order(pack.blobs)
-                    if not impossible(blobs):
-                        yield pack.id, encode_header(blobs)
+                if entry is not None and inventory.index_ids[entry.index_no] == index_id and not pack.impossible:
+                    yield pack.id, pack.header
 
 
 class _TreePlaces:

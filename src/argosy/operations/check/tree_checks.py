@@ -7,12 +7,10 @@ from argosy.operations.check.messages import TreeFound
 from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.node import Node, decode_node
 from argosy.restic_format.times import parse_time
-from argosy.restic_format.tree import decode_tree, iter_tree, raw_nodes
+from argosy.restic_format.tree import raw_nodes, tree_nodes
 
 _NULL_ID = bytes(ID_BYTES)
 _OTHER_TYPES = frozenset(("symlink", "dev", "chardev", "fifo", "socket"))
-# A larger tree is decoded node by node, since its nodes together take ten times its bytes.
-_DECODED_WHOLE_BYTES = 4 * 1024 * 1024
 
 
 def look_at_tree(tree_id: bytes, data: bytes) -> TreeFound:
@@ -20,7 +18,7 @@ def look_at_tree(tree_id: bytes, data: bytes) -> TreeFound:
     what = f"tree {tree_id.hex()}"
     look = _Look()
     try:
-        for node in decode_tree(data, what) if len(data) <= _DECODED_WHOLE_BYTES else iter_tree(data, what):
+        for node in tree_nodes(data, what):
             look.at(node)
     except Damaged:
         # Names or nodes are wrong. Look again, one by one, so that all of them are found, and what is sound is seen.

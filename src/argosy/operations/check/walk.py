@@ -1,7 +1,7 @@
 """The walk over all trees that snapshots reach: each is looked at once, whatever the number of snapshots.
 
-The workers read the trees; here is known which were visited, which come next, and whether what they name is in an
-index. Depth first, so that what waits stays short.
+The workers read the trees; here is known which come next (``tree_frontier``), and whether what they name is in an
+index.
 """
 
 from __future__ import annotations
@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from argosy.errors import ArgosyError, Damaged
+from argosy.operations.blob_tables import split_ids
 from argosy.operations.check.inventory import KnownBlobs
 from argosy.operations.check.messages import TreeFound, TreeWork
 from argosy.operations.check.options import Part, Problem
 from argosy.operations.check.tree_checks import shown_name
-from argosy.operations.id_table import IdTable
+from argosy.operations.tree_frontier import NO_PARENT, TreeFrontier
 from argosy.repository.blob_location import Location
 from argosy.repository.snapshots import StoredSnapshot
-from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.node import Node, decode_node
 from argosy.restic_format.tree import raw_nodes
 
 _TREES_A_TASK = 64
 _BYTES_A_TASK = 2 * 1024 * 1024
-# The part of a parent's id that is remembered; enough to find it again for a message.
-_PARENT_BYTES = 8
-_NO_PARENT = bytes(_PARENT_BYTES)
 # A path in a message has an end even if what was read makes a ring.
 _MOST_NAMES = 4096
 
@@ -44,9 +41,7 @@ class TreeWalk:
         self._load_tree = load_tree
         self._problem = problem
         self._complete = complete
-        self._waiting: list[bytes] = []
-        # Payload: the start of the id of the tree in which it was found first.
-        self._visited = IdTable(_PARENT_BYTES)
+        self._frontier = TreeFrontier()
         self._unknown = 0
 
     @property
@@ -56,17 +51,18 @@ class TreeWalk:
 
     def add_snapshot(self, stored: StoredSnapshot) -> None:
         """Start from a snapshot's root."""
-        self._visit([stored.snapshot.tree], _NO_PARENT, f"snapshot {stored.id.hex()}")
+        self._visit([stored.snapshot.tree], NO_PARENT, f"snapshot {stored.id.hex()}")
 
     def next_work(self) -> TreeWork | None:
         """Trees to look at next, those of one pack side by side; None while none waits."""
         trees: list[tuple[bytes, list[Location]]] = []
         size_bytes = 0
-        while self._waiting and len(trees) < _TREES_A_TASK and size_bytes < _BYTES_A_TASK:
-            tree_id = self._waiting.pop()
+        for tree_id in self._frontier.next_trees():
             places = self._blobs.find_tree(tree_id)
             trees.append((tree_id, places))
             size_bytes += places[0].length
+            if len(trees) >= _TREES_A_TASK or size_bytes >= _BYTES_A_TASK:
+                break
         return TreeWork(trees) if trees else None
 
     def found(self, tree: TreeFound) -> None:
@@ -76,8 +72,8 @@ class TreeWalk:
             where = self._describe(tree.id)
             for reason in tree.problems:
                 self._problem(Problem(Part.TREE, where, reason, tree.id))
-        self._visit(_split(tree.subtrees), tree.id[:_PARENT_BYTES], "")
-        missing = self._blobs.missing(_split(tree.contents))
+        self._visit(split_ids(tree.subtrees), tree.id, "")
+        missing = self._blobs.missing(tree.contents)
         if missing and self._complete:
             self._report_missing(tree.id, where or self._describe(tree.id), set(missing))
         self._unknown += len(missing)
@@ -89,10 +85,10 @@ class TreeWalk:
 
     def _visit(self, tree_ids: Iterable[bytes], parent: bytes, named_by: str) -> None:
         for tree_id in tree_ids:
-            if not self._visited.add(tree_id, parent):
+            if not self._frontier.is_new(tree_id, parent):
                 continue
             if self._blobs.find_tree(tree_id):
-                self._waiting.append(tree_id)
+                self._frontier.wait(tree_id)
             elif self._complete:
                 what = self._describe(tree_id)
                 reason = "it is in no index" + (f"; {named_by} needs it" if named_by else "")
@@ -123,7 +119,7 @@ class TreeWalk:
         """The tree's id and, where it can be found out, the path of its directory in the first snapshot that has it."""
         names: list[str] = []
         child = tree_id
-        while (parent := self._parent(child)) is not None and len(names) < _MOST_NAMES:
+        while (parent := self._frontier.parent_of(child)) is not None and len(names) < _MOST_NAMES:
             text = child.hex()
             name = next((node.name for node in self._nodes(parent) if node.subtree == text), None)
             if name is None:
@@ -132,17 +128,9 @@ class TreeWalk:
             child = parent
         return f"tree {tree_id.hex()} ({shown_name('/'.join(['', *reversed(names)] if names else ['/']).encode())})"
 
-    def _parent(self, tree_id: bytes) -> bytes | None:
-        start = self._visited.get(tree_id)
-        return None if start is None or start == _NO_PARENT else self._visited.starting_with(start)
-
 
 def _content_ids(node: Node) -> list[bytes]:
     try:
         return node.content_ids()
     except Damaged:
         return []
-
-
-def _split(joined: bytes) -> list[bytes]:
-    return [joined[at : at + ID_BYTES] for at in range(0, len(joined), ID_BYTES)]

@@ -7,12 +7,12 @@ several threads, so that requests overlap with each other and with hashing, whic
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from argosy.engine.interface import Outlet, Task
+from argosy.engine.task_threads import TaskThreads
 from argosy.errors import ArgosyError, EngineError
 from argosy.operations.check.messages import (
     PROTOCOL,
@@ -36,10 +36,8 @@ from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.tree import sound_tree_names
 from argosy.storage.open import open_storage
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 _REMOTE_THREADS = 4
 # Of remote tree packs that stay in memory, because their other trees are wanted soon.
@@ -73,19 +71,14 @@ class CheckWorker:
         if setup.cache_directory:
             self._repository.use_cache(SealedCache(Path(setup.cache_directory)))
         self._packs = PackReader(self._repository)
-        self._threads = None if self._storage.is_local else _remote_threads()
-        self._free = threading.Semaphore(_REMOTE_THREADS)
+        self._threads = TaskThreads(outlet, 1 if self._storage.is_local else _REMOTE_THREADS)
         self._places: dict[bytes, list[Location]] = {}
         self._reader = BlobReader(self._repository, _Places(self._places), memory_bytes=2 * _REMOTE_TREE_PACK_BYTES)
 
     def work(self, task: Task) -> None:
         """Do a task, or hand it to a thread once one is free."""
         work = decode_work(task.payload)
-        if self._threads is None:
-            self._do(task.id, work)
-            return
-        self._free.acquire()
-        self._threads.submit(self._do_in_thread, task.id, work)
+        self._threads.run(task.id, partial(self._do, task.id, work))
 
     def notice(self, payload: bytes) -> None:
         """Nothing is broadcast in a check."""
@@ -95,18 +88,9 @@ class CheckWorker:
 
     def close(self) -> None:
         """End in order."""
-        if self._threads is not None:
-            self._threads.shutdown()
+        self._threads.close()
         self._packs.close()
         self._storage.close()
-
-    def _do_in_thread(self, task_id: int, work: Work) -> None:
-        try:
-            self._do(task_id, work)
-        except Exception as error:  # noqa: BLE001 - as the engine does for work(): it fails this task alone
-            self._outlet.fail(task_id, f"{type(error).__name__}: {error}".encode())
-        finally:
-            self._free.release()
 
     def _do(self, task_id: int, work: Work) -> None:
         if isinstance(work, TreeWork):
@@ -135,7 +119,7 @@ class CheckWorker:
         try:
             for tree_id, data in self._reader.load_many(list(left), BlobType.TREE):
                 del left[tree_id]
-                yield look_at_tree(tree_id, data)
+                yield _tree_found(tree_id, data)
         except ArgosyError:
             # One of them cannot be read: the rest is tried one by one.
             for tree_id in left:
@@ -149,7 +133,13 @@ class CheckWorker:
             data = self._reader.load_blob(tree_id, BlobType.TREE)
         except ArgosyError as error:
             return TreeFound(tree_id, problems=[error.message.removeprefix(f"tree {tree_id.hex()} ")])
-        return look_at_tree(tree_id, data)
+        return _tree_found(tree_id, data)
+
+
+def _tree_found(tree_id: bytes, data: bytes) -> TreeFound:
+    """What a tree names; where the kernel does not find all of it in order, each node is looked at."""
+    names = sound_tree_names(data)
+    return look_at_tree(tree_id, data) if names is None else TreeFound(tree_id, *names)
 
 
 class _Places:
@@ -174,12 +164,6 @@ def _parts(tree: TreeFound) -> Iterator[TreeFound]:
         yield TreeFound(tree.id, subtrees=tree.subtrees[at : at + _PART_BYTES])
     for at in range(0, len(tree.contents), _PART_BYTES):
         yield TreeFound(tree.id, contents=tree.contents[at : at + _PART_BYTES])
-
-
-def _remote_threads() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # 10 ms, which a local repository spares each worker
-
-    return ThreadPoolExecutor(_REMOTE_THREADS)
 
 
 def _keep_freed_memory() -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from argosy.errors import Damaged
+from argosy.operations.blob_tables import blob_table
 from argosy.operations.prune.plan import INDEX_HINT
+from argosy.repository.blob_location import Location
 from argosy.repository.repository import Repository
-from argosy.restic_format.blob import PackedBlob
-from argosy.restic_format.index import IndexedPack
-from argosy.restic_format.pack import decode_header, encode_header, impossible, in_order
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.index import PackListing
+from argosy.restic_format.pack import decode_header
 
 
 class PackContents:
-    """All packs of all indexes."""
+    """All packs of all indexes. It says where blobs are, too, for a ``BlobReader``."""
 
     def __init__(self) -> None:
-        self._headers: dict[bytes, bytes] = {}
+        self._packs: dict[bytes, PackListing] = {}
+        self._pack_ids: list[bytes] = []
         self._packs_of_index: dict[bytes, list[bytes]] = {}
         self._twice: set[bytes] = set()
+        self._trees = blob_table(self._pack_ids.__getitem__, with_data=False)
 
     @classmethod
     def load(cls, repository: Repository, index_ids: Sequence[bytes]) -> PackContents:
@@ -26,18 +30,29 @@ class PackContents:
         contents = cls()
         for index_id in index_ids:
             packs = contents._packs_of_index.setdefault(index_id, [])
-            for pack in repository.load_index(index_id).packs:
-                if pack.blobs:
-                    packs.append(contents._add(pack, index_id))
+            for pack in repository.load_listing(index_id):
+                contents._add(pack, index_id)
+                packs.append(pack.id)
         return contents
 
-    def __iter__(self) -> Iterator[tuple[bytes, list[PackedBlob]]]:
-        """Each pack with its blobs, in an order that is the same each time."""
-        return ((pack_id, decode_header(header, "header")) for pack_id, header in self._headers.items())
+    def __iter__(self) -> Iterator[PackListing]:
+        """Each pack, in an order that is the same each time."""
+        return iter(self._packs.values())
 
-    def blobs(self, pack_id: bytes) -> list[PackedBlob]:
-        """What a pack holds."""
-        return decode_header(self._headers[pack_id], "header")
+    def __getitem__(self, pack_id: bytes) -> PackListing:
+        return self._packs[pack_id]
+
+    def find(self, blob_id: bytes, blob_type: int = BlobType.DATA, /) -> list[Location]:
+        """Every place of a blob. Of a tree at once; data are searched for, since only damage asks for them."""
+        if blob_type == BlobType.TREE:
+            return self._trees.find_tree(blob_id)
+        return [
+            Location(pack.id, blob.offset, blob.length, blob.uncompressed_length)
+            for pack in self
+            if blob_id in pack.header
+            for blob in decode_header(pack.header, "header")
+            if blob.id == blob_id and blob.type == blob_type
+        ]
 
     def indexes_to_replace(self, leaving: set[bytes]) -> list[bytes]:
         """The indexes that list a pack that leaves, a pack that another lists too, or nothing."""
@@ -46,23 +61,26 @@ class PackContents:
             index_id for index_id, packs in self._packs_of_index.items() if not packs or not changed.isdisjoint(packs)
         ]
 
-    def staying(self, index_ids: Sequence[bytes], leaving: set[bytes]) -> Iterator[IndexedPack]:
+    def staying(self, index_ids: Sequence[bytes], leaving: set[bytes]) -> Iterator[PackListing]:
         """The packs of these indexes that do not leave, each once."""
         told: set[bytes] = set()
         for index_id in index_ids:
             for pack_id in self._packs_of_index[index_id]:
                 if pack_id not in leaving and pack_id not in told:
                     told.add(pack_id)
-                    yield IndexedPack(pack_id, self.blobs(pack_id))
+                    yield self._packs[pack_id]
 
-    def _add(self, pack: IndexedPack, index_id: bytes) -> bytes:
-        blobs = in_order(pack.blobs)
-        if reason := impossible(blobs):
-            raise Damaged(f"index {index_id.hex()} lists pack {pack.id.hex()} wrongly: {reason}", hint=INDEX_HINT)
-        header = encode_header(blobs)
-        known = self._headers.setdefault(pack.id, header)
-        if known is not header:
-            if known != header:
-                raise Damaged(f"two indexes differ on what is in pack {pack.id.hex()}", hint=INDEX_HINT)
-            self._twice.add(pack.id)
-        return pack.id
+    def _add(self, pack: PackListing, index_id: bytes) -> None:
+        if pack.impossible:
+            raise Damaged(
+                f"index {index_id.hex()} lists pack {pack.id.hex()} wrongly: {pack.impossible}", hint=INDEX_HINT
+            )
+        known = self._packs.setdefault(pack.id, pack)
+        if known is pack:
+            self._pack_ids.append(pack.id)
+            if pack.has_trees:
+                self._trees.add(len(self._pack_ids) - 1, pack.header)
+            return
+        if known.header != pack.header:
+            raise Damaged(f"two indexes differ on what is in pack {pack.id.hex()}", hint=INDEX_HINT)
+        self._twice.add(pack.id)

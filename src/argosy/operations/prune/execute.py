@@ -7,46 +7,45 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
 from argosy.errors import Damaged
+from argosy.operations.prune.blob_marks import BlobMarks
 from argosy.operations.prune.contents import PackContents
+from argosy.operations.prune.copying import Copying
 from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.plan import PrunePlan
-from argosy.operations.prune.used import BlobTable
-from argosy.repository.blobs import BlobReader
-from argosy.repository.encoder import BlobEncoder, EncodedBlob
-from argosy.repository.index_writer import write_indexes
+from argosy.operations.prune.repacking import PackShare
+from argosy.operations.session import Session
+from argosy.repository.index_writer import write_indexes_of_headers
 from argosy.repository.layout import FileKind
-from argosy.repository.packer import Packer, StoredPack
-from argosy.repository.repository import Repository
-from argosy.restic_format.blob import BlobType
+from argosy.repository.pack_builder import BuiltPack
+from argosy.restic_format.pack import count_blobs
 
 _DELETED_AT_ONCE = 8
+# Marks of blobs, once it is known which packs go: whether a copy must still be made.
 _NEEDED = 0
 _DONE = 1
 
 
 class Execution:
-    """One run. ``check_lock`` raises when the lock is lost; ``stop`` raises when it is to end."""
+    """One run. ``stop`` raises when it is to end."""
 
     def __init__(
         self,
-        repository: Repository,
-        reader: BlobReader,
+        session: Session,
         options: PruneOptions,
         observer: PruneObserver,
         *,
         check_lock: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
-        self._repository = repository
-        self._reader = reader
+        self._session = session
+        self._repository = session.repository
         self._options = options
         self._observer = observer
         self._check_lock = check_lock
         self._stop = stop
-        self._stored: list[StoredPack] = []
-        self._encoder = BlobEncoder(repository.key, options.compression, verify=options.verify)
+        self._stored: list[BuiltPack] = []
 
-    def run(self, plan: PrunePlan, contents: PackContents, used: BlobTable) -> None:
+    def run(self, plan: PrunePlan, contents: PackContents, used: BlobMarks) -> None:
         """Do it all. Damaged, and nothing that is needed is gone, if a blob cannot be read."""
         crash_point = self._options.crash_point
         if plan.unindexed:
@@ -61,8 +60,11 @@ class Execution:
         old_indexes = contents.indexes_to_replace(plan.leaving)
         if old_indexes:
             self._observer.message(f"replacing {len(old_indexes)} indexes")
-            staying = contents.staying(old_indexes, plan.leaving)
-            write_indexes(self._repository, chain(staying, self._stored), check=self._check_lock)
+            listed = chain(
+                ((pack.id, pack.header) for pack in contents.staying(old_indexes, plan.leaving)),
+                ((pack.id, pack.header) for pack in self._stored),
+            )
+            write_indexes_of_headers(self._repository, listed, check=self._check_lock)
         crash_point("new indexes are stored")
         # Safe to die here: blobs are listed twice, and the next prune takes one of the copies for unused.
         self._delete(FileKind.INDEX, old_indexes)
@@ -74,52 +76,36 @@ class Execution:
             self._delete(FileKind.PACK, old_packs)
         crash_point("old packs are deleted")
 
-    def _repack(self, plan: PrunePlan, contents: PackContents, used: BlobTable) -> None:
+    def _repack(self, plan: PrunePlan, contents: PackContents, used: BlobMarks) -> None:
         """Copy what is needed of the packs into new ones, each blob once."""
-        needed = _needed(plan, contents, used)
-        packers = {blob_type: self._packer(blob_type) for blob_type in BlobType}
-        try:
-            for pack_id in sorted(plan.repack):
-                self._stop()
-                for blob in self._blobs_needed(contents, pack_id, needed):
-                    packers[blob.type].add(blob)
-                    needed.set(blob.type, blob.id, _DONE)
-            for packer in packers.values():
-                packer.flush()
-        except BaseException:
-            for packer in packers.values():
-                packer.abort()
-            raise
-        if left := needed.with_byte(_NEEDED):
-            raise Damaged(f"{len(left)} blobs were not repacked", hint="Nothing was deleted. This is a bug: report it.")
-
-    def _packer(self, blob_type: BlobType) -> Packer:
-        return Packer(
-            self._repository.storage,
-            self._repository.key,
-            blob_type,
-            lease=self._check_lock,
+        needed = _mark_needed(plan, contents, used)
+        copying = Copying(
+            self._session,
+            contents,
+            self._options,
+            check_lock=self._check_lock,
             on_stored=self._on_stored,
-            pack_size_bytes=self._options.pack_size_bytes,
-            verify=self._options.verify,
+            stop=self._stop,
         )
+        copying.run(self._shares(plan, contents, used), plan.stats.to_repack.size_bytes)
+        copied = sum(count_blobs(pack.header) for pack in self._stored)
+        if copied != needed:
+            raise Damaged(
+                f"{needed} blobs were to be repacked, and {copied} were",
+                hint="Nothing was deleted that is needed. This is a bug: report it.",
+            )
 
-    def _on_stored(self, pack: StoredPack) -> None:
+    def _shares(self, plan: PrunePlan, contents: PackContents, used: BlobMarks) -> Iterator[PackShare]:
+        """What is needed of each pack, and of none before it."""
+        for pack_id in sorted(plan.repack):
+            header = contents[pack_id].header
+            wanted = used.change(header, _NEEDED, _DONE, count_blobs(header))
+            if 1 in wanted:
+                yield PackShare(pack_id, header, wanted)
+
+    def _on_stored(self, pack: BuiltPack) -> None:
         self._stored.append(pack)
         self._options.crash_point("a new pack is stored")
-
-    def _blobs_needed(self, contents: PackContents, pack_id: bytes, needed: BlobTable) -> Iterator[EncodedBlob]:
-        """Verified, as they stand in some pack; compressed where they are to be and were not."""
-        blobs = contents.blobs(pack_id)
-        for blob_type in BlobType:
-            wanted = [b.id for b in blobs if b.type == blob_type and needed.get(b.type, b.id) == _NEEDED]
-            compress = blob_type == BlobType.TREE or self._options.limits.repack_uncompressed
-            for blob in self._reader.load_encoded(wanted, blob_type):
-                if compress and not blob.uncompressed_length:
-                    content = self._repository.opener().open(blob.sealed, f"blob {blob.id.hex()}")
-                    yield self._encoder.encode(blob.type, blob.id, content)
-                else:
-                    yield blob
 
     def _delete(self, kind: FileKind, ids: Collection[bytes]) -> None:
         ordered: Sequence[bytes] = sorted(ids)
@@ -137,15 +123,12 @@ class Execution:
                 list(threads.map(delete, ordered))
 
 
-def _needed(plan: PrunePlan, contents: PackContents, used: BlobTable) -> BlobTable:
-    """The used blobs that stand in packs to be repacked and in none that stays."""
-    needed = BlobTable()
-    for pack_id in sorted(plan.repack):
-        for blob in contents.blobs(pack_id):
-            if used.get(blob.type, blob.id) is not None:
-                needed.add(blob.type, blob.id)
+def _mark_needed(plan: PrunePlan, contents: PackContents, used: BlobMarks) -> int:
+    """Mark the used blobs that stand in packs to be repacked and in none that stays; their number."""
+    for pack_id in plan.repack:
+        header = contents[pack_id].header
+        used.change(header, None, _NEEDED, count_blobs(header))
     for pack_id in plan.keep:
-        for blob in contents.blobs(pack_id):
-            if needed.get(blob.type, blob.id) is not None:
-                needed.set(blob.type, blob.id, _DONE)
-    return needed
+        header = contents[pack_id].header
+        used.change(header, _NEEDED, _DONE, count_blobs(header))
+    return used.with_mark(_NEEDED, 0)[0]

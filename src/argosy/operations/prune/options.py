@@ -15,7 +15,10 @@ def _nothing(_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PruneOptions:
-    """``without``: snapshots that count as gone, for a dry run. ``crash_point`` is called where it may be killed."""
+    """``without``: snapshots that count as gone, for a dry run. ``crash_point`` is called where it may be killed.
+
+    ``workers``: None is one a processor. Up to ``alone_bytes`` are repacked without them: they take a while to start.
+    """
 
     limits: PruneLimits = field(default_factory=PruneLimits)
     dry_run: bool = False
@@ -23,6 +26,8 @@ class PruneOptions:
     pack_size_bytes: int = 16 << 20
     compression: CompressionMode = "auto"
     verify: bool = True
+    workers: int | None = None
+    alone_bytes: int = 64 << 20
     crash_point: Callable[[str], None] = _nothing
 
 

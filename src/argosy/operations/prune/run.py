@@ -10,6 +10,7 @@ from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.plan import PrunePlan, plan_prune
 from argosy.operations.prune.used import find_used
 from argosy.operations.session import Access, Session, open_session
+from argosy.repository.blobs import BlobReader
 from argosy.repository.layout import FileKind
 from argosy.repository.snapshots import load_snapshots
 
@@ -39,13 +40,10 @@ def prune_in(session: Session, options: PruneOptions, observer: PruneObserver) -
     contents = PackContents.load(repository, index_ids)
     snapshots = [stored for stored in load_snapshots(repository) if stored.id not in options.without]
     observer.message(f"looking for what {len(snapshots)} snapshots use")
-    reader = session.blob_reader(session.open_lookup())
-    used = find_used(reader, (stored.snapshot.tree for stored in snapshots), stop)
+    used = find_used(BlobReader(repository, contents), (stored.snapshot.tree for stored in snapshots), stop)
     plan = plan_prune(pack_uses(contents, used), dict(repository.list_files(FileKind.PACK)), options.limits)
     observer.show(plan)
     if not options.dry_run and not plan.is_empty:
         assert session.lock is not None, "only a dry run goes without"
-        Execution(repository, reader, options, observer, check_lock=session.lock.check, stop=stop).run(
-            plan, contents, used
-        )
+        Execution(session, options, observer, check_lock=session.lock.check, stop=stop).run(plan, contents, used)
     return plan

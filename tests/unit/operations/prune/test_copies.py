@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from argosy.errors import Damaged
+from argosy.operations.prune.blob_marks import BlobMarks, blob_marks
 from argosy.operations.prune.contents import PackContents
 from argosy.operations.prune.copies import pack_uses
 from argosy.operations.prune.plan import PackUse
-from argosy.operations.prune.used import BlobTable
 from argosy.repository.index_writer import write_indexes
 from argosy.repository.keys import ScryptNumbers
 from argosy.repository.layout import FileKind
@@ -53,8 +53,8 @@ def pack(name: str, *blobs: object, start: int = 0) -> IndexedPack:
     return IndexedPack(identity(name), found)
 
 
-def table(*names: object) -> BlobTable:
-    used = BlobTable()
+def table(*names: object) -> BlobMarks:
+    used = blob_marks()
     for name in names:
         used.add(BlobType.DATA, identity(name))
     return used

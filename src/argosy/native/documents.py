@@ -1,0 +1,58 @@
+"""The kernel's reading of two documents of which a repository has much: indexes and trees."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from functools import cache
+
+HASH_BYTES = 32
+# struct listed_pack of indexes.c; the bits of what a pack holds.
+_PACK = struct.Struct("<32s4Q")
+HOLDS_DATA = 1
+HOLDS_TREES = 2
+HOLDS_PLAIN = 4
+# The least JSON that a pack takes: its id, and a blob.
+_LEAST_PACK_BYTES = 200
+
+
+def index_packs(library: ctypes.CDLL, data: bytes) -> list[tuple[bytes, bytes, int, int]] | None:
+    """Each pack of an index: id, header (not sealed), the sealed bytes of its blobs, and what it holds.
+
+    None where Python has to look: it is written in an unusual way, or lists what no pack can hold.
+    """
+    room = len(data) // _LEAST_PACK_BYTES + 1
+    packs, headers = bytearray(_PACK.size * room), bytearray(len(data) // 2 + 1)
+    count = _declared(library).argosy_index_packs(data, len(data), _place(packs), room, _place(headers))
+    if not count:
+        return None
+    return [
+        (pack_id, bytes(headers[at : at + length]), content_bytes, holds)
+        for pack_id, at, length, content_bytes, holds in _PACK.iter_unpack(memoryview(packs)[: _PACK.size * count])
+    ]
+
+
+def tree_names(library: ctypes.CDLL, data: bytes) -> tuple[bytes, bytes] | None:
+    """The ids of the subtrees and of the files' blobs that a tree names, joined.
+
+    None where Python has to look: something is wrong with it, or it is written in an unusual way.
+    """
+    ids, counts = bytearray(len(data) // 2 + 2 * HASH_BYTES), (ctypes.c_uint64 * 2)()
+    if not _declared(library).argosy_tree_names(data, len(data), _place(ids), len(ids), counts):
+        return None
+    contents, subtrees = (count * HASH_BYTES for count in counts)
+    return bytes(ids[len(ids) - subtrees :]), bytes(ids[:contents])
+
+
+def _place(room: bytearray) -> ctypes.Array[ctypes.c_char]:
+    return (ctypes.c_char * len(room)).from_buffer(room)
+
+
+@cache
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    text, place, size = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t
+    library.argosy_index_packs.restype = size
+    library.argosy_index_packs.argtypes = (text, size, place, size, place)
+    library.argosy_tree_names.restype = ctypes.c_int
+    library.argosy_tree_names.argtypes = (text, size, place, size, ctypes.POINTER(ctypes.c_uint64))
+    return library

@@ -1,0 +1,133 @@
+"""The kernel's tables of ids, and what it finds out about whole packs with them."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+HASH_BYTES = 32
+# An id has few payloads: the places of a tree.
+_PAYLOADS_MOST = 256
+
+
+class NativeTable:
+    """Ids, each with a payload of fixed length (zero until it is set). Not thread-safe. MemoryError, and it is void."""
+
+    def __init__(self, library: ctypes.CDLL, payload_bytes: int) -> None:
+        self._library = _declared(library)
+        self._payload_bytes = payload_bytes
+        self.address = self._library.argosy_table_new(payload_bytes)
+        if not self.address:
+            raise MemoryError
+
+    def __del__(self) -> None:
+        address, self.address = getattr(self, "address", None), None
+        if address:
+            self._library.argosy_table_free(address)
+
+    def __len__(self) -> int:
+        return int(self._library.argosy_table_count(self.address))
+
+    def add(self, ids: bytes) -> bytes:
+        """Add ids (joined); those that were not there."""
+        fresh = ctypes.create_string_buffer(len(ids))
+        added = self._library.argosy_table_add(self.address, ids, len(ids) // HASH_BYTES, fresh)
+        if added < 0:
+            raise MemoryError
+        return fresh.raw[: added * HASH_BYTES]
+
+    def missing(self, ids: bytes) -> bytes:
+        """Those of the ids (joined) that are not there."""
+        absent = ctypes.create_string_buffer(len(ids))
+        count = self._library.argosy_table_missing(self.address, ids, len(ids) // HASH_BYTES, absent)
+        return absent.raw[: count * HASH_BYTES] if count else b""
+
+    def payloads(self, identity: bytes) -> list[bytes]:
+        """Every payload of an id, in order of their addition (256 at most)."""
+        _require_id(identity)
+        size = self._payload_bytes
+        found = ctypes.create_string_buffer(_PAYLOADS_MOST * size)
+        count = self._library.argosy_table_get(self.address, identity, found, _PAYLOADS_MOST)
+        return [found.raw[at : at + size] for at in range(0, count * size, size)]
+
+    def with_byte(self, value: int, most: int) -> tuple[int, list[bytes]]:
+        """How many ids have a payload that begins with this byte, and up to ``most`` of them."""
+        ids = ctypes.create_string_buffer(most * HASH_BYTES)
+        count = int(self._library.argosy_table_with(self.address, value, ids, most))
+        return count, [ids.raw[at : at + HASH_BYTES] for at in range(0, min(count, most) * HASH_BYTES, HASH_BYTES)]
+
+
+def add_pack(data: NativeTable | None, trees: NativeTable, pack_no: int, header: bytes) -> None:
+    """Add the ids of a pack's data blobs, and its trees with their places: four uint32 as in ``tables.c``."""
+    library, place = trees._library, None if data is None else data.address
+    if not library.argosy_table_add_pack(place, trees.address, pack_no, header, len(header)):
+        raise MemoryError
+
+
+class NativeMarks:
+    """Two tables, of data and of trees, each id with a mark: see ``operations.prune.blob_marks``."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.data, self.trees = NativeTable(library, 1), NativeTable(library, 1)
+        self._library = _declared(library)
+
+    def see(self, header: bytes) -> bool:
+        """Count each marked blob of a pack once more; whether one of them was seen before."""
+        return bool(self._library.argosy_marks_see(*self._tables, header, len(header)))
+
+    def count(self, header: bytes) -> list[int]:
+        """Of a pack the blobs with one copy, their bytes, the blobs with several, and all."""
+        counts = (ctypes.c_uint64 * 4)()
+        self._library.argosy_marks_count(*self._tables, header, len(header), counts)
+        return list(counts)
+
+    def choose(self, header: bytes, counts: list[int]) -> list[int]:
+        """Choose copies; the counts of the pack, with what was chosen."""
+        numbers = (ctypes.c_uint64 * 4)(*counts)
+        self._library.argosy_marks_choose(*self._tables, header, len(header), numbers)
+        return list(numbers)
+
+    def change(self, header: bytes, old: int, new: int, blobs: int) -> bytes:
+        """Change marks (``old`` below 0: any) of a pack of that many blobs; a byte for each, 1 where it was changed."""
+        changed = ctypes.create_string_buffer(blobs)
+        self._library.argosy_marks_change(*self._tables, header, len(header), old, new, changed)
+        return changed.raw
+
+    @property
+    def _tables(self) -> tuple[int, int]:
+        return self.data.address, self.trees.address
+
+
+def _require_id(identity: bytes) -> None:
+    if len(identity) != HASH_BYTES:
+        raise ValueError(f"an id has {HASH_BYTES} bytes")
+
+
+@cache
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    place, text, size, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int
+    library.argosy_table_new.restype = place
+    library.argosy_table_new.argtypes = (size,)
+    library.argosy_table_free.restype = None
+    library.argosy_table_free.argtypes = (place,)
+    library.argosy_table_count.restype = size
+    library.argosy_table_count.argtypes = (place,)
+    library.argosy_table_add.restype = ctypes.c_int64
+    library.argosy_table_add.argtypes = (place, text, size, place)
+    library.argosy_table_missing.restype = size
+    library.argosy_table_missing.argtypes = (place, text, size, place)
+    library.argosy_table_get.restype = size
+    library.argosy_table_get.argtypes = (place, text, place, size)
+    library.argosy_table_with.restype = size
+    library.argosy_table_with.argtypes = (place, ctypes.c_ubyte, place, size)
+    library.argosy_table_add_pack.restype = number
+    library.argosy_table_add_pack.argtypes = (place, place, ctypes.c_uint32, text, size)
+    library.argosy_marks_see.restype = number
+    library.argosy_marks_see.argtypes = (place, place, text, size)
+    library.argosy_marks_count.restype = None
+    library.argosy_marks_count.argtypes = (place, place, text, size, place)
+    library.argosy_marks_choose.restype = None
+    library.argosy_marks_choose.argtypes = (place, place, text, size, place)
+    library.argosy_marks_change.restype = size
+    library.argosy_marks_change.argtypes = (place, place, text, size, number, ctypes.c_ubyte, place)
+    return library

@@ -1,0 +1,110 @@
+"""Which data blobs there are, and where trees stand: filled pack by pack from what the indexes say, in little memory.
+
+With the native kernel a blob takes about 40 bytes and a tree 16 more; without it ``IdTable`` holds them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from argosy import native
+from argosy.operations.id_table import IdTable
+from argosy.repository.blob_location import Location
+from argosy.restic_format.blob import BlobType
+from argosy.restic_format.ids import ID_BYTES
+from argosy.restic_format.pack import decode_header
+
+if TYPE_CHECKING:
+    from argosy.native.tables import NativeTable
+
+# Number of the pack, offset, length, length of the content.
+_PLACE = struct.Struct("<IIII")
+
+PackIdOf = Callable[[int], bytes]
+
+
+class BlobTable(Protocol):
+    """Ids of data blobs, places of trees. Not thread-safe."""
+
+    def add(self, pack_no: int, header: bytes) -> None:
+        """Note the blobs of a pack, given by its number and its header (not sealed)."""
+
+    def missing(self, data_ids: bytes) -> Sequence[bytes]:
+        """Those of the data blobs (ids joined) that were not added."""
+
+    def find_tree(self, tree_id: bytes) -> list[Location]:
+        """Every place of a tree."""
+
+
+def blob_table(pack_id_of: PackIdOf, *, with_data: bool = True) -> BlobTable:
+    """A new table; ``pack_id_of`` tells a pack's id from its number. Without data it knows of trees alone."""
+    kernel = native.kernel()
+    if kernel is None:
+        return PythonBlobTable(pack_id_of, with_data=with_data)
+    from argosy.native.tables import NativeTable
+
+    data = NativeTable(kernel.library, 0) if with_data else None
+    return NativeBlobTable(pack_id_of, data, NativeTable(kernel.library, _PLACE.size))
+
+
+class PythonBlobTable:
+    """See ``BlobTable``."""
+
+    def __init__(self, pack_id_of: PackIdOf, *, with_data: bool) -> None:
+        self._pack_id_of = pack_id_of
+        self._data = IdTable() if with_data else None
+        self._trees = IdTable(_PLACE.size)
+
+    def add(self, pack_no: int, header: bytes) -> None:
+        """See ``BlobTable.add``."""
+        blobs = decode_header(header, "header")
+        if self._data is not None:
+            self._data.extend([blob.id for blob in blobs if blob.type == BlobType.DATA])
+        for blob in blobs:
+            if blob.type == BlobType.TREE:
+                place = _PLACE.pack(pack_no, blob.offset, blob.length, blob.uncompressed_length)
+                self._trees.add_again(blob.id, place)
+
+    def missing(self, data_ids: bytes) -> Sequence[bytes]:
+        """See ``BlobTable.missing``."""
+        ids = split_ids(data_ids)
+        return ids if self._data is None else self._data.missing(ids)
+
+    def find_tree(self, tree_id: bytes) -> list[Location]:
+        """See ``BlobTable.find_tree``."""
+        return _locations(self._trees.all(tree_id), self._pack_id_of)
+
+
+class NativeBlobTable:
+    """See ``BlobTable``; one call of the kernel a pack or a tree."""
+
+    def __init__(self, pack_id_of: PackIdOf, data: NativeTable | None, trees: NativeTable) -> None:
+        from argosy.native.tables import add_pack
+
+        self._pack_id_of = pack_id_of
+        self._data = data
+        self._trees = trees
+        self._add_pack = add_pack
+
+    def add(self, pack_no: int, header: bytes) -> None:
+        """See ``BlobTable.add``."""
+        self._add_pack(self._data, self._trees, pack_no, header)
+
+    def missing(self, data_ids: bytes) -> Sequence[bytes]:
+        """See ``BlobTable.missing``."""
+        return split_ids(data_ids if self._data is None else self._data.missing(data_ids))
+
+    def find_tree(self, tree_id: bytes) -> list[Location]:
+        """See ``BlobTable.find_tree``."""
+        return _locations(self._trees.payloads(tree_id), self._pack_id_of)
+
+
+def split_ids(joined: bytes) -> list[bytes]:
+    """Ids that stand one after the other."""
+    return [joined[at : at + ID_BYTES] for at in range(0, len(joined), ID_BYTES)]
+
+
+def _locations(places: Sequence[bytes], pack_id_of: PackIdOf) -> list[Location]:
+    return [Location(pack_id_of(pack_no), *place) for pack_no, *place in map(_PLACE.unpack, places)]

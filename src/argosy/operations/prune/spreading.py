@@ -1,0 +1,95 @@
+"""Has workers repack: hands out packs, takes the new ones, and keeps the workers' lease alive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed
+from argosy.errors import ArgosyError, EngineError
+from argosy.operations.prune.messages import Lease, Repacked, RepackFailed, RepackWork, encode
+
+_LOOK_SECONDS = 0.2
+# The lock is refreshed every five minutes.
+_LEASE_SECONDS = 60.0
+# Work that ended its worker this often may end any worker.
+_MOST_FAILURES = 3
+
+
+class Spreading:
+    """One run. ``remaining_seconds`` tells for how long writing is allowed; ``stop`` raises to end it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        take: Callable[[Repacked], None],
+        remaining_seconds: Callable[[], float],
+        stop: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._take = take
+        self._remaining_seconds = remaining_seconds
+        self._stop = stop
+        self._assigned: dict[int, RepackWork] = {}
+        self._failures: dict[int, int] = {}
+        self._attempts: dict[int, int] = {}
+        self._next_id = 0
+
+    def run(self, works: Iterator[RepackWork]) -> None:
+        """Have all of it done. What a worker could not do is raised as if it had happened here."""
+        more, next_lease = True, 0.0
+        while True:
+            self._stop()
+            if time.monotonic() >= next_lease:
+                self._engine.broadcast(encode(Lease(self._remaining_seconds())))
+                next_lease = time.monotonic() + _LEASE_SECONDS
+            while more and self._engine.wanted() > 0:
+                work = next(works, None)
+                if work is None:
+                    more = False
+                else:
+                    self._assigned[self._next_id] = work
+                    self._offer(self._next_id)
+                    self._next_id += 1
+            if not self._assigned:
+                return
+            for event in self._engine.events(_LOOK_SECONDS):
+                self._handle(event)
+
+    def _offer(self, task_id: int) -> None:
+        attempt = self._attempts[task_id] = self._attempts.get(task_id, -1) + 1
+        self._engine.offer(Task(task_id, attempt, encode(self._assigned[task_id])))
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case TaskComplete(task_id=task_id, payload=payload):
+                del self._assigned[task_id]
+                self._take(msgspec.msgpack.decode(payload, type=Repacked))
+            case TaskFailed(payload=payload):
+                raise _error(payload)
+            case TaskLapsed(task_id=task_id, reason=reason, taken=taken):
+                self._again(task_id, reason, suspect=taken)
+
+    def _again(self, task_id: int, reason: str, *, suspect: bool) -> None:
+        """Offer a task once more. The packs that its worker stored are in no index: the next prune deletes them."""
+        self._failures[task_id] = self._failures.get(task_id, 0) + suspect
+        if self._failures[task_id] >= _MOST_FAILURES:
+            names = ", ".join(pack.id.hex() for pack in self._assigned[task_id].packs[:5])
+            raise EngineError(
+                f"workers end while they repack packs {names}: {reason}",
+                hint="Nothing was deleted that is needed. Run `argosy check --read-data`: are they whole?",
+            )
+        self._offer(task_id)
+
+
+def _error(payload: bytes) -> ArgosyError:
+    try:
+        return msgspec.msgpack.decode(payload, type=RepackFailed).error()
+    except msgspec.DecodeError:
+        return EngineError(
+            f"packs could not be repacked: {payload.decode('utf-8', 'replace')}",
+            hint="Nothing was deleted that is needed. This is a bug: report it.",
+        )

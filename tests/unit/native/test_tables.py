@@ -1,0 +1,75 @@
+"""Tables of ids in the kernel behave as dictionaries of lists."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import pytest
+
+from argosy.native.tables import NativeMarks, NativeTable, add_pack
+from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.pack import encode_header
+from tests.support.native import built_kernel
+
+
+def ids(*numbers: int) -> bytes:
+    return b"".join(hashlib.sha256(b"%d" % number).digest() for number in numbers)
+
+
+def test_ids_are_added_once_and_found_again_however_many_they_are() -> None:
+    table = NativeTable(built_kernel().library, 0)
+    added = set[int]()
+    source = random.Random(2)
+    for _ in range(200):
+        some = [source.randrange(8000) for _ in range(100)]
+        fresh = [number for number in dict.fromkeys(some) if number not in added]
+        assert table.add(ids(*some)) == ids(*fresh)
+        added.update(fresh)
+    assert len(table) == len(added)
+    asked = range(0, 9000, 3)
+    assert table.missing(ids(*asked)) == ids(*(number for number in asked if number not in added))
+    assert table.missing(b"") == b""
+
+
+def test_ids_that_begin_alike_are_told_apart() -> None:
+    """Their slots are the same."""
+    table = NativeTable(built_kernel().library, 0)
+    alike = [bytes(28) + number.to_bytes(4, "big") for number in range(200)]
+    assert table.add(b"".join(alike[:150])) == b"".join(alike[:150])
+    assert table.missing(b"".join(alike)) == b"".join(alike[150:])
+
+
+def test_a_tree_has_all_its_places_and_data_has_none() -> None:
+    library = built_kernel().library
+    data, trees = NativeTable(library, 0), NativeTable(library, 16)
+    blobs = [PackedBlob(ids(1), BlobType.DATA, 0, 40), PackedBlob(ids(2), BlobType.TREE, 40, 50, 99)]
+    for pack_no in (3, 70_000):
+        add_pack(data, trees, pack_no, encode_header(blobs))
+    first, second = trees.payloads(ids(2))
+    assert [int.from_bytes(first[at : at + 4], "little") for at in range(0, 16, 4)] == [3, 40, 50, 99]
+    assert int.from_bytes(second[:4], "little") == 70_000
+    assert trees.payloads(ids(1)) == []
+    assert data.missing(ids(1, 2)) == ids(2)
+    assert len(data) == 1
+    add_pack(None, trees, 5, encode_header(blobs))
+    assert len(trees) == 3
+
+
+def test_what_is_no_id_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        NativeTable(built_kernel().library, 1).payloads(b"short")
+
+
+def test_marks_of_a_pack_are_changed_and_told_one_by_one() -> None:
+    marks = NativeMarks(built_kernel().library)
+    marks.data.add(ids(1, 3))
+    marks.trees.add(ids(2))
+    blobs = [PackedBlob(ids(number), BlobType(number == 2), 40 * number, 40) for number in range(4)]
+    header = encode_header(blobs)
+    assert marks.change(header, -1, 7, 4) == bytes((0, 1, 1, 1))
+    assert marks.change(header, 6, 8, 4) == bytes(4)
+    assert marks.change(encode_header(blobs[:2]), 7, 8, 2) == bytes((0, 1))
+    assert marks.data.with_byte(8, 5) == (1, [ids(1)])
+    assert marks.trees.with_byte(8, 5) == (0, [])
+    assert marks.data.with_byte(7, 0) == (1, [])
