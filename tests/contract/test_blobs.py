@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from argosy import native
 from argosy.errors import Damaged
-from argosy.repository.encoder import BlobEncoder, EncodedBlob, SealedRun
+from argosy.repository.encoder import BlobEncoder, EncodedBlob
 from argosy.repository.opening import NativeBlobsOpener, Sealed, blobs_opener
 from argosy.restic_format.blob import BlobType, PackedBlob, hash_many
 from argosy.restic_format.compression import CompressionMode, Compressor, StreamCompressor
@@ -60,20 +60,24 @@ def encode_all(
     for content in contents:
         rows.append((offset, len(content), hashlib.sha256(content).digest()))
         offset += len(content)
-    runs = BlobEncoder(KEY, mode, verify=verify, draw=draw).encode_many(b"".join(contents), rows)
-    return [blob for run in runs for blob in blobs_of(run)]
+    return seal_all(BlobEncoder(KEY, mode, verify=verify, draw=draw), b"".join(contents), rows)
 
 
-def blobs_of(run: SealedRun) -> list[EncodedBlob]:
-    """The blobs of a run, which its header lists."""
-    listed = decode_header(run.header, "a run") if run.header else []
-    assert len(listed) == run.blob_count
-    assert sum(blob.length for blob in listed) == len(run.sealed)
-    pieces = [bytes(run.sealed[blob.offset : blob.offset + blob.length]) for blob in listed]
-    return [
-        EncodedBlob(blob.id, blob.type, piece, blob.uncompressed_length)
-        for blob, piece in zip(listed, pieces, strict=True)
-    ]
+def seal_all(encoder: BlobEncoder, data: bytes, rows: list[tuple[int, int, bytes]]) -> list[EncodedBlob]:
+    """Together as far as the encoder can, the rest one by one."""
+    sealed: list[EncodedBlob] = []
+    room = encoder.room_for(rows)
+    if room:
+        place = bytearray(room)
+        run = encoder.seal_many(data, rows, memoryview(place))
+        listed = decode_header(run.header, "a run") if run.header else []
+        assert (len(listed), sum(blob.length for blob in listed)) == (run.done, run.size_bytes)
+        for blob in listed:
+            piece = bytes(place[blob.offset : blob.offset + blob.length])
+            sealed.append(EncodedBlob(blob.id, blob.type, piece, blob.uncompressed_length))
+    for offset, length, identity in rows[len(sealed) :]:
+        sealed.append(encoder.encode(BlobType.DATA, identity, data[offset : offset + length]))
+    return sealed
 
 
 def lay_out(blobs: list[EncodedBlob], gap: bytes = b"") -> tuple[bytes, list[Sealed]]:
@@ -151,7 +155,7 @@ class TestSealing:
     def test_verification_finds_a_content_that_changed_after_it_was_hashed(self) -> None:
         rows = [(0, 5, hashlib.sha256(b"right").digest()), (5, 5, hashlib.sha256(b"other").digest())]
         with pytest.raises(Damaged, match=f"{rows[1][2].hex()}.*right after it was encoded"):
-            list(BlobEncoder(KEY, "auto", verify=True).encode_many(b"rightwrong", rows))
+            seal_all(BlobEncoder(KEY, "auto", verify=True), b"rightwrong", rows)
 
 
 class TestOpening:

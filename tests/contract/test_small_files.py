@@ -231,22 +231,26 @@ def reading() -> NativeReading:
 
 
 def read(reading: NativeReading, directory: Path, part: DirectoryPart) -> tuple[list[bytes], list[int]]:
-    """The first run of a part."""
+    """The nodes and the lengths of the first run of a part; file n has the blob n."""
     dir_fd = os.open(directory, os.O_RDONLY)
     try:
-        return reading.read(dir_fd, part.names, part.modes, part.inodes, [7] * len(part.names), exact=True)
+        lengths = reading.read(dir_fd, part.names, part.modes, part.inodes, [7] * len(part.names), exact=True)
     finally:
         os.close(dir_fd)
+    return reading.nodes([bytes([number]) * 32 for number, length in enumerate(lengths) if length > 0]), lengths
 
 
 def test_the_kernel_reads_what_finds_room(reading: NativeReading, tmp_path: Path) -> None:
     """Another file is begun only while there is room for the largest."""
     for name in "abcd":
         (tmp_path / name).write_bytes(name.encode() * 800)
-    heads, lengths = read(reading, tmp_path, scanned(tmp_path))
+    nodes, lengths = read(reading, tmp_path, scanned(tmp_path))
     assert lengths == [800, 800]
     assert bytes(reading.data[:1600]) == b"a" * 800 + b"b" * 800
-    assert [decode_node(head + b"}").size for head in heads] == [800, 800]
+    assert [decode_node(node).size for node in nodes] == [800, 800]
+    assert [decode_node(node).content for node in nodes] == [[bytes([number]).hex() * 32] for number in (0, 1)]
+    with pytest.raises(ValueError, match="a blob"):
+        reading.nodes([])
 
 
 def test_the_kernel_leaves_to_python_what_it_may_not_judge(reading: NativeReading, tmp_path: Path) -> None:
@@ -257,9 +261,9 @@ def test_the_kernel_leaves_to_python_what_it_may_not_judge(reading: NativeReadin
     (tmp_path / "was a fifo").write_bytes(b"x")
     part = scanned(tmp_path)
     part.modes[3:] = [0o100644, 0o010644]
-    heads, lengths = read(reading, tmp_path, part)
+    nodes, lengths = read(reading, tmp_path, part)
     assert lengths == [1000, NOT_READ, NOT_READ, NOT_READ, NOT_READ]
-    assert heads[1:] == [b"", b"", b"", b""]
+    assert nodes[1:] == [b"", b"", b"", b""]
 
 
 def test_the_size_in_a_node_is_what_was_read_however_the_file_changes(reading: NativeReading, tmp_path: Path) -> None:
@@ -277,8 +281,8 @@ def test_the_size_in_a_node_is_what_was_read_however_the_file_changes(reading: N
     thread.start()
     try:
         for _ in range(500):
-            [head], [length] = read(reading, tmp_path, part)
-            assert head == b"" if length == NOT_READ else decode_node(head + b"}").size == length
+            [node], [length] = read(reading, tmp_path, part)
+            assert node == b"" if length == NOT_READ else decode_node(node).size == length
     finally:
         ended.set()
         thread.join()

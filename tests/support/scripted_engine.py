@@ -18,6 +18,9 @@ class ScriptedEngine:
         self._answer = answer
         self._waiting: list[Event] = []
 
+    def prepare(self, handler: str, count: int) -> None:
+        del handler, count
+
     def start(self, setup: bytes, handler: str) -> None:
         del setup, handler
 

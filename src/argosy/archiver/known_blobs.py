@@ -36,14 +36,8 @@ class KnownBlobs:
         if len(self._told) > REMEMBERED_MOST and self._lookup is not None:
             self._forget_some()
 
-    def contains(self, identity: bytes) -> bool:
-        """Whether a data blob is there."""
-        if identity in self._told or identity in self._told_before:
-            return True
-        return self._ask and self._lookup is not None and self._lookup.contains(identity)
-
     def those_known(self, ids: AbstractSet[bytes]) -> AbstractSet[bytes]:
-        """Those of the ids that ``contains`` holds for."""
+        """Those of these data blobs that are there."""
         known = (ids & self._told) | (ids & self._told_before)
         if self._ask and self._lookup is not None and len(known) < len(ids):
             known |= self._lookup.contains_many(ids - known)

@@ -28,7 +28,7 @@ _ERROR_TEXT_CHARACTERS = 8192
 
 
 def run(descriptor: int, module: str) -> NoReturn:
-    """Serve the parent at the other end of the socket; never returns. ``module``, the handler's, is imported at once."""
+    """Serve the parent at the other end of the socket; never returns. ``module``, the handler's, is imported now."""
     faulthandler.enable()
     worker = Worker(descriptor)
     # Whatever this meets is met again, and told, when the handler is made.

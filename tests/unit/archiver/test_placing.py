@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from argosy.archiver import placing
 from argosy.archiver.placing import BlobPlacer
-from argosy.repository.encoder import EncodedBlob, SealedRun
+from argosy.repository.encoder import EncodedBlob, PlainBlob, SealedRun
 from argosy.repository.packer import PackRef
 from argosy.restic_format.blob import BlobType
-from argosy.restic_format.pack import decode_header
+from argosy.restic_format.pack import decode_header, encode_entry
 
 
 class FakeEncoder:
     """Seals to half the size, and a header."""
 
+    def room_for(self, blobs: Sequence[PlainBlob]) -> int:
+        """Room for all, in full size."""
+        return sum(length + 32 for _, length, _ in blobs)
+
+    def seal_many(self, data: bytes, blobs: Sequence[PlainBlob], into: memoryview) -> SealedRun:
+        """All but those beyond the tenth."""
+        sealed = [self.encode(BlobType.DATA, identity, data[at : at + size]) for at, size, identity in blobs[:10]]
+        header = b"".join(encode_entry(b.type, b.id, len(b.sealed), b.uncompressed_length) for b in sealed)
+        size_bytes = sum(len(blob.sealed) for blob in sealed)
+        assert size_bytes <= len(into)
+        return SealedRun(len(sealed), size_bytes, header)
+
     def encode(self, blob_type: BlobType, identity: bytes, plaintext: bytes) -> EncodedBlob:
         """Nothing secret here."""
-        return EncodedBlob(identity, blob_type, bytes(32) + plaintext[::2], len(plaintext))
+        return EncodedBlob(identity, blob_type, bytes(32) + bytes(plaintext[::2]), len(plaintext))
 
 
 class FakePacker:
@@ -29,10 +42,16 @@ class FakePacker:
         self.blobs: list[bytes] = []
         self.ref = PackRef()
 
-    def add_run(self, run: SealedRun) -> PackRef:
+    def add(self, blob: EncodedBlob) -> PackRef:
         """Into the open pack."""
-        self.blobs += [blob.id for blob in decode_header(run.header, "a run")]
+        self.blobs.append(blob.id)
         return self.ref
+
+    def fill(self, room_bytes: int, seal: Callable[[memoryview], SealedRun]) -> tuple[SealedRun, PackRef]:
+        """Likewise, many."""
+        run = seal(memoryview(bytearray(room_bytes)))
+        self.blobs += [blob.id for blob in decode_header(run.header, "a run")]
+        return run, self.ref
 
     def store(self) -> None:
         """The open pack is durable, and another one begins."""
@@ -46,7 +65,7 @@ class Scene:
     def __init__(self) -> None:
         self.packer = FakePacker()
         self.there: set[bytes] = set()
-        self.placer = BlobPlacer(FakeEncoder(), self.packer, self.there.__contains__)  # type: ignore[arg-type]  # doubles
+        self.placer = BlobPlacer(FakeEncoder(), self.packer, self.there.__and__)  # type: ignore[arg-type]  # doubles
 
 
 @pytest.fixture
@@ -105,3 +124,20 @@ def test_what_is_remembered_is_bounded_and_never_what_is_not_durable(
     assert len(scene.packer.blobs) == packed
     placer.place(b"0")
     assert len(scene.packer.blobs) == packed + 1
+
+
+def test_many_are_placed_as_if_one_by_one(scene: Scene) -> None:
+    placer, there = scene.placer, hashlib.sha256(b"content 3").digest()
+    scene.there.add(there)
+    placer.place(b"content 5")
+    contents = [b"content %d" % (number % 20) for number in range(24)]
+    ids = placer.place_all(b"".join(contents), list(map(len, contents)))
+    assert ids == [hashlib.sha256(content).digest() for content in contents]
+    assert len(scene.packer.blobs) == len(set(scene.packer.blobs)) == 19
+    assert set(scene.packer.blobs) == set(ids) - {there}
+    assert (placer.blobs, placer.added_bytes) == (19, sum(map(len, contents[:20])) - 9)
+    assert placer.added_packed_bytes == sum(32 + (len(content) + 1) // 2 for content in contents[:20]) - 37
+    assert placer.take_depends() == {scene.packer.ref}
+    assert placer.place_all(b"".join(contents), list(map(len, contents))) == ids
+    assert placer.take_depends() == {scene.packer.ref}
+    assert len(scene.packer.blobs) == 19

@@ -13,7 +13,7 @@ from argosy.archiver.messages import PROTOCOL, WorkerOptions, WorkerSetup, decod
 from argosy.daemon.fitting import Fitter, lock_names_at
 from argosy.daemon.sight import Sight, look_at
 from argosy.errors import EngineError, RepositoryError, RepositoryMissing, SourceError
-from argosy.operations.backup.work import HANDLER as BACKUP
+from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.repository.locks import acquire
 from argosy.restic_format.config import encode_config, make_config
 from argosy.storage.options import StorageOptions

@@ -6,7 +6,9 @@ import hashlib
 import os
 import threading
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -17,7 +19,7 @@ from argosy.repository.packer import Packer, PackRef, StoredPack
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import MasterKey, Sealer
-from argosy.restic_format.pack import PLAIN_ENTRY_BYTES, pack_size_bytes, seal_header
+from argosy.restic_format.pack import PLAIN_ENTRY_BYTES, encode_entry, pack_size_bytes, seal_header
 from argosy.storage.interface import Buffer
 from tests.support.storage_doubles import Died, DyingBeforePut, FullStorage, MemoryStorage
 
@@ -285,22 +287,57 @@ def test_a_header_that_says_something_else_is_not_uploaded(key: MasterKey, monke
 def test_a_header_that_does_not_describe_the_pack_is_not_uploaded(key: MasterKey) -> None:
     storage = MemoryStorage()
     packer = make_packer(storage, key)
-    packer.add_run(make_blob().as_run()._replace(header=make_blob(999).as_run().header))
+    other = make_blob(999)
+    packer.fill(1000, lambda _: SealedRun(1, 1000, encode_entry(other.type, other.id, 999, 0)))
     with pytest.raises(Damaged, match="header"):
         packer.flush()
     assert storage.objects == {}
 
 
-def test_a_run_goes_into_one_pack(storage: MemoryStorage, key: MasterKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packer_module, "MAX_PACK_BLOBS", 7)
+def put(blobs: list[EncodedBlob], place: memoryview) -> SealedRun:
+    """As the encoder does it: one blob after the other."""
+    content = b"".join(bytes(blob.sealed) for blob in blobs)
+    place[: len(content)] = content
+    header = b"".join(encode_entry(blob.type, blob.id, len(blob.sealed), 0) for blob in blobs)
+    return SealedRun(len(blobs), len(content), header)
+
+
+@pytest.mark.parametrize("size", [40, 9 * KIB])
+def test_what_is_sealed_into_a_pack_stands_there_in_order(
+    storage: MemoryStorage, repository: Repository, size: int
+) -> None:
+    stored: list[StoredPack] = []
+    packer = make_packer(storage, repository.key, stored=stored)
+    blobs = [make_blob(size) for _ in range(40)]
+    refs = [packer.add(blobs[0])]
+    for at in range(1, 37, 12):
+        run, ref = packer.fill(12 * size + 500, partial(put, blobs[at : at + 12]))
+        assert run.done == 12
+        refs += [ref] * 12
+    refs += [packer.add(blob) for blob in blobs[37:]]
+    packer.flush()
+    assert Counter(ref.pack_id for ref in refs) == {pack.id: len(pack.blobs) for pack in stored}
+    for pack in stored:
+        content = repository.load_raw_pack(pack.id)
+        listed = {at.id: content[at.offset : at.offset + at.length] for at in pack.blobs}
+        assert all(listed[blob.id] == blob.sealed for blob in blobs if blob.id in listed)
+        assert repository.load_pack_header(pack.id, pack.size_bytes) == pack.blobs
+
+
+def test_what_could_not_be_sealed_leaves_the_pack_as_it_was(storage: MemoryStorage, key: MasterKey) -> None:
     stored: list[StoredPack] = []
     packer = make_packer(storage, key, stored=stored)
-    blobs = [make_blob(40) for _ in range(10)]
-    run = SealedRun(b"".join(bytes(b.sealed) for b in blobs[:5]), b"".join(b.as_run().header for b in blobs[:5]), 5)
-    refs = [packer.add_run(run), packer.add_run(run)]
+    blob = make_blob()
+    packer.add(blob)
+
+    def fail(place: memoryview) -> SealedRun:
+        place[:3] = b"bad"
+        raise Damaged("memory", hint="test it")
+
+    with pytest.raises(Damaged):
+        packer.fill(5000, fail)
     packer.flush()
-    assert [len(pack.blobs) for pack in stored] == [5, 5]
-    assert [ref.pack_id for ref in refs] == [pack.id for pack in stored]
+    assert [[listed.id for listed in pack.blobs] for pack in stored] == [[blob.id]]
 
 
 def test_trees_and_data_never_share_a_pack(storage: MemoryStorage, key: MasterKey) -> None:
