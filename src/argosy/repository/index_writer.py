@@ -37,11 +37,15 @@ def write_indexes(
 
 
 def write_indexes_of_headers(
-    repository: Repository, packs: Iterable[tuple[bytes, bytes]], *, check: Callable[[], None]
+    repository: Repository,
+    packs: Iterable[tuple[bytes, bytes]],
+    *,
+    check: Callable[[], None],
+    on_written: Callable[[bytes, list[bytes]], None] | None = None,
 ) -> list[bytes]:
     """As ``write_indexes``, from each pack's id and its header (not sealed)."""
     texts = (_PackText(pack_id, *encode_header_of(pack_id, header)) for pack_id, header in packs)
-    return _write(repository, texts, check, None)
+    return _write(repository, texts, check, on_written)
 
 
 def _write(

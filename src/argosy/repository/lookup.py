@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from argosy.errors import Damaged
 from argosy.repository.blob_location import Location
-from argosy.repository.lookup_file import Mask, cover_places, mark_damaged, open_lookup_file, uncover_place
+from argosy.repository.lookup_file import Mask, mark_damaged, open_lookup_file, uncover_place
+from argosy.repository.packer import StoredPack
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import MasterKey
 from argosy.restic_format.index import Index
@@ -262,14 +263,13 @@ class DedupLookup:
                 self._insert_packs(index.packs, self._add_index(index_id))
 
     def _insert_packs(self, packs: Sequence[ListedPack], owner: int) -> None:
-        digest = self._mask.digest
+        mask = self._mask
         rows: list[tuple[bytes, int, bytes]] = []
         for pack in packs:
+            found = mask.rows_of_header(pack.header) if isinstance(pack, StoredPack) else mask.rows(pack.blobs)
             sql = "INSERT INTO packs (pack_id, owner, blobs) VALUES (?, ?, ?) RETURNING pack_no"
-            pack_no = self._database.execute(sql, (pack.id, owner, len(pack.blobs)))[0][0]
-            keys = [digest(blob.id, blob.type) for blob in pack.blobs]
-            places = cover_places(keys, [(blob.offset, blob.length, blob.uncompressed_length) for blob in pack.blobs])
-            rows += [(key[:32], pack_no, place) for key, place in zip(keys, places, strict=True)]
+            pack_no = self._database.execute(sql, (pack.id, owner, len(found)))[0][0]
+            rows += [(key, pack_no, place) for key, place in found]
         # In the order of the table: scattered inserts slow down once it outgrows memory.
         rows.sort()
         # A pack may hold a blob twice: one place is enough.

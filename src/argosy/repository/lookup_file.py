@@ -12,12 +12,19 @@ import hmac
 import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from argosy import native
 from argosy.errors import Damaged, StateError
-from argosy.restic_format.blob import BlobType
+from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.pack import decode_header
 from argosy.sqlite import Database, open_database
+
+if TYPE_CHECKING:
+    from argosy.native.masking import NativeMask
 
 SCHEMA_VERSION = 1
 
@@ -55,6 +62,7 @@ class Mask:
         extracted = hmac.digest(bytes(32), key.encrypt, "sha256")
         secret = hmac.digest(extracted, b"argosy dedup lookup\x01", "sha256")
         size = _KEY_BYTES + _PLACE.size
+        self._secret = secret
         self._bases = tuple(
             hashlib.blake2b(key=secret, digest_size=size, person=kind.name.encode()) for kind in BlobType
         )
@@ -64,6 +72,26 @@ class Mask:
         state = self._bases[blob_type].copy()
         state.update(blob_id)
         return state.digest()
+
+    def rows(self, blobs: Sequence[PackedBlob]) -> list[tuple[bytes, bytes]]:
+        """Key and covered place of each of a pack's blobs."""
+        digests = [self.digest(blob.id, blob.type) for blob in blobs]
+        places = cover_places(digests, [(blob.offset, blob.length, blob.uncompressed_length) for blob in blobs])
+        return [(digest[:_KEY_BYTES], place) for digest, place in zip(digests, places, strict=True)]
+
+    def rows_of_header(self, header: bytes) -> list[tuple[bytes, bytes]]:
+        """``rows`` of the blobs that a pack's header lists. For one thread at a time, unlike the rest."""
+        rows = None if self._native is None else self._native.rows(header)
+        return self.rows(decode_header(header, "the header of a recorded pack")) if rows is None else rows
+
+    @cached_property
+    def _native(self) -> NativeMask | None:
+        kernel = native.kernel()
+        if kernel is None:
+            return None
+        from argosy.native.masking import NativeMask
+
+        return NativeMask(kernel, self._secret, (BlobType.DATA.name, BlobType.TREE.name))
 
 
 def cover_places(digests: Sequence[bytes], places: Iterable[tuple[int, int, int]]) -> list[bytes]:

@@ -16,17 +16,20 @@ from functools import cached_property
 
 import msgspec
 
+from argosy import native
 from argosy.errors import Damaged, Interrupted
 from argosy.repository.encoder import EncodedBlob, SealedRun
 from argosy.repository.layout import FileKind, object_name
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import OVERHEAD_BYTES, MasterKey, Opener, Sealer
+from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.pack import (
     COMPRESSED_ENTRY_BYTES,
     LENGTH_BYTES,
     MAX_PACK_BYTES,
     decode_header,
     encode_entry,
+    entry_type,
     seal_header,
 )
 from argosy.storage.interface import Storage
@@ -51,6 +54,28 @@ class StoredPack(msgspec.Struct, frozen=True, dict=True):
     def blobs(self) -> list[PackedBlob]:
         """What it holds. Damaged if the header is malformed."""
         return decode_header(self.header, f"the header of pack {self.id.hex()}")
+
+    @cached_property
+    def blob_ids(self) -> bytes:
+        """The ids of its blobs, joined. Damaged as ``blobs``."""
+        kernel = native.kernel()
+        if kernel is not None:
+            from argosy.native.masking import header_ids
+
+            ids = header_ids(kernel.library, self.header)
+            if ids is not None:
+                return ids
+        return b"".join([blob.id for blob in self.blobs])
+
+    @property
+    def blob_count(self) -> int:
+        """How many they are."""
+        return len(self.blob_ids) // ID_BYTES
+
+    @property
+    def blob_type(self) -> BlobType:
+        """What the first of them is; a pack of ours holds one type."""
+        return entry_type(self.header)
 
 
 class PackRef:

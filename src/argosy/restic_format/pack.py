@@ -54,6 +54,11 @@ def seal_header(header: bytes, sealer: Sealer) -> bytes:
     return sealed + _LENGTH.pack(len(sealed))
 
 
+def entry_type(entry: bytes) -> BlobType:
+    """What the blob of this entry, or of the first in a header, holds."""
+    return _TYPES[entry[0] & 1]
+
+
 def decode_header(plain: bytes, what: str) -> list[PackedBlob]:
     """The blobs that a header (opened) lists, with their offsets. Damaged (naming ``what``) if malformed."""
     blobs: list[PackedBlob] = []

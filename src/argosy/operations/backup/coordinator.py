@@ -291,10 +291,11 @@ class Coordinator:
         self._next_commit = time.monotonic() + COMMIT_SECONDS
         heard = self._indexer.tell_lookup()
         for pack in heard:
-            self._trees.heard(pack)
+            if pack.blob_type == BlobType.TREE:
+                self._trees.heard(pack)
         if self._notice_due or heard:
             self._notice_due = False
-            ids = b"".join([blob.id for pack in heard for blob in pack.blobs if blob.type == BlobType.DATA])
+            ids = b"".join([pack.blob_ids for pack in heard if pack.blob_type == BlobType.DATA])
             self._engine.broadcast(encode(Notice(self._lease_seconds(), ids)))
         if self._indexer.write_due():
             self._ledger.job.commit()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from argosy.archiver.ledger import Ledger
-from argosy.repository.index_writer import MAX_INDEX_BLOBS, write_indexes
+from argosy.repository.index_writer import MAX_INDEX_BLOBS, write_indexes_of_headers
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.packer import StoredPack
 from argosy.repository.repository import Repository
@@ -42,7 +42,7 @@ class IndexQueue:
             self._oldest = time.monotonic()
         self._unheard.append(pack)
         self._unindexed[pack.id] = pack
-        self._blobs += len(pack.blobs)
+        self._blobs += pack.blob_count
 
     def tell_lookup(self) -> list[StoredPack]:
         """After a commit: from now on the workers find the blobs of these packs, which are returned."""
@@ -64,14 +64,15 @@ class IndexQueue:
         self.tell_lookup()
         packs = list(self._unindexed.values())
         if packs:
-            write_indexes(self._repository, packs, check=self._check_lock, on_written=self._written)
+            headers = ((pack.id, pack.header) for pack in packs)
+            write_indexes_of_headers(self._repository, headers, check=self._check_lock, on_written=self._written)
 
     def _written(self, index_id: bytes, pack_ids: list[bytes]) -> None:
         self._on_indexed(index_id, pack_ids)
         if self._lookup is not None:
             self._lookup.promote_pending(index_id, pack_ids)
         for pack_id in pack_ids:
-            self._blobs -= len(self._unindexed.pop(pack_id).blobs)
+            self._blobs -= self._unindexed.pop(pack_id).blob_count
 
 
 class Indexer(IndexQueue):
