@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argosy.native.bindings import Kernel, Session
 
+NEVER, SHORTER, ALWAYS = range(3)
+"""When to compress; SHORTER: where that makes a blob shorter."""
+
 _loaded: Kernel | None = None
 _reason = ""  # why there is no kernel; "" while nobody has asked
 _wanted = True

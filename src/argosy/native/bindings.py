@@ -72,9 +72,9 @@ class SealedMany(NamedTuple):
 Effort = tuple[int, int, int]
 """zstd's level, the least match that counts and the acceleration (0: the level's own)."""
 
-Manner = tuple[bool, Effort, Effort, int, bool]
-"""How to seal: whether to compress (frames that are not shorter are not used), the effort for small blobs and for
-others, up to how many bytes one is small, whether to verify."""
+Manner = tuple[int, Effort, Effort, int, bool]
+"""How to seal: when to compress (NEVER, SHORTER, ALWAYS of this package), the effort for small blobs and for others, up
+to how many bytes one is small, whether to verify."""
 
 
 class _Plain(ctypes.Structure):

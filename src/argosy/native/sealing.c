@@ -8,9 +8,11 @@
  * carry the content's size by default. */
 enum { LEVEL = 100, LEAST_MATCH = 105, ACCELERATION = 106, LITERAL_COMPRESSION = 1002 };
 
+enum { NEVER, SHORTER, ALWAYS };
+
 /* How to seal, as bindings.py writes it. */
 struct manner {
-    int32_t compresses; /* where a frame is shorter; else all is stored as it is */
+    int32_t compresses; /* NEVER, ALWAYS, or where a frame is shorter */
     struct argosy_effort small, large;
     uint32_t small_bytes; /* up to here the small effort counts */
     int32_t verify;
@@ -58,7 +60,7 @@ static void *compressor(struct argosy_compressor *kept, const struct argosy_effo
 static size_t compress(struct argosy_session *session, const struct manner *manner, const unsigned char *content,
                        size_t length, int *failed) {
     /* A blob of no bytes is never compressed: its length 0 means that it is not. */
-    if (!manner->compresses || !length)
+    if (manner->compresses == NEVER || !length)
         return 0;
     int small = length <= manner->small_bytes;
     void *context = small ? compressor(&session->small, &manner->small) : compressor(&session->large, &manner->large);
@@ -68,7 +70,7 @@ static size_t compress(struct argosy_session *session, const struct manner *mann
         return 0;
     size_t frame = argosy_lib.ZSTD_compress2(context, session->frame.data, bound, content, length);
     *failed = argosy_lib.ZSTD_isError(frame) != 0;
-    return *failed || frame >= length ? 0 : frame;
+    return *failed || (frame >= length && manner->compresses != ALWAYS) ? 0 : frame;
 }
 
 /* Seals one blob at `out`; 0 if memory or the room gave out. */

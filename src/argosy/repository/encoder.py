@@ -12,14 +12,17 @@ import msgspec
 from argosy import native
 from argosy.errors import Damaged
 from argosy.restic_format.blob import BlobType, blob_id
-from argosy.restic_format.compression import SMALL_BLOB_BYTES, CompressionMode, Compressor, decompress
+from argosy.restic_format.compression import DOCUMENTS, SMALL_BLOB_BYTES, CompressionMode, Compressor, decompress
 from argosy.restic_format.crypto import IV_BYTES, OVERHEAD_BYTES, Buffer, MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
-from argosy.restic_format.pack import decode_header
+from argosy.restic_format.pack import decode_header, is_compressed
 
 if TYPE_CHECKING:
-    from argosy.native.bindings import Session
+    from argosy.native.bindings import Manner, Session
 
+
+# A frame may be longer than its content by 1/255 and a few bytes (ZSTD_compressBound); and what sealing adds.
+_FRAME_AND_SEAL_BYTES = 512
 
 PlainBlob = tuple[int, int, bytes]
 """Where a content begins, its length, its id."""
@@ -66,12 +69,20 @@ class BlobEncoder:
         self._seal = Sealer(key, draw).seal
         self._opener = Opener(key) if verify else None
         self._draw = draw
-        self._manner = (compressor.compresses_data, *compressor.efforts, SMALL_BLOB_BYTES, verify)
+        data: Manner = (
+            native.SHORTER if compressor.compresses_data else native.NEVER,
+            *compressor.efforts,
+            SMALL_BLOB_BYTES,
+            verify,
+        )
+        trees: Manner = (native.ALWAYS, DOCUMENTS, DOCUMENTS, SMALL_BLOB_BYTES, verify)
+        self._manners = {BlobType.DATA: data, BlobType.TREE: trees}
         self._material = key.material
+        self._room = bytearray()
 
     @cached_property
     def _session(self) -> Session | None:
-        """Made when it is asked for: the master's encoder seals trees alone."""
+        """Made when it is asked for: a process may never seal."""
         return native.session(self._material)
 
     def room_for(self, blobs: Sequence[PlainBlob]) -> int:
@@ -87,7 +98,7 @@ class BlobEncoder:
         """
         assert self._session is not None, "see room_for"
         nonces = self._draw(IV_BYTES * len(blobs))
-        many = self._session.seal_many(data, blobs, nonces, self._manner, into)
+        many = self._session.seal_many(data, blobs, nonces, self._manners[BlobType.DATA], into)
         if self._opener is not None and not all(many.sound[: many.done]):
             for blob in decode_header(many.header, "a new run of blobs"):
                 sealed = into[blob.offset : blob.offset + blob.length]
@@ -96,6 +107,9 @@ class BlobEncoder:
 
     def encode(self, blob_type: BlobType, identity: bytes, plaintext: Buffer) -> EncodedBlob:
         """Seal ``plaintext``, whose id the caller has computed. Damaged if verification fails."""
+        blob = None if self._session is None else self._seal_one(self._session, blob_type, identity, plaintext)
+        if blob is not None:
+            return blob
         length = len(plaintext)
         is_tree = blob_type == BlobType.TREE
         # A blob of no bytes is never compressed: its length 0 means that it is not.
@@ -105,6 +119,24 @@ class BlobEncoder:
         else:
             blob = EncodedBlob(identity, blob_type, self._seal(plaintext), 0)
         if self._opener is not None:
+            self._verify(self._opener, blob)
+        return blob
+
+    def _seal_one(
+        self, session: Session, blob_type: BlobType, identity: bytes, plaintext: Buffer
+    ) -> EncodedBlob | None:
+        """``encode`` by the kernel; None where it cannot."""
+        length = len(plaintext)
+        room = length + length // 128 + _FRAME_AND_SEAL_BYTES
+        if len(self._room) < room:
+            self._room = bytearray(room)
+        nonce = self._draw(IV_BYTES)
+        done = session.seal_many(plaintext, [(0, length, identity)], nonce, self._manners[blob_type], self._room)
+        if not done.done:
+            return None
+        sealed = bytes(memoryview(self._room)[: done.size_bytes])
+        blob = EncodedBlob(identity, blob_type, sealed, length if is_compressed(done.header) else 0)
+        if self._opener is not None and not done.sound[0]:
             self._verify(self._opener, blob)
         return blob
 

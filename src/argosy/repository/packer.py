@@ -185,7 +185,7 @@ class Packer:
             pack = self._open = self._begin()
         missing = pack.size + size_bytes - len(pack.buffer)
         if missing > 0:
-            pack.buffer += bytes(missing)
+            pack.buffer += bytes(max(missing, min(len(pack.buffer), _SLACK_BYTES)))
         return pack
 
     def _grown(self, pack: _Pack, run: SealedRun) -> PackRef:

@@ -24,9 +24,6 @@ SMALL_BLOB_BYTES = 512 * 1024
 # What a frame may inflate to when the caller knows no size: indexes, snapshots, locks. An index of one full
 # pack header (409,199 blobs) has 60 MB of JSON.
 UNPACKED_LIMIT_BYTES = 1024 * 1024 * 1024
-# Trees, documents: level 1 makes them smaller than level 3 does, and sooner (100 nodes: 7,823 bytes in 36 µs
-# against 7,926 in 48; 20,000 nodes: 1,551,661 in 8 ms against 1,596,252 in 16).
-DOCUMENT_LEVEL = 1
 
 
 class Effort(NamedTuple):
@@ -38,12 +35,16 @@ class Effort(NamedTuple):
     acceleration: int = 0
 
 
+# Trees, documents: level 1 makes them smaller than level 3 does, and sooner (100 nodes: 7,823 bytes in 36 µs
+# against 7,926 in 48; 20,000 nodes: 1,551,661 in 8 ms against 1,596,252 in 16).
+DOCUMENTS = Effort(1)
+
 # Restic's "auto" makes 55.6 MB of 6,000 files of 12.3 kB (text and noise), and 29.4 MB of 6,000 files of a Debian
 # system. Level 3 needs 50.0 and 26.5 MB, 41 and 40 µs a file; level 1 51.6 and 27.4 MB, 28 and 33 µs; QUICK 53.1 and
 # 28.5 MB, 23 and 30 µs: it still beats restic in both.
 QUICK = Effort(1, least_match=7, acceleration=2)
 # (up to SMALL_BLOB_BYTES, above). Of large files restic makes 1,441 MB, level 3 1,473 MB, level 1 1,538 MB: there only
-# level 3 comes near. "off" concerns data alone: trees and JSON documents are compressed always, by DOCUMENT_LEVEL.
+# level 3 comes near. "off" concerns data alone: trees and JSON documents are compressed always, as DOCUMENTS.
 _EFFORTS: dict[CompressionMode, tuple[Effort, Effort]] = {
     "off": (Effort(1), Effort(1)),
     "fastest": (QUICK, Effort(1)),
@@ -65,7 +66,7 @@ class Compressor:
         self._small = _context(small)
         # Separate even where the efforts agree: a context that has seen a large blob stays large.
         self._large = _context(large)
-        self._documents = _context(Effort(DOCUMENT_LEVEL))
+        self._documents = _context(DOCUMENTS)
 
     @property
     def compresses_data(self) -> bool:
@@ -85,7 +86,7 @@ class StreamCompressor:
     """Compresses one tree of ``total_bytes`` as it comes, in bounded memory."""
 
     def __init__(self, total_bytes: int) -> None:
-        self._context = zstd.ZstdCompressor(level=DOCUMENT_LEVEL)
+        self._context = _context(DOCUMENTS)
         self._context.set_pledged_input_size(total_bytes)
 
     def update(self, data: Buffer) -> bytes:

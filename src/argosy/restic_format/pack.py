@@ -59,6 +59,11 @@ def entry_type(entry: bytes) -> BlobType:
     return _TYPES[entry[0] & 1]
 
 
+def is_compressed(entry: bytes) -> bool:
+    """Whether the blob of this entry is compressed."""
+    return entry[0] >= _COMPRESSED
+
+
 def decode_header(plain: bytes, what: str) -> list[PackedBlob]:
     """The blobs that a header (opened) lists, with their offsets. Damaged (naming ``what``) if malformed."""
     blobs: list[PackedBlob] = []
