@@ -9,7 +9,7 @@ from typing import Protocol
 
 from argosy.errors import ArgosyError, Damaged, StorageNotFound
 from argosy.repository.blob_location import Location
-from argosy.repository.encoder import EncodedBlob, decode_blob
+from argosy.repository.encoder import EncodedBlob
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
@@ -139,7 +139,7 @@ class BlobReader:
 
     def _decode(self, blob_id: bytes, place: Location, blob_type: BlobType, sealed: bytes | memoryview) -> bytes:
         what = f"{_name(blob_type)} {blob_id.hex()} in pack {place.pack_id.hex()}"
-        return decode_blob(self._repository.opener(), blob_id, sealed, place.uncompressed_length, what)
+        return self._repository.blob_opener().open(blob_id, sealed, place.uncompressed_length, what)
 
     def _read(self, place: Location, blob_type: BlobType, *, fresh: bool = False) -> bytes:
         """The bytes of a place; ``fresh``: from the store itself."""

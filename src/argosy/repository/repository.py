@@ -13,6 +13,7 @@ from argosy.errors import RepositoryError, RepositoryExists, RepositoryMissing, 
 from argosy.repository.cache import SealedCache
 from argosy.repository.keys import ScryptNumbers, add_key, open_with_password
 from argosy.repository.layout import CONFIG_NAME, FileKind, id_of_name, object_name
+from argosy.repository.opening import BlobOpener
 from argosy.restic_format.blob import PackedBlob
 from argosy.restic_format.compression import Compressor
 from argosy.restic_format.config import VERSION, RepositoryConfig, make_config, open_config, seal_config
@@ -36,6 +37,7 @@ class _Ciphers(threading.local):
         self.sealer = Sealer(key, os.urandom)
         self.compressor = Compressor("auto")
         self.verifier: PackVerifier | None = None
+        self.blob_opener: BlobOpener | None = None
 
 
 class Repository:
@@ -70,6 +72,13 @@ class Repository:
     def opener(self) -> Opener:
         """The calling thread's own opener."""
         return self._ciphers.opener
+
+    def blob_opener(self) -> BlobOpener:
+        """The calling thread's own opener of blobs."""
+        ciphers = self._ciphers
+        if ciphers.blob_opener is None:
+            ciphers.blob_opener = BlobOpener(self.key)
+        return ciphers.blob_opener
 
     def pack_verifier(self) -> PackVerifier:
         """The calling thread's own verifier of packs."""
