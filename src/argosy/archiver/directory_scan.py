@@ -12,7 +12,6 @@ import stat as stat_module
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from itertools import islice
 
 from argosy.archiver.ledger import decode_names, encode_names
@@ -107,6 +106,8 @@ class _Listing:
         self._opened = OpenedDirectory(context, directory, fd)
         self._part: DirectoryPart | None = None
         self._last: bytes | None = None
+        self._parent: ParentTree | None = None
+        self._parent_opened = False
 
     def work(self) -> None:
         try:
@@ -302,10 +303,14 @@ class _Listing:
             self._ledger.seal(through, (directory, last))
         return parent
 
-    @cached_property
+    @property
     def _parent_tree(self) -> ParentTree | None:
+        # No cached_property: before Python 3.12 that has one lock for all threads, which would load trees in turn.
         base = self._directory.base_tree
-        return None if base is None else self._context.parents.open(base, self._context.compare)
+        if base is not None and not self._parent_opened:
+            self._parent = self._context.parents.open(base, self._context.compare)
+            self._parent_opened = True
+        return self._parent
 
     def _sort_out(self, entries: Sequence[Entry], comparison: Comparison) -> None:
         for entry in entries:

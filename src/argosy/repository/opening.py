@@ -1,4 +1,7 @@
-"""Opening sealed blobs, many at once or one by one: by the native kernel where there is one, else in Python, with the same answers."""
+"""Opening sealed blobs, many at once or one by one: by the native kernel where there is one, else in Python.
+
+Both give the same answers.
+"""
 
 from __future__ import annotations
 
