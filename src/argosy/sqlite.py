@@ -69,6 +69,10 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
+    def leave_as_it_is(self) -> None:
+        """Let ``close`` not merge the write-ahead log into a file that is to be deleted."""
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
     def close(self) -> None:
         """Close the connection; further calls fail."""
         self._connection.close()

@@ -161,15 +161,14 @@ class Assemblies:
     def changes(self) -> list[Statement]:
         """Rows to write or delete since the last commit."""
         statements: list[Statement] = []
-        for gone in self._gone:
-            statements.append(("DELETE FROM parts WHERE directory_id = ?", (gone,)))
-            statements.append(("DELETE FROM assemblies WHERE directory_id = ?", (gone,)))
+        statements += [("DELETE FROM parts WHERE directory_id = ?", (gone,)) for gone in self._gone]
+        statements += [("DELETE FROM assemblies WHERE directory_id = ?", (gone,)) for gone in self._gone]
+        statements += [(_UPSERT, _to_row(assembly)) for assembly in self._changed.values()]
         for assembly in self._changed.values():
-            statements.append((_UPSERT, _to_row(assembly)))
-            for number, nodes in assembly.unsaved:
-                statements.append(
-                    ("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (assembly.directory_id, number, nodes))
-                )
+            statements += [
+                ("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", (assembly.directory_id, number, nodes))
+                for number, nodes in assembly.unsaved
+            ]
             assembly.stored = True
         self._leaving, self._gone = self._gone, set()
         self._saving = self._changed

@@ -7,6 +7,8 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,8 +87,9 @@ class JobDatabase:
     def _write(self, statements: list[Statement]) -> None:
         try:
             with self._database.transaction():
-                for sql, bindings in statements:
-                    self._database.execute(sql, bindings)
+                # Like ones that follow one another are prepared once.
+                for sql, alike in groupby(statements, itemgetter(0)):
+                    self._database.execute_many(sql, [bindings for _, bindings in alike])
         except BaseException as error:
             self._failure = error
             raise
@@ -110,7 +113,9 @@ class JobDatabase:
         self._lock_descriptor = -1
 
     def delete(self) -> None:
-        """Remove the job file; called once the job is closed and stands in the history."""
+        """Remove the job file; called once the job stands in the history. ``close`` follows, or came before."""
+        if self._lock_descriptor >= 0:
+            self._database.leave_as_it_is()
         for suffix in ("-wal", "-shm", ""):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         self.path.with_name(self.path.name + ".lock").unlink(missing_ok=True)

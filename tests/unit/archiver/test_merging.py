@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -76,12 +77,18 @@ def test_runs_that_follow_one_another_are_loaded_one_by_one() -> None:
     assert runs.loaded == [0, 1, 2, 3, 4]
 
 
-def test_a_run_comes_back_and_knows_its_length() -> None:
-    names, nodes = [b"a", b"\xff"], [b"{}" * 500, b"[]"]
+@pytest.mark.parametrize(
+    ("content", "least", "most"),
+    [(b"{}" * 500, 1000, 1100), (b"{}" * 5000, 20, 100), (os.urandom(5000), 5000, 5100)],
+    ids=["small", "large", "random"],
+)
+def test_a_run_comes_back_and_knows_its_length(content: bytes, least: int, most: int) -> None:
+    """It is compressed where that pays."""
+    names, nodes = [b"a", b"\xff"], [content, b"[]"]
     run = encode_run(names, nodes, Compressor("fastest"))
     assert decode_run(run) == (names, nodes)
-    assert len(run) < 100
-    assert plain_bytes(run) > 1000
+    assert least < len(run) < most
+    assert len(content) < plain_bytes(run) < len(content) + 100
 
 
 def node(name: bytes, version: int) -> bytes:

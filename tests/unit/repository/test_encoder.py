@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from argosy import native
 from argosy.errors import Damaged
 from argosy.repository.encoder import BlobEncoder, EncodedBlob, decode_blob
 from argosy.restic_format.blob import BlobType
@@ -63,6 +64,7 @@ def test_a_faulty_compressor_is_found_before_the_blob_is_handed_out(
         return bytes(frame)
 
     monkeypatch.setattr(Compressor, "compress", flip)
+    monkeypatch.setattr(native, "kernel", lambda: None)
     with pytest.raises(Damaged, match=hashlib.sha256(TEXT).hexdigest()):
         encode(key, "auto", BlobType.DATA, TEXT)
 
