@@ -17,8 +17,8 @@ _TIMES_READ = 3
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``digest`` is the content's SHA-256 in hexadecimal, empty unless it is the same. ``changing``: each time that the
-    file was read it changed meanwhile."""
+    """``digest`` is the content's SHA-256 in hexadecimal, if it is the same and was asked for. ``changing``: each time
+    that the file was read it changed meanwhile."""
 
     same: bool
     digest: str = ""
@@ -26,10 +26,11 @@ class Comparison:
 
 
 class ContentReader:
-    """Compares files with lists of blobs. ``show`` hears of each few MiB that were read."""
+    """Compares files with lists of blobs. ``show`` hears of each few MiB that were read; ``digests`` asks for them."""
 
-    def __init__(self, show: Callable[[int], None]) -> None:
+    def __init__(self, show: Callable[[int], None], *, digests: bool) -> None:
         self._show = show
+        self._digests = digests
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
 
     def compare(self, dir_fd: int, name: bytes, ids: Sequence[bytes], lengths: Sequence[int]) -> Comparison:
@@ -40,7 +41,7 @@ class ContentReader:
                 before = os.fstat(fd)
                 digest = self._digest(fd, before, ids, lengths)
                 if unchanged(before, os.fstat(fd)):
-                    return Comparison(digest is not None, digest or "")
+                    return Comparison(digest is not None, digest if digest and self._digests else "")
             finally:
                 os.close(fd)
         return Comparison(same=False, changing=True)
@@ -60,7 +61,7 @@ class ContentReader:
                 if read_into(fd, piece, offset) < len(piece):
                     return None
                 blob.update(piece)
-                if blob is not whole:
+                if self._digests and blob is not whole:
                     whole.update(piece)
                 offset += len(piece)
                 self._show(len(piece))
