@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from argosy.cli.display import Display
+from argosy.cli.display import Display, ProgressReporter
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.cli.restore_reporter import snapshot_words
@@ -26,67 +25,54 @@ from argosy.operations.verify.run import summary_document
 from argosy.repository.snapshots import StoredSnapshot
 
 
-class VerifyReporter:
+class VerifyReporter(ProgressReporter[VerifyProgress]):
     """The observer's ears."""
 
     def __init__(self, output: Output, display: Display[VerifyProgress] | None, source: str) -> None:
-        self._output = output
-        self._display = display
+        super().__init__(output, display)
         self._source = source
-        self._pace = Pace()
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        if self._display is not None:
-            self._display.close()
 
     def begun(self, stored: StoredSnapshot, subpath: str) -> None:
         """Say what is compared with what."""
-        if not self._output.json:
-            self._output.message(f"comparing {snapshot_words(stored, subpath)} with {printable(self._source)}")
+        if not self.output.json:
+            self.output.message(f"comparing {snapshot_words(stored, subpath)} with {printable(self._source)}")
 
     def found(self, difference: Difference) -> None:
         """A difference, or what could not be read."""
-        if self._output.json:
-            self._output.document(difference_document(difference))
+        if self.output.json:
+            self.output.document(difference_document(difference))
         elif difference.kind == UNREADABLE:
-            self._output.error(difference.reason, item=printable(difference.path or b"."), during="verify")
+            self.output.error(difference.reason, item=printable(difference.path or b"."), during="verify")
         else:
-            self._output.line(difference_line(difference))
+            self.output.line(difference_line(difference))
 
     def problem(self, path: bytes, error: Damaged) -> None:
         """Damage in the repository."""
-        name = json_text(path) if self._output.json else printable(path or b".")
-        self._output.error(error.message, item=name, during="verify")
+        name = json_text(path) if self.output.json else printable(path or b".")
+        self.output.error(error.message, item=name, during="verify")
 
     def progress(self, progress: VerifyProgress) -> None:
         """Show how far it is."""
-        now = time.monotonic()
-        self._pace.look(now, progress.size_bytes)
-        if self._display is not None:
-            self._display.show(progress, now - self._started, self._pace)
+        self.show(progress, progress.size_bytes)
 
     def finish(self, result: VerifyResult, report: str | None) -> None:
         """Say what it came to."""
-        seconds = time.monotonic() - self._started
-        if self._output.json:
-            self._output.document({**summary_document(result), "seconds_elapsed": int(seconds)}, flush=True)
+        seconds = time.monotonic() - self.started
+        if self.output.json:
+            self.output.document({**summary_document(result), "seconds_elapsed": int(seconds)}, flush=True)
             return
         entries = f"{counted(result.files, 'file')}, {counted(result.directories, 'directory', 'directories')}"
-        self._output.message(
+        self.output.message(
             f"compared {entries}, {counted(result.others, 'other')}, {size(result.size_bytes)} in {duration(seconds)}"
         )
         if result.silent:
             files = counted(result.silent, "file has", "files have")
-            self._output.warning(f"{files} other content although size and time are the same: nobody changes files so")
+            self.output.warning(f"{files} other content although size and time are the same: nobody changes files so")
         if result.problems:
-            self._output.error_line("The repository is damaged: `argosy check` tells all of it.")
-        self._output.message(verdict(result))
+            self.output.error_line("The repository is damaged: `argosy check` tells all of it.")
+        self.output.message(verdict(result))
         if report is not None:
-            self._output.message(f"the report is in {printable(report)}")
+            self.output.message(f"the report is in {printable(report)}")
 
 
 def difference_line(difference: Difference) -> str:

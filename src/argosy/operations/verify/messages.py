@@ -79,6 +79,7 @@ class Outcome(msgspec.Struct, array_like=True):
     """What became of a task. ``manifest`` are lines of hashes; ``passed_over`` counts what a backup never saves.
 
     ``below_missing`` counts entries of directories that are missing in the source: their parent's part tells of them.
+    ``problems`` are entries whose node makes no sense, with the reason.
     """
 
     files: int = 0
@@ -88,6 +89,7 @@ class Outcome(msgspec.Struct, array_like=True):
     below_missing: int = 0
     passed_over: int = 0
     differences: list[Difference] = []
+    problems: list[tuple[bytes, str]] = []
     manifest: bytes = b""
 
 

@@ -96,7 +96,7 @@ class VerifyPlan:
         try:
             runs = pieces(self._reader.load_blob(directory.tree_id, BlobType.TREE), _NODES_A_PART, what)
             for run, is_last in _with_last(runs):
-                nodes = self._usable(directory.path, run, what)
+                nodes = self._usable(directory.path, run, after, what)
                 until = b"" if is_last else max(nodes, default=after)
                 yield self._part(directory.path, run, nodes, after, until)
                 yield from self._subdirectories(directory.path, nodes)
@@ -104,8 +104,8 @@ class VerifyPlan:
         except Damaged as error:
             self._problem(directory.path, error)
 
-    def _usable(self, path: bytes, run: bytes, what: str) -> dict[bytes, _Planned]:
-        """The nodes of a run by name; damage is told."""
+    def _usable(self, path: bytes, run: bytes, previous: bytes, what: str) -> dict[bytes, _Planned]:
+        """The nodes of a run by name, all after ``previous``; damage is told."""
         try:
             nodes = _TREE.decode(run).nodes or []
         except msgspec.DecodeError as error:
@@ -114,10 +114,12 @@ class VerifyPlan:
         usable: dict[bytes, _Planned] = {}
         for node in nodes:
             name = usable_name(node.name)
-            if name is None or name in usable:
-                self._problem(path, damaged(what, f"node {node.name!r} is not the name of one file"))
+            if name is None or name <= previous:
+                reason = f"node {node.name!r} is not the name of one file, or out of order"
+                self._problem(path, damaged(what, reason))
             else:
                 usable[name] = node
+                previous = name
         return usable
 
     def _part(

@@ -12,6 +12,7 @@ comments. ``STATEMENT`` is what is signed: short, so that a tool need not hold t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Mapping
@@ -77,10 +78,19 @@ class ReportWriter:
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
-            # Unlike a rename this never replaces a file that came meanwhile.
-            os.link(self._unfinished, self._path)
+            self._give_name(self._unfinished)
         except OSError as error:
             raise self._unwritten(error) from error
+
+    def _give_name(self, unfinished: bytes) -> None:
+        """Unlike a rename a link never replaces a file that came meanwhile; some file systems have none."""
+        try:
+            os.link(unfinished, self._path)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS) or os.path.lexists(self._path):
+                raise
+            os.rename(unfinished, self._path)
+            self._unfinished = None
 
     def close(self) -> None:
         """Leave the finished report, or nothing."""

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from argosy import __version__
-from argosy.engine.interface import MakeEngine
+from argosy.engine.interface import Engine, MakeEngine
 from argosy.engine.local import make_local_engine, worker_count
-from argosy.errors import Damaged, Interrupted, SnapshotMissing, SourceGone
+from argosy.errors import Damaged, Interrupted, SnapshotMissing, SourceGone, UsageError
 from argosy.filesystem.directory import open_directory
 from argosy.operations.session import Access, Session, open_session
 from argosy.operations.verify.coordinator import Coordinator
@@ -36,53 +36,69 @@ def run_verify(
     Raises ArgosyError for what ends it early: there is no such snapshot or directory, the source went away, the report
     cannot be written; Interrupted if asked to stop. Then no report is left.
     """
-    selection = Selection(options.selection)
-    source = os.path.abspath(options.source)
-    _refuse_no_directory(source)
+    Selection(options.selection)  # refused before anything is opened
+    _refuse_source(options)
     with ExitStack() as stack:
         session = stack.enter_context(open_session(access))
-        stored, subpath = resolve_snapshot(session.repository, options.snapshot, options.wanted)
+        return _Verification(session, options, observer, stack).run(
+            make_engine(options.workers or worker_count(), "local")
+        )
+
+
+class _Verification:
+    """One run."""
+
+    def __init__(self, session: Session, options: VerifyOptions, observer: VerifyObserver, stack: ExitStack) -> None:
+        self._session = session
+        self._options = options
+        self._observer = observer
+        self._stack = stack
+        self._source = os.path.abspath(options.source)
         lookup = session.open_lookup()
-        reader = session.blob_reader(lookup)
+        self._reader = session.blob_reader(lookup)
+        self._places = BlobPlaces(session.repository, lookup)
+        stored, subpath = resolve_snapshot(session.repository, options.snapshot, options.wanted)
         if ":" not in options.snapshot:
-            subpath = place_of(reader, stored, source)
-        root = find_subtree(reader, stored.snapshot.tree, subpath)
-        observer.begun(stored, subpath)
-        report = None
+            subpath = place_of(self._reader, stored, self._source)
+        self._root = find_subtree(self._reader, stored.snapshot.tree, subpath)
+        self._result = VerifyResult(stored, subpath)
+        self._report: ReportWriter | None = None
+
+    def run(self, engine: Engine) -> VerifyResult:
+        result, options = self._result, self._options
+        self._stack.callback(engine.cancel)
+        self._observer.begun(result.snapshot, result.subpath)
         if options.report is not None:
-            report = ReportWriter(options.report, session.repository.key)
-            stack.callback(report.close)
-            report.document(_header(session, options, stored, subpath, source))
-        result = VerifyResult(stored, subpath)
-
-        def problem(path: bytes, error: Damaged) -> None:
-            result.problems += 1
-            observer.problem(path, error)
-            if report is not None:
-                report.document(
-                    {"message_type": "problem", "path": path.decode("utf-8", "replace"), "error": error.message}
-                )
-
-        def taken(outcome: Outcome) -> None:
-            if report is not None:
-                for difference in outcome.differences:
-                    report.document(difference_document(difference))
-                report.lines(outcome.manifest)
-
-        engine = make_engine(options.workers or worker_count(), "local")
-        stack.callback(engine.cancel)
-        base = subpath.encode("utf-8", "surrogateescape")
-        engine.start(encode(_setup(options, source, base)), "argosy.operations.verify.worker:verify_worker")
-        places = BlobPlaces(session.repository, lookup)
-        plan = VerifyPlan(reader, places, selection, base, problem)
-        Coordinator(engine, observer, result, taken).run(plan.works(root), _Check(session, observer))
+            self._report = ReportWriter(options.report, self._session.repository.key)
+            self._stack.callback(self._report.close)
+            self._report.document(_header(self._session, options, result, self._source))
+        base = result.subpath.encode("utf-8", "surrogateescape")
+        engine.start(encode(_setup(options, base)), "argosy.operations.verify.worker:verify_worker")
+        plan = VerifyPlan(self._reader, self._places, Selection(options.selection), base, self._problem)
+        coordinator = Coordinator(engine, self._observer, result, self._taken)
+        coordinator.run(plan.works(self._root), _Check(self._session, self._observer))
         engine.close()
-        if session.lock is not None:
-            session.lock.check()
-        if report is not None:
-            report.document({**summary_document(result), "ended": format_time(time.time_ns())})
-            report.finish()
+        if self._session.lock is not None:
+            self._session.lock.check()
+        if self._report is not None:
+            self._report.document({**summary_document(result), "ended": format_time(time.time_ns())})
+            self._report.finish()
         return result
+
+    def _problem(self, path: bytes, error: Damaged) -> None:
+        self._result.problems += 1
+        self._observer.problem(path, error)
+        if self._report is not None:
+            shown = path.decode("utf-8", "replace")
+            self._report.document({"message_type": "problem", "path": shown, "error": error.message})
+
+    def _taken(self, outcome: Outcome) -> None:
+        for path, reason in outcome.problems:
+            self._problem(path, Damaged(reason))
+        if self._report is not None:
+            for difference in outcome.differences:
+                self._report.document(difference_document(difference))
+            self._report.lines(outcome.manifest)
 
 
 def run_check_report(access: Access, path: bytes) -> CheckedReport:
@@ -127,20 +143,29 @@ class _Check:
             self._lock.check()
 
 
-def _refuse_no_directory(source: bytes) -> None:
+def _refuse_source(options: VerifyOptions) -> None:
+    """SourceGone if it is no directory that can be read; UsageError if the report would be one of its files."""
+    source = os.path.realpath(options.source)
     try:
         os.close(open_directory(source))
     except OSError as error:
         raise SourceGone(
-            f"the directory {os.fsdecode(source)} cannot be read: {error.strerror}",
+            f"the directory {os.fsdecode(options.source)} cannot be read: {error.strerror}",
             hint="Name the directory to compare with.",
         ) from error
+    if options.report is not None:
+        report = os.path.realpath(options.report)
+        if os.path.commonpath([source, report]) == source:
+            raise UsageError(
+                f"the report {os.fsdecode(options.report)} lies in the directory that is compared",
+                hint="It would be a difference itself: write it elsewhere.",
+            )
 
 
-def _setup(options: VerifyOptions, source: bytes, base: bytes) -> WorkerSetup:
+def _setup(options: VerifyOptions, base: bytes) -> WorkerSetup:
     return WorkerSetup(
         protocol=PROTOCOL,
-        source=source,
+        source=os.path.realpath(options.source),
         base=base,
         selection=options.selection,
         ignored=options.ignored,
@@ -148,11 +173,9 @@ def _setup(options: VerifyOptions, source: bytes, base: bytes) -> WorkerSetup:
     )
 
 
-def _header(
-    session: Session, options: VerifyOptions, stored: StoredSnapshot, subpath: str, source: bytes
-) -> dict[str, Any]:
+def _header(session: Session, options: VerifyOptions, result: VerifyResult, source: bytes) -> dict[str, Any]:
     """Who, when, where, and what was asked."""
-    identity, snapshot = current_identity(), stored.snapshot
+    identity, stored, snapshot = current_identity(), result.snapshot, result.snapshot.snapshot
     selection = options.selection
     patterns = {
         "exclude": selection.exclude,
@@ -176,7 +199,7 @@ def _header(
         "snapshot_hostname": snapshot.hostname,
         "snapshot_paths": list(snapshot.paths),
         "snapshot_tags": list(snapshot.tags),
-        "subpath": subpath or "/",
+        "subpath": result.subpath or "/",
         "source": source.decode("utf-8", "replace"),
         "ignored": sorted(options.ignored),
         **{key: [pattern.decode("utf-8", "replace") for pattern in given] for key, given in patterns.items() if given},

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from argosy.engine.interface import Outlet, Task
-from argosy.errors import EngineError, SourceGone
+from argosy.errors import Damaged, EngineError, SourceGone
 from argosy.filesystem.directory import open_below, open_directory
 from argosy.filesystem.exclude import SNAPSHOT_DIRECTORIES
 from argosy.filesystem.metadata import node_type
@@ -114,8 +114,10 @@ class VerifyWorker:
     # -- a part of a directory ----------------------------------------------------------------------------------
 
     def _compare(self, part: Part) -> None:
-        # A name that no file can have is damage of the repository, and the master's to tell.
-        nodes = {name: node for node in decode_nodes(part.tree)[0] if (name := usable_name(node.name)) is not None}
+        decoded, malformed = decode_nodes(part.tree)
+        self._outcome.problems += [(join(part.path, name), reason) for name, reason in malformed]
+        # A name that no file can have is damage, too, and the master's to tell.
+        nodes = {name: node for node in decoded if (name := usable_name(node.name)) is not None}
         try:
             dir_fd = open_below(self._root_fd, part.path)
         except OSError as error:
@@ -161,6 +163,8 @@ class VerifyWorker:
             yield
         except OSError as error:
             self._unreadable(path, error)
+        except Damaged as error:
+            self._outcome.problems.append((path, error.message))
 
     # -- entries ------------------------------------------------------------------------------------------------
 

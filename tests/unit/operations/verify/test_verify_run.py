@@ -21,9 +21,11 @@ from argosy.operations.verify.options import VerifyObserver, VerifyOptions, Veri
 from argosy.operations.verify.report import check_report
 from argosy.operations.verify.run import run_check_report, run_verify
 from argosy.repository.snapshots import find_subtree
+from argosy.restic_format.node import finish_file
+from argosy.restic_format.tree import encode_tree
 from argosy.restorer.selection import SelectionSpec
 from tests.support.backups import Scene
-from tests.support.damage import Ground, copy_repository, flip_blob
+from tests.support.damage import Ground, copy_repository, flip_blob, node
 from tests.support.inline_engine import InlineEngine
 from tests.support.trees import Directory, Fifo, File, HardLink, Symlink, make_tree
 
@@ -249,6 +251,23 @@ def test_damage_in_the_repository_is_named_and_the_rest_compared(saved: Scene, s
     assert (result.exit_code, result.problems) == (1, len(NAMES) + 6 + 1)
 
 
+def test_nodes_that_make_no_sense_are_named_and_the_others_compared(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene").init()
+    make_tree(tmp_path / "source", {"a": b"", "late": b"", "no mode": b"", "z": b""})
+    nodes = [finish_file(node(name), []) for name in (b"a", b"late", b"no mode", b"z", b"../climbs", b"b")]
+    nodes[1] = nodes[1].replace(b"2023-11-14", b"2023-13-14")
+    nodes[2] = nodes[2].replace(b'"mode":420', b'"mode":"rw"')
+    ground = Ground(scene.repository, scene.open())
+    ground.save_snapshot_of(ground.store([encode_tree(nodes)])[0])
+    result, heard = verify(scene, tmp_path / "source", "latest:", ignored=frozenset(("mode", "owner", "links")))
+    assert sorted(path for path, _ in heard.problems) == [b"", b"", b"late", b"no mode"]
+    assert {path: words for path, words in heard.words().items() if path in ("a", "z")} == {
+        "a": "changed mtime",
+        "z": "changed mtime",
+    }
+    assert (result.exit_code, result.problems) == (1, 4)
+
+
 def test_a_report_proves_and_sha256sum_reads_it(saved: Scene, source: Path, tmp_path: Path) -> None:
     (source / "empty").write_bytes(b"no more")
     report = tmp_path / "report"
@@ -295,6 +314,23 @@ def report(saved: Scene, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+def test_a_report_gets_its_name_where_there_are_no_hard_links(
+    saved: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    verify(saved, saved.home / "source", report=os.fsencode(tmp_path / "report"))
+    assert os.listdir(tmp_path) == ["report"]
+    run_check_report(saved.access(), os.fsencode(tmp_path / "report"))
+
+
+def test_a_source_behind_a_link_is_compared(saved: Scene, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(saved.home / "source")
+    assert verify(saved, tmp_path / "link")[0].exit_code == 0
+
+
 def test_a_report_of_another_repository_proves_nothing(report: bytes, tmp_path: Path) -> None:
     (tmp_path / "report").write_bytes(report)
     other = Scene(tmp_path / "other").init()
@@ -316,6 +352,8 @@ def test_wrong_use_is_refused(saved: Scene, source: Path, tmp_path: Path) -> Non
         verify(saved, source, "latest:/nowhere")
     with pytest.raises(UsageError, match="cannot be made"):
         verify(saved, source, report=os.fsencode(tmp_path / "no" / "report"))
+    with pytest.raises(UsageError, match="lies in the directory"):
+        verify(saved, source, report=os.fsencode(source / "sub" / "report"))
     with pytest.raises(UsageError, match="cannot be read"):
         run_check_report(saved.access(), os.fsencode(tmp_path / "no"))
 
