@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
 from dataclasses import replace
 from functools import partial
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import argosy
 from argosy.errors import RepositoryLocked
 from argosy.operations import session
 from argosy.operations.session import open_session
@@ -67,6 +70,14 @@ def test_a_conflict_at_the_second_look_is_waited_for(scene: Scene, rival: Rival,
         opened.lock.check()
         assert opened.repository.list_ids(FileKind.LOCK) == [opened.lock.id]
     assert rival.held
+
+
+def test_no_operation_takes_a_lock_by_another_way() -> None:
+    """So --retry-lock means the same for all."""
+    source = Path(argosy.__file__).parent
+    takers = re.compile(r"\bacquire\(repository|RepositoryLock\.begin")
+    found = {os.fspath(path.relative_to(source)) for path in source.rglob("*.py") if takers.search(path.read_text())}
+    assert found == {"operations/session.py", "repository/locks.py"}
 
 
 def test_without_patience_a_conflict_is_told_with_who_holds_it(scene: Scene, rival: Rival) -> None:
