@@ -19,6 +19,7 @@ from itertools import accumulate
 from threading import Lock
 from typing import NamedTuple
 
+from argosy.errors import Damaged
 from argosy.operations.mount.layout import Place
 from argosy.operations.mount.listing import Listings
 from argosy.operations.tree_walk import subtree_of
@@ -90,8 +91,11 @@ class Browser:
             return self._of_node(entry.node, entry.root, path)
         return self._of_place(entry.place, path)
 
-    def entries(self, path: bytes, start: int) -> Iterator[tuple[bytes, Attributes]]:
-        """Name and attributes of what is in a directory, from number ``start`` on, in one order."""
+    def entries(self, path: bytes, start: int) -> Iterator[tuple[bytes, Attributes | None]]:
+        """Name and attributes of what is in a directory, from number ``start`` on, in one order.
+
+        None for an entry that makes no sense: ``attributes`` says why, and the others are there all the same.
+        """
         entry = self._entry(path)
         below = path.rstrip(b"/") + b"/"
         if entry.node is None and not _is_snapshot(entry.place):
@@ -102,8 +106,12 @@ class Browser:
             return
         listing = self._listings.get(self._tree(entry.root, entry.below))
         for position in range(start, len(listing)):
-            name, node = listing.entry(position)
-            yield name, self._of_node(node, entry.root, below + name)
+            name = listing.name(position)
+            try:
+                attributes = self._of_node(listing.at(position), entry.root, below + name)
+            except Damaged:
+                attributes = None
+            yield name, attributes
 
     def link_target(self, path: bytes) -> bytes:
         """Where a symlink leads."""

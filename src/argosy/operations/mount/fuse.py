@@ -122,16 +122,19 @@ class _Operations:
             "st_ctime": found.ctime_ns,
         }
 
-    def listing(self, path: bytes, start: int) -> Iterator[tuple[bytes, Attributes]]:
+    def listing(self, path: bytes, start: int) -> Iterator[tuple[bytes, Attributes | None]]:
         """See ``Answers.listing``."""
         with self._answering(path):
             yield from _DOT_ENTRIES[start:]
             yield from self._browser.entries(path, max(0, start - len(_DOT_ENTRIES)))
 
-    def readdir_with_offset(self, path: str, offset: int, _handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
+    def readdir_with_offset(
+        self, path: str, offset: int, _handle: int
+    ) -> Iterator[tuple[str, dict[str, int] | None, int]]:
         """The same for libfuse 2: name, type and inode, and the offset behind it."""
         for number, (name, found) in enumerate(self.listing(_raw(path), offset), offset + 1):
-            yield name.decode("utf-8", "surrogateescape"), {"st_mode": found.mode, "st_ino": found.inode}, number
+            known = None if found is None else {"st_mode": found.mode, "st_ino": found.inode}
+            yield name.decode("utf-8", "surrogateescape"), known, number
 
     def readlink(self, path: str) -> str:
         """See readlink(2)."""

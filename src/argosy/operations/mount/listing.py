@@ -70,11 +70,15 @@ class Listing:
     def __len__(self) -> int:
         return self._length
 
-    def entry(self, position: int) -> tuple[bytes, Node]:
-        """Name and node by the place in the order."""
+    def name(self, position: int) -> bytes:
+        """The name of an entry by its place in the order."""
         number, at = divmod(position, _RUN_ENTRIES)
-        run = self._run(number)
-        return run.names[at], decode_node(run.nodes[at], self._what)
+        return self._run(number).names[at]
+
+    def at(self, position: int) -> Node:
+        """The entry itself. Damaged if it makes no sense."""
+        number, at = divmod(position, _RUN_ENTRIES)
+        return decode_node(self._run(number).nodes[at], self._what)
 
     def find(self, name: bytes) -> Node | None:
         """The entry with this name."""

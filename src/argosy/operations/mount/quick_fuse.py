@@ -1,4 +1,4 @@
-"""mfusepy with quicker answers to what is asked once for each entry of a directory: a million of them take seconds.
+"""mfusepy with quicker answers to what is asked once for each entry of a directory.
 
 `ls -l` wants each entry's attributes and two extended ones. mfusepy hands a listing to the kernel without attributes,
 so that each costs a question of its own, and takes each path and name from bytes to text and back. Here a listing
@@ -25,8 +25,8 @@ _NS = 1_000_000_000
 class Answers(Protocol):
     """What the operations given to ``quick_fuse`` answer besides mfusepy's own."""
 
-    def listing(self, path: bytes, start: int) -> Iterable[tuple[bytes, Attributes]]:
-        """The entries of a directory from number ``start`` on, the dots among them."""
+    def listing(self, path: bytes, start: int) -> Iterable[tuple[bytes, Attributes | None]]:
+        """The entries of a directory from number ``start`` on, the dots among them; None: nothing is known of it."""
 
     def extended_attribute(self, path: bytes, name: bytes) -> bytes | None:
         """The value of an extended attribute, None if there is none of the name."""
@@ -52,8 +52,12 @@ def quick_fuse(mfusepy: Any) -> Any:
             told = _FILL_DIR_PLUS if flags & _READDIR_PLUS else 0
             stat = mfusepy.c_stat()
             for number, (name, attributes) in enumerate(self.operations.listing(path, start), start + 1):
-                write_stat(stat, attributes)
-                if fill(buffer, name, stat, number, told):
+                if attributes is None:
+                    full = fill(buffer, name, None, number, 0)
+                else:
+                    write_stat(stat, attributes)
+                    full = fill(buffer, name, stat, number, told)
+                if full:
                     break
             return 0
 

@@ -21,8 +21,7 @@ def test_entries_are_found_by_name_and_by_place() -> None:
     found = listing.find(b"b\xff")
     assert found is not None
     assert found.name_bytes() == b"b\xff"
-    name, node = listing.entry(1)
-    assert name == node.name_bytes() == b"b\xff"
+    assert listing.name(1) == listing.at(1).name_bytes() == b"b\xff"
     assert listing.find(b"bb") is None
     assert listing.find(b"z") is None
 
@@ -38,7 +37,7 @@ def test_a_large_directory_is_kept_small_and_found_whole() -> None:
     data = tree(*names)
     listing = Listing(data, "tree")
     assert listing.size_bytes < len(data) / 2
-    assert [listing.entry(position)[0] for position in range(len(listing))] == names
+    assert [listing.name(position) for position in range(len(listing))] == names
     for name in (names[0], names[511], names[512], names[7777], names[-1]):
         found = listing.find(name)
         assert found is not None
