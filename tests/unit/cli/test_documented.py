@@ -33,6 +33,7 @@ from argosy.cli.commands import (
     prune,
     status,
     tag,
+    unlock,
     verify,
     version,
 )
@@ -108,6 +109,7 @@ WITHOUT_VERBS_OF_THEIR_OWN = (
     prune,
     status,
     tag,
+    unlock,
     verify,
     version,
 )
