@@ -43,7 +43,7 @@ from argosy.daemon.protocol import MemberState
 from argosy.operations.prune.plan import PrunePlan
 from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, QueueStatus, ScanStatus, ScanThreadStatus
 from argosy.operations.verify.messages import Difference
-from argosy.operations.verify.options import EXIT_DIFFERENT, VerifyResult
+from argosy.operations.verify.options import EXIT_DIFFERENT, IGNORABLE, VerifyResult
 from argosy.operations.verify.report import difference_document
 from argosy.operations.verify.run import summary_document as verify_summary
 from argosy.repository.snapshots import StoredSnapshot
@@ -187,6 +187,12 @@ def test_every_field_is_documented(heading: str, document: dict[str, Any]) -> No
 def test_every_field_of_verify_is_documented(document: dict[str, Any]) -> None:
     known = {"message_type", "snapshot_id", "subpath", "mode"}
     assert [field for field in fields(document) if field not in known and f"`{field}`" not in VERIFY] == []
+
+
+def test_verify_ignores_what_the_operation_can() -> None:
+    (ignore,) = (param for param in verify.command.params if param.name == "ignore")
+    assert isinstance(ignore.type, click.Choice)
+    assert tuple(ignore.type.choices) == IGNORABLE
 
 
 def test_a_running_job_in_words() -> None:

@@ -15,7 +15,7 @@ from argosy.filesystem.directory import open_directory
 from argosy.operations.session import Access, Session, open_session
 from argosy.operations.verify.coordinator import Coordinator
 from argosy.operations.verify.messages import PROTOCOL, Outcome, WorkerSetup, encode
-from argosy.operations.verify.options import VerifyObserver, VerifyOptions, VerifyResult
+from argosy.operations.verify.options import IGNORABLE, VerifyObserver, VerifyOptions, VerifyResult
 from argosy.operations.verify.plan import VerifyPlan
 from argosy.operations.verify.report import CheckedReport, ReportWriter, check_report, difference_document
 from argosy.repository.blobs import BlobReader
@@ -37,6 +37,8 @@ def run_verify(
     cannot be written; Interrupted if asked to stop. Then no report is left.
     """
     Selection(options.selection)  # refused before anything is opened
+    if unknown := options.ignored.difference(IGNORABLE):
+        raise UsageError(f"{min(unknown)} cannot be ignored", hint=f"Known are {', '.join(IGNORABLE)}.")
     _refuse_source(options)
     with ExitStack() as stack:
         session = stack.enter_context(open_session(access))

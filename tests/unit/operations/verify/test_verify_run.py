@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from argosy.errors import Damaged, Interrupted, SnapshotMissing, SourceGone, UsageError
+from argosy.errors import Damaged, EngineError, Interrupted, SnapshotMissing, SourceGone, UsageError
 from argosy.operations.session import open_session
 from argosy.operations.verify import contents, plan, worker
 from argosy.operations.verify.messages import Difference
@@ -233,6 +233,20 @@ def test_a_file_that_holds_still_at_last_is_compared(
     assert verify(saved, source, ignored=frozenset(("mtime",)))[0].exit_code == 0
 
 
+def test_work_that_fails_is_done_again_and_counted_once(
+    saved: Scene, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fail(monkeypatch, 2)
+    result, heard = verify(saved, source)
+    assert (heard.found, result.exit_code, result.files) == ([], 0, len(NAMES) + 8)
+
+
+def test_work_that_keeps_failing_ends_it(saved: Scene, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fail(monkeypatch, 3)
+    with pytest.raises(EngineError, match="failed 3 times: planted"):
+        verify(saved, source)
+
+
 def test_damage_in_the_repository_is_named_and_the_rest_compared(saved: Scene, source: Path, tmp_path: Path) -> None:
     scene = Scene(tmp_path / "damaged")
     scene.home.mkdir()
@@ -346,6 +360,8 @@ def test_an_interrupted_comparison_leaves_no_report(saved: Scene, source: Path, 
 def test_wrong_use_is_refused(saved: Scene, source: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceGone, match="cannot be read"):
         verify(saved, tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="size cannot be ignored"):
+        verify(saved, source, ignored=frozenset(("size",)))
     with pytest.raises(SnapshotMissing):
         verify(saved, source, "latest:/nowhere")
     with pytest.raises(UsageError, match="cannot be made"):
@@ -367,6 +383,20 @@ def _refuse(monkeypatch: pytest.MonkeyPatch, module: Any, function: str, name: b
         return found
 
     monkeypatch.setattr(module, function, opening)
+
+
+def _fail(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Have the first comparisons of a file raise what nobody foresaw."""
+    original = contents.ContentReader.compare
+    left = [times]
+
+    def compare(reader: contents.ContentReader, *arguments: Any) -> contents.Comparison:
+        if left[0]:
+            left[0] -= 1
+            raise RuntimeError("planted")
+        return original(reader, *arguments)
+
+    monkeypatch.setattr(contents.ContentReader, "compare", compare)
 
 
 def _write_while_it_is_read(monkeypatch: pytest.MonkeyPatch, path: Path, times: int) -> None:
