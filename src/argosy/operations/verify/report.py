@@ -16,6 +16,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,8 @@ class ReportWriter:
 
     def close(self) -> None:
         """Leave the finished report, or nothing."""
-        self._file.close()
+        with suppress(OSError):  # a finished one is on disk; an unfinished one goes, full disk or not
+            self._file.close()
         if self._unfinished is not None:
             os.unlink(self._unfinished)
             self._unfinished = None

@@ -338,6 +338,22 @@ def test_a_report_gets_its_name_where_there_are_no_hard_links(
     run_check_report(saved.access(), os.fsencode(tmp_path / "report"))
 
 
+def test_a_full_disk_is_told_and_leaves_no_report(
+    saved: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def full(fd: int) -> None:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith(".unfinished"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match="cannot be written: No space left"):
+        verify(saved, saved.home / "source", report=os.fsencode(tmp_path / "report"))
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_source_behind_a_link_is_compared(saved: Scene, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(saved.home / "source")
     assert verify(saved, tmp_path / "link")[0].exit_code == 0
