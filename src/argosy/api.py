@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from argosy.operations.directories import default_cache_directory, default_state_directory
 from argosy.operations.session import Access, open_session
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from argosy.operations.backup.options import BackupObserver, BackupResult
     from argosy.operations.check.options import CheckObserver, CheckResult
     from argosy.operations.forget.run import ForgetOptions, ForgetPlan, ForgetResult
+    from argosy.operations.init import InitResult
     from argosy.operations.prune.options import PruneObserver, PruneOptions
     from argosy.operations.restore.options import RestoreObserver, RestoreResult
     from argosy.operations.verify.options import VerifyObserver, VerifyResult
@@ -94,11 +95,18 @@ class Repository:
             retry_lock_seconds=lock_patience_seconds,
         )
 
-    def create(self) -> str:
-        """Make it; returns its id. RepositoryExists if it is there."""
+    @classmethod
+    def of(cls, access: Access, state_directory: Path) -> Self:
+        """The repository that a command line has described."""
+        repository = cls.__new__(cls)
+        repository._access, repository._state_directory = access, state_directory
+        return repository
+
+    def create(self) -> InitResult:
+        """Make it; returns its id and where it is. RepositoryExists if it is there."""
         from argosy.operations.init import run_init
 
-        return run_init(self._access).id
+        return run_init(self._access)
 
     def backup(
         self,

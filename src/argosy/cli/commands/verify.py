@@ -79,9 +79,8 @@ def command(
 
 def _prove(ctx: Context, path: str) -> int:
     from argosy.cli.verify_reporter import show_proved
-    from argosy.operations.verify.run import run_check_report
 
-    show_proved(ctx.output, path, run_check_report(ctx.access, os.fsencode(path)))
+    show_proved(ctx.output, path, ctx.repository.check_report(path))
     return 0
 
 
