@@ -29,7 +29,8 @@
     ├── RestoreError (1)            the target cannot be written
     └── Interrupted (130)           stopped on request; resumable
 
-Exit code 3 (some source data could not be read) is a result, not an error: the operation returns it.
+Exit codes 3 (some source data could not be read) and 4 (`verify` found differences) are results, not errors: the
+operation returns them.
 """
 
 from __future__ import annotations

@@ -172,6 +172,7 @@ def test_jobs_lists_and_tells(argosy: Argosy, source: Path) -> None:
     assert one["unread_items"] == []
     assert "nothing out of the ordinary" in argosy.says("logs", first["job_id"])
     assert "there is no job nix" in argosy.says("jobs", "nix", expect=1)
+    assert "no job nix runs" in argosy.says("status", "nix", expect=1)
 
 
 def test_watching_prints_again_and_again_until_ctrl_c(argosy: Argosy) -> None:

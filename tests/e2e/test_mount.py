@@ -54,6 +54,33 @@ def test_a_mount_holds_the_source(saved: Argosy, tmp_path: Path) -> None:
         assert not os.path.ismount(mount.directory)
 
 
+def test_a_listing_that_takes_many_questions_is_whole_and_right(tmp_path: Path) -> None:
+    """Each entry once, in its place, with the attributes and the extended attributes that it has."""
+    argosy = Argosy(tmp_path)
+    source = tmp_path / "data"
+    source.mkdir()
+    for number in range(2500):
+        path = source / f"{number:04}-{'x' * (number % 90)}"
+        path.write_bytes(b"." * (number % 7))
+        path.chmod(0o400 + number % 8)
+        os.utime(path, ns=(number * 10**9, number * 10**9 + number))
+    os.symlink("0007", source / "link")
+    argosy.run("backup", "--init", "data")
+    with mounted(argosy) as mount:
+        shown = mount.directory / "snapshots" / "latest" / "data"
+        assert sorted(os.listdir(shown)) == sorted(os.listdir(source))
+        for entry in os.scandir(shown):
+            ours, theirs = entry.stat(follow_symlinks=False), os.lstat(source / entry.name)
+            assert _facts(ours) == _facts(theirs)
+            assert ours.st_ino == entry.inode()
+        with pytest.raises(OSError, match=os.strerror(errno.ENODATA)):
+            os.getxattr(shown / "link", "user.none", follow_symlinks=False)
+
+
+def _facts(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_mode, found.st_size, found.st_uid, found.st_gid, found.st_nlink, found.st_mtime_ns
+
+
 def test_places_are_restics(compared: Compared) -> None:
     with mounted(compared.argosy) as mount:
         root = mount.directory

@@ -70,7 +70,8 @@ def test_remove_all_removes_all(argosy: Argosy) -> None:
     assert "kept" in argosy.says("unlock")
     assert len(locks(argosy)) == 2
     said = argosy.says("unlock", "--remove-all")
-    assert "lock that cannot be read" in said
+    assert "lock that cannot be read: all locks were to be removed" in said
+    assert "whoever held it must not write any more" in said
     assert locks(argosy) == []
 
 

@@ -18,6 +18,7 @@ from argosy.cli.signals import Stop
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
+    from argosy.api import Repository
     from argosy.operations.session import Access
     from argosy.storage.options import StorageOptions
 
@@ -64,6 +65,13 @@ class Context:
             no_lock=self.given.yes("no_lock"),
             retry_lock_seconds=float(self.given.flags.get("retry_lock") or 0.0),
         )
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The same as the Python API has it."""
+        from argosy.api import Repository
+
+        return Repository.of(self.access, self.state_directory)
 
     @cached_property
     def storage_options(self) -> StorageOptions:

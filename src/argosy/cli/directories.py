@@ -15,6 +15,7 @@ from pathlib import Path
 
 from argosy.cli.variables import Variables
 from argosy.errors import UsageError
+from argosy.operations.directories import default_cache_directory, default_state_directory
 
 
 def state_directory(given: str | None, variables: Variables, *, is_root: bool) -> Path:
@@ -22,9 +23,10 @@ def state_directory(given: str | None, variables: Variables, *, is_root: bool) -
     chosen = given or variables.get("ARGOSY_STATE_DIR") or _from_systemd(variables.get("STATE_DIRECTORY"))
     if chosen:
         return Path(os.path.abspath(chosen))
-    if is_root:
-        return Path("/var/lib/argosy")
-    return (_xdg(variables, "XDG_STATE_HOME") or _home(variables, "--state-dir") / ".local/state") / "argosy"
+    xdg = None if is_root else _xdg(variables, "XDG_STATE_HOME")
+    if xdg is not None:
+        return xdg / "argosy"
+    return default_state_directory(is_root=is_root, home=_home(variables, "--state-dir", is_root=is_root))
 
 
 def cache_directory(given: str | None, variables: Variables, *, is_root: bool) -> Path:
@@ -38,9 +40,7 @@ def cache_directory(given: str | None, variables: Variables, *, is_root: bool) -
     xdg = _xdg(variables, "XDG_CACHE_HOME")
     if xdg is not None:
         return xdg / "argosy"
-    if is_root:
-        return Path("/var/cache/argosy")
-    return _home(variables, "--cache-dir") / ".cache/argosy"
+    return default_cache_directory(is_root=is_root, home=_home(variables, "--cache-dir", is_root=is_root))
 
 
 def _from_systemd(value: str | None) -> str | None:
@@ -54,8 +54,8 @@ def _xdg(variables: Variables, name: str) -> Path | None:
     return Path(value) if value and value.startswith("/") else None
 
 
-def _home(variables: Variables, flag: str) -> Path:
-    home = variables.get("HOME")
+def _home(variables: Variables, flag: str, *, is_root: bool) -> Path:
+    home = variables.get("HOME") or ("/root" if is_root else None)
     if home is None:
         raise UsageError("the home directory is not known ($HOME is not set)", hint=f"Name a directory with {flag}.")
     return Path(home)

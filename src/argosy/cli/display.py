@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from argosy.cli.context import Context
 from argosy.cli.output import Output
@@ -77,6 +79,30 @@ class LineDisplay(Generic[P]):
         if self._fixed_seconds is not None:
             return self._fixed_seconds
         return _LINE_SECONDS[self._lines] if self._lines < len(_LINE_SECONDS) else _LINE_SECONDS_LATER
+
+
+class ProgressReporter(Generic[P]):
+    """A command's reporter that shows how far it is, within ``with``. ``started`` is when it was made."""
+
+    def __init__(self, output: Output, display: Display[P] | None) -> None:
+        self.output = output
+        self.pace = Pace()
+        self.started = time.monotonic()
+        self._display = display
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if self._display is not None:
+            self._display.close()
+
+    def show(self, progress: P, bytes_done: int) -> None:
+        """Show a look at the job."""
+        now = time.monotonic()
+        self.pace.look(now, bytes_done)
+        if self._display is not None:
+            self._display.show(progress, now - self.started, self.pace)
 
 
 def choose_display(

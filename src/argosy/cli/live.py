@@ -51,3 +51,12 @@ class LiveDisplay(Generic[P]):
             sys.stderr.flush()
         else:
             self._console.print(Text(text, style=style), soft_wrap=True)
+
+
+def line_display(output: Output, line: Callable[[P, float, Pace], str]) -> LiveDisplay[P]:
+    """A display of one line."""
+
+    def picture(progress: P, seconds: float, pace: Pace) -> Text:
+        return Text(line(progress, seconds, pace), no_wrap=True, overflow="ellipsis")
+
+    return LiveDisplay(output, picture)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from argosy.cli.display import Display
+from argosy.cli.display import Display, ProgressReporter
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.cli.wording import counted, duration, json_text, moment, printable, size
@@ -17,73 +16,60 @@ from argosy.repository.snapshots import StoredSnapshot
 _LIST_LEVEL = 2
 
 
-class RestoreReporter:
+class RestoreReporter(ProgressReporter[RestoreProgress]):
     """The observer's ears."""
 
     def __init__(self, output: Output, display: Display[RestoreProgress] | None, target: bytes) -> None:
-        self._output = output
-        self._display = display
+        super().__init__(output, display)
         self._target = target
-        self._pace = Pace()
-        self._started = time.monotonic()
         self._verifying_since = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
-        if self._display is not None:
-            self._display.close()
 
     def begun(self, stored: StoredSnapshot, subpath: str) -> None:
         """Say which snapshot it is."""
-        if not self._output.json:
-            self._output.message(f"restoring {snapshot_words(stored, subpath)} to {printable(self._target)}")
+        if not self.output.json:
+            self.output.message(f"restoring {snapshot_words(stored, subpath)} to {printable(self._target)}")
 
     def progress(self, progress: RestoreProgress) -> None:
         """Show how far it is."""
-        now = time.monotonic()
-        self._pace.look(now, progress.verified_bytes if progress.verifying else progress.bytes_restored)
-        if self._display is not None:
-            self._display.show(progress, now - self._started, self._pace)
+        self.show(progress, progress.verified_bytes if progress.verifying else progress.bytes_restored)
 
     def item(self, action: str, path: bytes, size_bytes: int | None) -> None:
         """An entry, for those who asked for a list. Deleted ones are named as they stood at the target (restic)."""
         if action == "deleted":
             path = os.path.abspath(self._target) + path
-        if self._output.json:
-            self._output.document(
+        if self.output.json:
+            self.output.document(
                 {"message_type": "verbose_status", "action": action, "item": json_text(path), "size": size_bytes or 0}
             )
         else:
             tail = "" if size_bytes is None else f" with size {size(size_bytes)}"
-            self._output.detail(f"{action:<9} {printable(path)}{tail}", level=_LIST_LEVEL)
+            self.output.detail(f"{action:<9} {printable(path)}{tail}", level=_LIST_LEVEL)
 
     def error(self, path: bytes, reason: str) -> None:
         """An entry that was not restored, or not wholly."""
-        name = json_text(path) if self._output.json else printable(path)
-        self._output.error(reason, item=name, during="restore")
+        name = json_text(path) if self.output.json else printable(path)
+        self.output.error(reason, item=name, during="restore")
 
     def verifying(self) -> None:
         """What was restored is read again."""
         self._verifying_since = time.monotonic()
-        self._pace = Pace()
-        if not self._output.json:
-            self._output.message(f"verifying files in {printable(self._target)}")
+        self.pace = Pace()
+        if not self.output.json:
+            self.output.message(f"verifying files in {printable(self._target)}")
 
     def finish(self, result: RestoreResult) -> None:
         """Say what it came to."""
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self.started
         for note, count in sorted(result.notes.items()):
-            self._output.warning(f"{note} ({counted(count, 'case')})")
-        if self._output.json:
-            self._output.document(summary_document(result, seconds), flush=True)
+            self.output.warning(f"{note} ({counted(count, 'case')})")
+        if self.output.json:
+            self.output.document(summary_document(result, seconds), flush=True)
             return
-        self._output.message(summary_line(result, seconds))
+        self.output.message(summary_line(result, seconds))
         if result.verified is not None:
             took = duration(time.monotonic() - self._verifying_since)
             files = counted(result.verified, "file")
-            self._output.message(f"finished verifying {files} in {printable(self._target)} (took {took})")
+            self.output.message(f"finished verifying {files} in {printable(self._target)} (took {took})")
 
 
 def snapshot_words(stored: StoredSnapshot, subpath: str) -> str:

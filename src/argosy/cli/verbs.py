@@ -29,5 +29,6 @@ VERBS: dict[str, str] = {
     "status": "Running and unfinished jobs: members, batches, scan threads",
     "tag": "Change the tags of snapshots",
     "unlock": "Remove locks that other processes left",
+    "verify": "Compare a snapshot with a directory, and prove it",
     "version": "Print the version",
 }

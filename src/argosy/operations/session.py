@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from argosy.errors import RepositoryLocked
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache, repository_cache_directory
 from argosy.repository.layout import FileKind
-from argosy.repository.locks import RepositoryLock
+from argosy.repository.locks import RepositoryLock, acquire
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.repository import Repository, open_repository
 from argosy.storage.discarding import DiscardingStorage
@@ -74,7 +72,7 @@ def open_session(
 
     ``create`` makes the repository; it is called instead of opening one. ``discard_writes`` is for dry runs. With
     ``confirm`` False the caller confirms the lock itself, before it writes: what it reads meanwhile overlaps with the
-    200 ms that a lock must stand alone.
+    200 ms that a lock must stand alone. While another lock conflicts it is tried for ``retry_lock_seconds``.
     """
     with ExitStack() as stack:
         storage = open_storage(access.location, access.storage_options)
@@ -88,22 +86,10 @@ def open_session(
         repository.use_cache(SealedCache(repository_cache_directory(access.cache_directory, repository.id)))
         held = None
         if lock and not access.no_lock:
-            held = _begin_lock(repository, exclusive, access.retry_lock_seconds, on_refresh)
+            if confirm or access.retry_lock_seconds:
+                # Whoever can wait is given a lock that stands: a conflict in its first 200 ms is waited for, too.
+                held = acquire(repository, exclusive, access.retry_lock_seconds, on_refresh=on_refresh)
+            else:
+                held = RepositoryLock.begin(repository, exclusive=exclusive, on_refresh=on_refresh)
             stack.callback(held.release)
-            if confirm:
-                held.confirm()
         yield Session(access, storage, repository, held, stack)
-
-
-def _begin_lock(
-    repository: Repository, exclusive: bool, retry_seconds: float, on_refresh: Callable[[float], None] | None
-) -> RepositoryLock:
-    deadline = time.monotonic() + retry_seconds
-    while True:
-        try:
-            return RepositoryLock.begin(repository, exclusive=exclusive, on_refresh=on_refresh)
-        except RepositoryLocked:
-            left_seconds = deadline - time.monotonic()
-            if left_seconds <= 0:
-                raise
-            time.sleep(min(5.0, left_seconds))

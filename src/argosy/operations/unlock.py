@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from argosy.errors import Damaged, StorageNotFound
 from argosy.operations.session import Access, open_session
 from argosy.repository.layout import FileKind
-from argosy.repository.lock_files import describe, load_lock, unlock
+from argosy.repository.lock_files import describe, is_stale, load_lock, unlock
 from argosy.repository.process_identity import current_identity, process_exists
 from argosy.repository.repository import Repository
 
@@ -39,6 +39,7 @@ class _Look:
     exists: bool = True
     is_readable: bool = True
     holder_is_gone: bool = False
+    is_stale: bool = False
 
 
 def run_unlock(access: Access, *, remove_all: bool = False) -> UnlockResult:
@@ -68,14 +69,19 @@ def _look(repository: Repository, lock_id: bytes) -> _Look:
         return _Look("lock that was just released", exists=False)
     except Damaged:
         return _Look("lock that cannot be read", is_readable=False)
+    now_ns = time.time_ns()
     gone = lock.hostname == identity.hostname and not process_exists(lock.pid)
-    return _Look(describe(lock, time.time_ns()), holder_is_gone=gone)
+    return _Look(describe(lock, now_ns), holder_is_gone=gone, is_stale=is_stale(lock, now_ns, identity))
 
 
 def _why_removed(look: _Look) -> str:
-    if not look.is_readable:
-        return "all locks were to be removed"
-    return "its process is gone" if look.holder_is_gone else "it was not refreshed for 30 minutes, or all were to go"
+    if look.holder_is_gone:
+        return "its process is gone"
+    if look.is_stale:
+        return "it was not refreshed for 30 minutes"
+    if look.is_readable:
+        return "all locks were to be removed; whoever held it must not write any more"
+    return "all locks were to be removed"
 
 
 def _why_kept(look: _Look) -> str:

@@ -72,11 +72,12 @@ def load_lock(repository: Repository, lock_id: bytes) -> StoredLock:
 
 
 def describe(lock: LockFile, now_ns: int) -> str:
-    """The holder and the time of a lock, for a message."""
+    """The holder and the times of a lock, for a message."""
     minutes, seconds = divmod(max(0, now_ns - lock.time_ns()) // 1_000_000_000, 60)
     age = f"{minutes} min" if minutes else f"{seconds} s"
     kind = "exclusive lock" if lock.exclusive else "lock"
-    return f"{kind} of {lock.username} on {lock.hostname} (PID {lock.pid}), refreshed {age} ago at {lock.time}"
+    since = f", held since {lock.since}" if lock.since else ""
+    return f"{kind} of {lock.username} on {lock.hostname} (PID {lock.pid}){since}, refreshed {age} ago at {lock.time}"
 
 
 def is_stale(lock: LockFile, now_ns: int, identity: ProcessIdentity) -> bool:

@@ -69,6 +69,7 @@ class RepositoryLock:
         self._thread: threading.Thread | None = None
         self._id = b""
         self._written_at = 0.0
+        self._since = ""
         self._lost = ""
         self._trouble = ""
         self._left_behind: list[bytes] = []
@@ -91,7 +92,12 @@ class RepositoryLock:
         return lock
 
     def confirm(self) -> None:
-        """Look again once the rest of the 200 ms is over; on a conflict undo, and raise RepositoryLocked."""
+        """Look again once the rest of the 200 ms is over; on a conflict undo, and raise RepositoryLocked.
+
+        A lock that is confirmed stays so.
+        """
+        if self._thread is not None:
+            return
         time.sleep(max(0.0, self._written_at + self._timing.settle_seconds - self._clock()))
         try:
             self._refuse_conflict()
@@ -171,14 +177,17 @@ class RepositoryLock:
     def _write(self) -> bytes:
         identity = current_identity()
         self._written_at = self._clock()
+        now = format_time(time.time_ns())
+        self._since = self._since or now
         content = LockFile(
-            format_time(time.time_ns()),
+            now,
             self.exclusive,
             identity.hostname,
             identity.username,
             identity.pid,
             identity.uid,
             identity.gid,
+            self._since,
         )
         return self._repository.save_unpacked(FileKind.LOCK, encode_lock(content))
 

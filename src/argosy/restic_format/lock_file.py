@@ -10,7 +10,10 @@ from argosy.restic_format.times import parse_time
 
 
 class LockFile(msgspec.Struct, frozen=True):
-    """One lock. ``time`` is RFC 3339 text of its last refresh."""
+    """One lock. ``time`` is RFC 3339 text of its last refresh, ``since`` of its taking, where Argosy wrote it.
+
+    restic has no ``since``, and passes over it when it reads.
+    """
 
     time: str
     exclusive: bool
@@ -19,6 +22,7 @@ class LockFile(msgspec.Struct, frozen=True):
     pid: int
     uid: int = 0
     gid: int = 0
+    since: str = ""
 
     def time_ns(self) -> int:
         """When it was taken or last refreshed. Damaged if ``time`` is no time."""
@@ -29,12 +33,13 @@ _DECODER = msgspec.json.Decoder(LockFile)
 
 
 def encode_lock(lock: LockFile) -> bytes:
-    """The lock's JSON, as restic writes it."""
+    """The lock's JSON, as restic writes it; ``since`` at its end if there is one."""
+    since = f',"since":{json_text(lock.since)}' if lock.since else ""
     owner = "".join(f',"{key}":{number}' for key, number in (("uid", lock.uid), ("gid", lock.gid)) if number)
     return (
         f'{{"time":{json_text(lock.time)},"exclusive":{"true" if lock.exclusive else "false"},'
         f'"hostname":{json_text(lock.hostname)},"username":{json_text(lock.username)},'
-        f'"pid":{lock.pid}{owner}}}'
+        f'"pid":{lock.pid}{owner}{since}}}'
     ).encode()
 
 

@@ -33,6 +33,8 @@ from argosy.cli.commands import (
     prune,
     status,
     tag,
+    unlock,
+    verify,
     version,
 )
 from argosy.cli.failures import EXIT_BROKEN_PIPE
@@ -40,6 +42,12 @@ from argosy.cli.prune_flags import plan_document
 from argosy.daemon.protocol import MemberState
 from argosy.operations.prune.plan import PrunePlan
 from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, QueueStatus, ScanStatus, ScanThreadStatus
+from argosy.operations.verify.messages import Difference
+from argosy.operations.verify.options import EXIT_DIFFERENT, IGNORABLE, VerifyResult
+from argosy.operations.verify.report import difference_document
+from argosy.operations.verify.run import summary_document as verify_summary
+from argosy.repository.snapshots import StoredSnapshot
+from argosy.restic_format.snapshot import Snapshot
 from argosy.state.history import JobHistory
 from argosy.state.record import JobRecord
 from tests.unit.cli.test_backup_reporter import RESULT, SCANNED, going
@@ -47,6 +55,7 @@ from tests.unit.cli.test_backup_reporter import RESULT, SCANNED, going
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 COMMAND_LINE = (DOCS / "command-line.md").read_text(encoding="utf-8")
 BROWSE = (DOCS / "browse.md").read_text(encoding="utf-8")
+VERIFY = (DOCS / "verify.md").read_text(encoding="utf-8")
 JSON = (DOCS / "json.md").read_text(encoding="utf-8")
 HELD = BatchStatus(9, "in progress", 2, 1, 10, 4, 1000, 700, 1e9, 1)
 RUNNING = JobStatus(
@@ -100,6 +109,8 @@ WITHOUT_VERBS_OF_THEIR_OWN = (
     prune,
     status,
     tag,
+    unlock,
+    verify,
     version,
 )
 
@@ -134,14 +145,14 @@ def fields(document: Any) -> Iterator[str]:
 def test_every_flag_is_documented(command: click.Command) -> None:
     names = [name for param in command.params if isinstance(param, click.Option) for name in param.opts]
     assert names
-    said = COMMAND_LINE + BROWSE
+    said = COMMAND_LINE + BROWSE + VERIFY
     missing = [name for name in names if not re.search(rf"`[^`]*{re.escape(name)}\b[^`]*`", said)]
     assert not missing
 
 
 def test_every_exit_code_is_documented() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ArgosyError)]
-    codes = {0, backup.EXIT_INCOMPLETE, EXIT_BROKEN_PIPE, *(kind.exit_code for kind in kinds)}
+    codes = {0, backup.EXIT_INCOMPLETE, EXIT_DIFFERENT, EXIT_BROKEN_PIPE, *(kind.exit_code for kind in kinds)}
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", section(COMMAND_LINE, "Exit codes"), re.MULTILINE)}
     assert codes == documented
 
@@ -162,6 +173,26 @@ def test_every_exit_code_is_documented() -> None:
 def test_every_field_is_documented(heading: str, document: dict[str, Any]) -> None:
     said = section(JSON, heading)
     assert [field for field in fields(document) if field != "message_type" and f"`{field}`" not in said] == []
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        verify_summary(VerifyResult(StoredSnapshot(bytes(32), Snapshot(time="", tree=bytes(32), paths=[])), "")),
+        difference_document(Difference(b"\xff", "changed", "file", {"mode": ("0", "1")}, below=1, silent=True)),
+        difference_document(Difference(b"a", "unreadable", reason="why")),
+    ],
+    ids=lambda document: str(document["message_type"]),
+)
+def test_every_field_of_verify_is_documented(document: dict[str, Any]) -> None:
+    known = {"message_type", "snapshot_id", "subpath", "mode"}
+    assert [field for field in fields(document) if field not in known and f"`{field}`" not in VERIFY] == []
+
+
+def test_verify_ignores_what_the_operation_can() -> None:
+    (ignore,) = (param for param in verify.command.params if param.name == "ignore")
+    assert isinstance(ignore.type, click.Choice)
+    assert tuple(ignore.type.choices) == IGNORABLE
 
 
 def test_a_running_job_in_words() -> None:

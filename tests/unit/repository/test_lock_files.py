@@ -76,4 +76,6 @@ def test_a_message_names_the_holder_and_the_age() -> None:
     assert describe(lock, NOW_NS) == (
         "lock of somebody on elsewhere (PID 1), refreshed 1 min ago at 2023-11-14T22:11:50Z"
     )
+    ours = LockFile(lock.time, False, "elsewhere", "somebody", 1, since="2023-11-14T20:00:00Z")
+    assert "(PID 1), held since 2023-11-14T20:00:00Z, refreshed 1 min ago" in describe(ours, NOW_NS)
     assert "exclusive lock of" in describe(LockFile(lock.time, True, "h", "u", 1), NOW_NS)

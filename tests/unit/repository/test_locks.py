@@ -104,6 +104,18 @@ def test_a_lock_names_the_machine_and_the_process(repository: Repository, take: 
     assert abs(stored.file.time_ns() - time.time_ns()) < 60e9
 
 
+def test_a_lock_tells_since_when_it_is_held_however_often_it_is_refreshed(
+    repository: Repository, take: Callable[..., RepositoryLock]
+) -> None:
+    lock = take(timing=UNREFRESHED)
+    (first,) = locks_of(repository)
+    lock._refresh()
+    (second,) = locks_of(repository)
+    assert first.id != second.id
+    assert first.file.time == first.file.since == second.file.since
+    assert first.file.time_ns() < second.file.time_ns()
+
+
 def test_shared_locks_go_together(repository: Repository, take: Callable[..., RepositoryLock]) -> None:
     foreign(repository, exclusive=False)
     take(timing=UNREFRESHED)

@@ -24,9 +24,9 @@ def command(ctx: Context, repository_version: str) -> None:  # noqa: ARG001 - re
     The password is asked for twice, unless a file, a command or a variable gives it. Without it
     nothing can be restored.
     """
-    from argosy.operations.init import run_init
+    from argosy.api import Repository
 
-    result = run_init(replace(ctx.access, password=ctx.passwords.new))
+    result = Repository.of(replace(ctx.access, password=ctx.passwords.new), ctx.state_directory).create()
     say_created(ctx.output, result.id, ctx.location, result.location)
 
 

@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from argosy.cli.choosing import snapshot_filter, snapshot_flags
+from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
+from argosy.cli.patterns import PATTERN, encoded, pattern_flags, selection
 from argosy.cli.values import parallel_or_auto
-from argosy.errors import RestoreError, UsageError
+from argosy.errors import RestoreError
 
 if TYPE_CHECKING:
     from argosy.cli.display import Display
     from argosy.operations.restore.options import RestoreOptions, RestoreProgress, RestoreResult
-    from argosy.restorer.selection import SelectionSpec
+    from argosy.repository.snapshots import SnapshotFilter
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _LIST_LEVEL = 2
 _WAYS = ("always", "if-changed", "if-newer", "never")
-_PATTERN: dict[str, Any] = {"multiple": True, "metavar": "PATTERN"}
-_FILE: dict[str, Any] = {"multiple": True, "metavar": "FILE"}
 _FLAGS = (
     click.option("-t", "--target", metavar="DIR", help="the directory to restore to; it is made if it is missing"),
-    click.option("-i", "--include", **_PATTERN, help="restore only what matches (a path within the snapshot)"),
-    click.option("--iinclude", **_PATTERN, help="the same, upper or lower case alike"),
-    click.option("--include-file", **_FILE, help="read patterns to include from a file"),
-    click.option("--iinclude-file", **_FILE, help="the same, upper or lower case alike"),
-    click.option("-e", "--exclude", **_PATTERN, help="leave out what matches (a path within the snapshot)"),
-    click.option("--iexclude", **_PATTERN, help="the same, upper or lower case alike"),
-    click.option("--exclude-file", **_FILE, help="read patterns to leave out from a file"),
-    click.option("--iexclude-file", **_FILE, help="the same, upper or lower case alike"),
-    click.option("--include-xattr", **_PATTERN, help="restore only extended attributes whose name matches"),
-    click.option("--exclude-xattr", **_PATTERN, help="leave out extended attributes whose name matches"),
+    click.option("--include-xattr", **PATTERN, help="restore only extended attributes whose name matches"),
+    click.option("--exclude-xattr", **PATTERN, help="leave out extended attributes whose name matches"),
     click.option(
         "--overwrite",
         type=click.Choice(_WAYS),
@@ -62,15 +51,14 @@ def _restore_flags(function: Decorated) -> Decorated:
 
 @verb("restore")
 @_restore_flags
+@pattern_flags
 @snapshot_flags
 @click.argument("snapshot")
 def command(
     ctx: Context,
     /,
     snapshot: str,
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     **flags: Any,
 ) -> int:
     """Restore a snapshot, or a part of it, to a directory.
@@ -85,7 +73,7 @@ def command(
     from argosy.operations.restore.options import RestoreObserver
     from argosy.operations.restore.run import run_restore
 
-    options = _options(ctx, snapshot, flags, hosts, tags, paths)
+    options = _options(ctx, snapshot, flags, wanted)
     with (
         ctx.stopping("stopping: what is restored stays, the same command goes on; once more stops at once") as stop,
         RestoreReporter(ctx.output, _display(ctx), options.target) as reporter,
@@ -109,9 +97,7 @@ def _options(
     ctx: Context,
     snapshot: str,
     flags: dict[str, Any],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
 ) -> RestoreOptions:
     from argosy.operations.restore.options import RestoreOptions
     from argosy.restorer.overwrite import Overwrite
@@ -119,10 +105,10 @@ def _options(
     return RestoreOptions(
         target=os.fsencode(flags["target"] or ""),
         snapshot=snapshot,
-        wanted=snapshot_filter(hosts, tags, paths),
-        selection=_selection(ctx, flags),
-        xattr_exclude=_encoded(flags["exclude_xattr"]),
-        xattr_include=_encoded(flags["include_xattr"]),
+        wanted=wanted,
+        selection=selection(ctx, flags),
+        xattr_exclude=encoded(flags["exclude_xattr"]),
+        xattr_include=encoded(flags["include_xattr"]),
         overwrite=Overwrite(flags["overwrite"]),
         sparse=flags["sparse"],
         delete=flags["delete"],
@@ -133,39 +119,13 @@ def _options(
     )
 
 
-def _selection(ctx: Context, flags: dict[str, Any]) -> SelectionSpec:
-    from argosy.filesystem.exclude import read_pattern_file
-    from argosy.restorer.selection import SelectionSpec
-
-    def patterns(kind: str) -> tuple[bytes, ...]:
-        found = list(_encoded(flags[kind]))
-        for name in flags[f"{kind}_file"]:
-            found += read_pattern_file(_read(name), ctx.given.variables.as_bytes())
-        return tuple(found)
-
-    return SelectionSpec(patterns("exclude"), patterns("iexclude"), patterns("include"), patterns("iinclude"))
-
-
-def _encoded(texts: Sequence[str]) -> tuple[bytes, ...]:
-    return tuple(os.fsencode(text) for text in texts)
-
-
-def _read(name: str) -> bytes:
-    """A file's content; ``-`` is standard input."""
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}", hint="Check the path of the list.") from error
-
-
 def _display(ctx: Context) -> Display[RestoreProgress] | None:
     from argosy.cli.display import choose_display
     from argosy.cli.restore_reporter import progress_line, status_document
 
     def live() -> Display[RestoreProgress]:
-        from argosy.cli.live import LiveDisplay
-        from argosy.cli.restore_picture import restore_picture
+        from argosy.cli.live import line_display
 
-        return LiveDisplay(ctx.output, restore_picture)
+        return line_display(ctx.output, progress_line)
 
     return choose_display(ctx, status_document, progress_line, live)

@@ -14,6 +14,7 @@ from argosy.cli.cluster_flags import cluster_flag, join_flag, operator
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.values import duration
+from argosy.errors import UsageError
 
 if TYPE_CHECKING:
     from argosy.daemon.client import Client
@@ -113,7 +114,13 @@ def _look_at_master(client: Client) -> Look:
 def _chosen(look: Look, wanted: str | None) -> Look:
     def chosen() -> tuple[list[MemberState] | None, list[JobStatus]]:
         members, jobs = look()
-        return members, [job for job in jobs if wanted is None or job.record.id.startswith(wanted)]
+        found = [job for job in jobs if wanted is None or job.record.id.startswith(wanted)]
+        if wanted is not None and not found:
+            raise UsageError(
+                f"no job {wanted} runs, none of that name waits to be resumed",
+                hint="'argosy jobs' lists those that ended.",
+            )
+        return members, found
 
     return chosen
 

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
+from typing import NamedTuple
 
+from argosy.errors import Damaged
 from argosy.operations.mount.layout import Place
 from argosy.operations.mount.listing import Listings
 from argosy.operations.tree_walk import subtree_of
@@ -34,20 +36,19 @@ _PLACE_MODE = stat.S_IFDIR | 0o555
 _LINK_MODE = stat.S_IFLNK | 0o777
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(NamedTuple):
     """What stat tells of an entry; times in nanoseconds since 1970."""
 
     mode: int
     inode: int
-    links: int = 1
-    size: int = 0
-    uid: int = 0
-    gid: int = 0
-    device: int = 0
-    mtime_ns: int = 0
-    atime_ns: int = 0
-    ctime_ns: int = 0
+    links: int
+    size: int
+    uid: int
+    gid: int
+    device: int
+    mtime_ns: int
+    atime_ns: int
+    ctime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +82,36 @@ class Browser:
         self._lock = Lock()
         self._loading: dict[bytes, Lock] = {}
         self._began_ns = time.time_ns()
+        self._last: tuple[Place, _Entry] | None = None
 
     def attributes(self, path: bytes) -> Attributes:
         """What stat tells of it."""
         entry = self._entry(path)
         if entry.node is not None:
-            return self._of_node(entry, entry.node)
-        return self._of_place(entry)
+            return self._of_node(entry.node, entry.root, path)
+        return self._of_place(entry.place, path)
 
-    def entries(self, path: bytes, start: int) -> Iterator[tuple[bytes, int, int]]:
-        """Name, mode (type included) and inode of what is in a directory, from number ``start`` on, in one order."""
+    def entries(self, path: bytes, start: int) -> Iterator[tuple[bytes, Attributes | None]]:
+        """Name and attributes of what is in a directory, from number ``start`` on, in one order.
+
+        None for an entry that makes no sense: ``attributes`` says why, and the others are there all the same.
+        """
         entry = self._entry(path)
+        below = path.rstrip(b"/") + b"/"
         if entry.node is None and not _is_snapshot(entry.place):
             assert entry.place is not None
-            for name in sorted(entry.place.names)[start:]:
-                place = entry.place.names[name]
-                yield os.fsencode(name), _place_mode(place), _number(_join(path, os.fsencode(name)))
+            for text in sorted(entry.place.names)[start:]:
+                name = os.fsencode(text)
+                yield name, self._of_place(entry.place.names[text], below + name)
             return
         listing = self._listings.get(self._tree(entry.root, entry.below))
         for position in range(start, len(listing)):
-            node = listing.at(position)
-            raw = listing.names[position]
-            yield raw, _mode(node), _inode(node, entry.root, _join(path, raw))
+            name = listing.name(position)
+            try:
+                attributes = self._of_node(listing.at(position), entry.root, below + name)
+            except Damaged:
+                attributes = None
+            yield name, attributes
 
     def link_target(self, path: bytes) -> bytes:
         """Where a symlink leads."""
@@ -126,8 +135,16 @@ class Browser:
         return OpenFile(node, self._length, self._load)
 
     def _entry(self, path: bytes) -> _Entry:
+        """What is at a path. Several things are asked of an entry in a row, so the last one is remembered."""
+        layout, last = self._layout(), self._last
+        if last is not None and last[0] is layout and last[1].path == path:
+            return last[1]
+        entry = self._find(layout, path)
+        self._last = layout, entry
+        return entry
+
+    def _find(self, place: Place, path: bytes) -> _Entry:
         parts = [part for part in path.split(b"/") if part]
-        place = self._layout()
         for number, part in enumerate(parts):
             if _is_snapshot(place):
                 return self._entry_of_snapshot(path, place, parts[number:])
@@ -167,36 +184,28 @@ class Browser:
                 self._trees.popitem(last=False)
         return tree_id
 
-    def _of_node(self, entry: _Entry, node: Node) -> Attributes:
+    def _of_node(self, node: Node, root: bytes, path: bytes) -> Attributes:
         uid, gid = self._owner or (node.uid, node.gid)
+        mtime_ns = node.mtime_ns()
         return Attributes(
-            mode=_mode(node),
-            inode=_inode(node, entry.root, entry.path),
-            links=max(1, node.links),
-            size=node.size if node.type != "symlink" else len(node.linktarget_bytes()),
-            uid=uid,
-            gid=gid,
-            device=node.device,
-            mtime_ns=node.mtime_ns(),
-            atime_ns=node.atime_ns(),
-            ctime_ns=node.ctime_ns(),
+            _TYPES.get(node.type, stat.S_IFREG) | stat.S_IMODE(node.st_mode()),
+            _inode(node, root, path),
+            max(1, node.links),
+            node.size if node.type != "symlink" else len(node.linktarget_bytes()),
+            uid,
+            gid,
+            node.device,
+            mtime_ns,
+            mtime_ns if node.atime == node.mtime else node.atime_ns(),
+            mtime_ns if node.ctime == node.mtime else node.ctime_ns(),
         )
 
-    def _of_place(self, entry: _Entry) -> Attributes:
-        place = entry.place
+    def _of_place(self, place: Place | None, path: bytes) -> Attributes:
         assert place is not None
         time_ns = place.snapshot.snapshot.time_ns() if place.snapshot is not None else self._began_ns
         uid, gid = self._owner or (os.getuid(), os.getgid())
-        return Attributes(
-            mode=_place_mode(place),
-            inode=_number(entry.path),
-            size=len(os.fsencode(place.link)),
-            uid=uid,
-            gid=gid,
-            mtime_ns=time_ns,
-            atime_ns=time_ns,
-            ctime_ns=time_ns,
-        )
+        mode = _LINK_MODE if place.link else _PLACE_MODE
+        return Attributes(mode, _number(path), 1, len(os.fsencode(place.link)), uid, gid, 0, time_ns, time_ns, time_ns)
 
     def _length(self, blob_id: bytes) -> int:
         places = self._lookup.find(blob_id, BlobType.DATA)
@@ -251,10 +260,6 @@ class OpenFile:
             return self._ends
 
 
-def _place_mode(place: Place) -> int:
-    return _LINK_MODE if place.link else _PLACE_MODE
-
-
 def _is_snapshot(place: Place | None) -> bool:
     return place is not None and place.snapshot is not None and not place.link
 
@@ -270,19 +275,11 @@ _TYPES = {
 }
 
 
-def _mode(node: Node) -> int:
-    return _TYPES.get(node.type, stat.S_IFREG) | stat.S_IMODE(node.st_mode())
-
-
 def _inode(node: Node, root: bytes, path: bytes) -> int:
     """One number for all names of a file in a snapshot, so that `cp -a` and `tar` keep hard links."""
     if node.links > 1 and node.inode and node.type != "dir":
         return _number(b"%b %d %d" % (root, node.device_id, node.inode))
     return _number(path)
-
-
-def _join(directory: bytes, name: bytes) -> bytes:
-    return directory.rstrip(b"/") + b"/" + name
 
 
 def _number(text: bytes) -> int:

@@ -15,7 +15,8 @@ from threading import Event
 from typing import Any
 
 from argosy.errors import ArgosyError, UsageError
-from argosy.operations.mount.browser import Browser, OpenFile
+from argosy.operations.mount.browser import Attributes, Browser, OpenFile
+from argosy.operations.mount.quick_fuse import attributes_with_every_listing, quick_fuse
 
 Report = Callable[[bytes, ArgosyError], None]
 
@@ -23,9 +24,11 @@ APT_LINE = "sudo apt-get install -y fuse3 libfuse3-3"
 
 # What a snapshot holds never changes; which snapshots there are is looked up once a minute.
 _KERNEL_REMEMBERS_SECONDS = 60
-_DOT_ENTRIES = (".", "..")
+# libfuse before 3.12 ends threads that are idle beyond this number, ten by default.
+_THREADS_KEPT = 10_000
 # An entry whose inode is 0 is one that readdir(3) leaves out.
-_DOT_ATTRIBUTES = {"st_mode": 0o040555, "st_ino": 1}
+_DOT = Attributes(0o040555, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+_DOT_ENTRIES = ((b".", _DOT), (b"..", _DOT))
 _UNMOUNT_COMMANDS = (("fusermount3", "-u", "-z", "--"), ("fusermount", "-u", "-z", "--"), ("umount", "-l", "--"))
 
 
@@ -44,7 +47,7 @@ def serve(
     if allow_other and check_permissions:
         options["default_permissions"] = True
     try:
-        _library().FUSE(
+        quick_fuse(_library())(
             _Operations(browser, report, ready),
             directory,
             foreground=True,
@@ -54,6 +57,7 @@ def serve(
             use_ino=True,
             attr_timeout=_KERNEL_REMEMBERS_SECONDS,
             entry_timeout=_KERNEL_REMEMBERS_SECONDS,
+            max_idle_threads=_THREADS_KEPT,
             **options,
         )
     except RuntimeError as error:
@@ -95,13 +99,14 @@ class _Operations:
         self._files: dict[int, OpenFile] = {}
         self._numbers = count(1)
 
-    def init(self, _path: str) -> None:
+    def init_with_config(self, connection: Any, _config: Any) -> None:
         """The mount stands."""
+        attributes_with_every_listing(connection)
         self._ready.set()
 
     def getattr(self, path: str, _handle: int | None = None) -> dict[str, int]:
         """See stat(2)."""
-        with self._answering(path) as raw:
+        with self._answering(raw := _raw(path)):
             found = self._browser.attributes(raw)
         return {
             "st_mode": found.mode,
@@ -117,24 +122,28 @@ class _Operations:
             "st_ctime": found.ctime_ns,
         }
 
-    def readdir_with_offset(self, path: str, offset: int, _handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
-        """Name, type and number, and the offset behind it. libfuse takes as many as it has room for, and comes back."""
-        with self._answering(path) as raw:
-            for number, name in enumerate(_DOT_ENTRIES[offset:], offset):
-                yield name, _DOT_ATTRIBUTES, number + 1
-            start = max(0, offset - len(_DOT_ENTRIES))
-            entries = self._browser.entries(raw, start)
-            for number, (entry, mode, inode) in enumerate(entries, start + len(_DOT_ENTRIES)):
-                yield _text(entry), {"st_mode": mode, "st_ino": inode}, number + 1
+    def listing(self, path: bytes, start: int) -> Iterator[tuple[bytes, Attributes | None]]:
+        """See ``Answers.listing``."""
+        with self._answering(path):
+            yield from _DOT_ENTRIES[start:]
+            yield from self._browser.entries(path, max(0, start - len(_DOT_ENTRIES)))
+
+    def readdir_with_offset(
+        self, path: str, offset: int, _handle: int
+    ) -> Iterator[tuple[str, dict[str, int] | None, int]]:
+        """The same for libfuse 2: name, type and inode, and the offset behind it."""
+        for number, (name, found) in enumerate(self.listing(_raw(path), offset), offset + 1):
+            known = None if found is None else {"st_mode": found.mode, "st_ino": found.inode}
+            yield name.decode("utf-8", "surrogateescape"), known, number
 
     def readlink(self, path: str) -> str:
         """See readlink(2)."""
-        with self._answering(path) as raw:
-            return _text(self._browser.link_target(raw))
+        with self._answering(raw := _raw(path)):
+            return self._browser.link_target(raw).decode("utf-8", "surrogateescape")
 
     def open(self, path: str, _flags: int) -> int:
         """A handle for ``read``."""
-        with self._answering(path) as raw:
+        with self._answering(raw := _raw(path)):
             file = self._browser.open(raw)
         number = next(self._numbers)
         self._files[number] = file
@@ -142,7 +151,7 @@ class _Operations:
 
     def read(self, path: str, size: int, offset: int, handle: int) -> bytes:
         """Bytes that were verified, or EIO."""
-        with self._answering(path):
+        with self._answering(_raw(path)):
             return self._files[handle].read(offset, size)
 
     def release(self, _path: str, handle: int) -> int:
@@ -152,26 +161,25 @@ class _Operations:
 
     def listxattr(self, path: str) -> list[str]:
         """Names of extended attributes."""
-        with self._answering(path) as raw:
+        with self._answering(raw := _raw(path)):
             return list(self._browser.xattrs(raw))
 
-    def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
-        """The value of one."""
-        with self._answering(path) as raw:
-            value = self._browser.xattrs(raw).get(name)
-        if value is None:
-            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
-        return value
+    def extended_attribute(self, path: bytes, name: bytes) -> bytes | None:
+        """See ``Answers.extended_attribute``."""
+        with self._answering(path):
+            return self._browser.xattrs(path).get(name.decode("utf-8", "surrogateescape"))
+
+    # mfusepy asks for it only where there is an operation of its name; ``QuickFuse`` answers.
+    getxattr = extended_attribute
 
     @contextmanager
-    def _answering(self, path: str) -> Iterator[bytes]:
-        raw = path.encode("utf-8", "surrogateescape")
+    def _answering(self, path: bytes) -> Iterator[None]:
         try:
-            yield raw
+            yield
         except ArgosyError as error:
-            self._report(raw, error)
+            self._report(path, error)
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
 
 
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
+def _raw(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")

@@ -20,7 +20,8 @@ def test_entries_are_found_by_name_and_by_place() -> None:
     listing = Listing(tree(b"a", b"b\xff", b"c"), "tree")
     found = listing.find(b"b\xff")
     assert found is not None
-    assert found.name_bytes() == listing.at(1).name_bytes() == b"b\xff"
+    assert found.name_bytes() == b"b\xff"
+    assert listing.name(1) == listing.at(1).name_bytes() == b"b\xff"
     assert listing.find(b"bb") is None
     assert listing.find(b"z") is None
 
@@ -31,8 +32,21 @@ def test_names_that_no_directory_has_are_damage(names: tuple[bytes, ...]) -> Non
         Listing(tree(*names), "tree")
 
 
+def test_a_large_directory_is_kept_small_and_found_whole() -> None:
+    names = sorted(b"%d" % number for number in range(0, 120_000, 2))
+    data = tree(*names)
+    listing = Listing(data, "tree")
+    assert listing.size_bytes < len(data) / 2
+    assert [listing.name(position) for position in range(len(listing))] == names
+    for name in (names[0], names[511], names[512], names[7777], names[-1]):
+        found = listing.find(name)
+        assert found is not None
+        assert found.name_bytes() == name
+    assert listing.find(b"") is listing.find(b"15") is listing.find(b"99999") is None
+
+
 def test_the_listings_used_last_are_kept_up_to_a_limit() -> None:
-    trees = {bytes((number,)): tree(*(b"%d" % name for name in range(10, 60))) for number in range(4)}
+    trees = {bytes((number,)): tree(*(b"%d" % name for name in range(10, 60))) for number in range(10)}
     loaded: list[bytes] = []
 
     def load(tree_id: bytes) -> bytes:
@@ -40,7 +54,23 @@ def test_the_listings_used_last_are_kept_up_to_a_limit() -> None:
         return trees[tree_id]
 
     one = Listing(trees[b"\0"], "tree").size_bytes
-    listings = Listings(load, 2 * one)
-    for number in (0, 1, 0, 2, 0, 1):
+    listings = Listings(load, 9 * one)
+    for number in (*range(9), 0, 9, 0, 1):
         listings.get(bytes((number,)))
-    assert loaded == [b"\0", b"\1", b"\2", b"\1"]
+    assert loaded == [bytes((number,)) for number in (*range(10), 1)]
+
+
+def test_directories_above_a_huge_one_do_not_drive_it_out() -> None:
+    trees = {bytes((number,)): tree(b"a" * 100) for number in range(3)} | {
+        b"huge": tree(*(b"%5d" % n for n in range(9999)))
+    }
+    loaded: list[bytes] = []
+
+    def load(tree_id: bytes) -> bytes:
+        loaded.append(tree_id)
+        return trees[tree_id]
+
+    listings = Listings(load, 1)
+    for tree_id in [*trees, *trees]:
+        listings.get(tree_id)
+    assert loaded == list(trees)

@@ -1,0 +1,95 @@
+"""What a user can ask of a verification, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from argosy.errors import Damaged
+from argosy.operations.verify.messages import Difference
+from argosy.repository.snapshots import LATEST, SnapshotFilter, StoredSnapshot
+from argosy.restorer.selection import SelectionSpec
+
+EXIT_UNREADABLE = 3
+EXIT_DIFFERENT = 4
+IGNORABLE = ("mode", "owner", "mtime", "links", "xattrs")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """Flags of `argosy verify`.
+
+    ``snapshot`` is ``latest`` (among those that ``wanted`` matches) or the start of an id, perhaps with ``:SUBPATH``.
+    ``ignored``: which of ``IGNORABLE`` are not compared. ``report``: the file that the report is written to.
+    """
+
+    source: bytes
+    snapshot: str = LATEST
+    wanted: SnapshotFilter = field(default_factory=SnapshotFilter)
+    selection: SelectionSpec = field(default_factory=SelectionSpec)
+    ignored: frozenset[str] = frozenset()
+    report: bytes | None = None
+    workers: int | None = None
+
+
+@dataclass(slots=True)
+class VerifyResult:
+    """Counts. Entries of a directory that is on one side only are in ``below``, the directory itself in its kind.
+
+    ``silent``: changed files whose size and mtime are what they were, which is what failing disks do, and intruders.
+    """
+
+    snapshot: StoredSnapshot
+    subpath: str
+    files: int = 0
+    directories: int = 0
+    others: int = 0
+    size_bytes: int = 0
+    changed: int = 0
+    changing: int = 0
+    missing_in_source: int = 0
+    missing_in_snapshot: int = 0
+    below: int = 0
+    silent: int = 0
+    unreadable: int = 0
+    passed_over: int = 0
+    problems: int = 0
+
+    @property
+    def differences(self) -> int:
+        """How many entries are not the same, directories on one side only counted once."""
+        return self.changed + self.changing + self.missing_in_source + self.missing_in_snapshot
+
+    @property
+    def exit_code(self) -> int:
+        """1: damage in the repository; 4: differences; 3: none, but something could not be read; 0: all the same."""
+        if self.problems:
+            return 1
+        if self.differences:
+            return EXIT_DIFFERENT
+        return EXIT_UNREADABLE if self.unreadable else 0
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyProgress:
+    """A look at a running verification; ``expected_…`` are what the backup counted, for a whole snapshot."""
+
+    files: int
+    size_bytes: int
+    differences: int
+    expected_files: int = 0
+    expected_bytes: int = 0
+
+
+@dataclass(slots=True)
+class VerifyObserver:
+    """How a verification tells what happens. All are called from the caller's thread.
+
+    ``found`` hears of differences and of what could not be read, ``problem`` of damage in the repository.
+    """
+
+    begun: Callable[[StoredSnapshot, str], None] = lambda _snapshot, _subpath: None
+    found: Callable[[Difference], None] = lambda _difference: None
+    problem: Callable[[bytes, Damaged], None] = lambda _path, _error: None
+    progress: Callable[[VerifyProgress], None] = lambda _progress: None
+    stop_requested: Callable[[], bool] = lambda: False
