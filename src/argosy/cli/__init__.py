@@ -20,7 +20,8 @@ its one-line help to ``cli/verbs.py``::
 A verb with verbs of its own (``key add``) is ``command = verb_group("key", "Manage passwords")`` with
 ``@verb("add", group=command)``. Errors are raised as ArgosyError, never printed or turned into a code here: ``main``
 does that. ``output`` has the channels, ``wording`` sizes, durations, times and names fit to print, ``table`` tables,
-``values`` parameter types (duration, size_in, rate, moment, number), ``choosing`` has --host, --tag and --path.
+``values`` parameter types (duration, size_in, rate, moment, number); ``choosing`` gives a command --host, --tag and
+--path, as the SnapshotFilter ``wanted``.
 
 Start-up counts: ``argosy --version`` imports click and little else. A command module imports operations inside its
 function; rich is imported when a display is started.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from argosy.cli.context import Context
     from argosy.repository.snapshots import SnapshotFilter
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 def snapshot_flags(function: Decorated) -> Decorated:
-    """Give a command -H/--host, --tag and --path, as ``hosts``, ``tags`` and ``paths`` for ``snapshot_filter``."""
+    """Give a command -H/--host, --tag and --path. What they say reaches it as ``wanted``, a SnapshotFilter."""
     return _with_flags(function, "-H", "--host")
 
 
@@ -24,6 +26,15 @@ def long_snapshot_flags(function: Decorated) -> Decorated:
 
 
 def _with_flags(function: Decorated, *host_names: str) -> Decorated:
+    @wraps(function)
+    def choosing(
+        ctx: Context, /, *, hosts: tuple[str, ...], tags: tuple[str, ...], paths: tuple[str, ...], **others: Any
+    ) -> Any:
+        # Without --host the variable HOST, as restic does.
+        host = ctx.given.variables.first("HOST")
+        wanted = snapshot_filter(hosts or ((host,) if host else ()), tags, paths)
+        return function(ctx, wanted=wanted, **others)
+
     for flag in (
         click.option(
             "--path", "paths", multiple=True, help="only snapshots that hold this absolute path (again: and this)"
@@ -37,8 +48,8 @@ def _with_flags(function: Decorated, *host_names: str) -> Decorated:
         ),
         click.option(*host_names, "hosts", multiple=True, help="only snapshots of this host (again: or this)"),
     ):
-        function = flag(function)
-    return function
+        flag(choosing)
+    return choosing  # type: ignore[return-value]  # it is called by click, which gives the flags instead of ``wanted``
 
 
 def snapshot_filter(hosts: tuple[str, ...], tags: tuple[str, ...], paths: tuple[str, ...]) -> SnapshotFilter:

@@ -1,27 +1,17 @@
-"""Snapshots in text and in JSON, as restic shows them, and which of them the flags mean."""
+"""Snapshots in text and in JSON, as restic shows them."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from argosy.cli.choosing import snapshot_filter
 from argosy.cli.wording import moment, printable
 
 if TYPE_CHECKING:
-    from argosy.cli.context import Context
-    from argosy.repository.snapshots import SnapshotFilter, StoredSnapshot
+    from argosy.repository.snapshots import StoredSnapshot
 
 _SHORT_DIGITS = 8
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)")
-
-
-def wanted_snapshots(
-    ctx: Context, hosts: tuple[str, ...], tags: tuple[str, ...], paths: tuple[str, ...]
-) -> SnapshotFilter:
-    """What --host, --tag and --path say; without --host the variable HOST, as restic does."""
-    host = ctx.given.variables.first("HOST")
-    return snapshot_filter(hosts or ((host,) if host else ()), tags, paths)
 
 
 def short_id(identity: bytes) -> str:

@@ -6,15 +6,18 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
-from argosy.cli.snapshot_words import wanted_snapshots
 from argosy.cli.wording import printable
 from argosy.errors import ArgosyError, RestoreError, UsageError
+
+if TYPE_CHECKING:
+    from argosy.repository.snapshots import SnapshotFilter
 
 
 @verb("dump")
@@ -27,9 +30,7 @@ def command(
     ctx: Context,
     snapshot_id: str,
     file: str,
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     archive: str,
     target: str | None,
 ) -> None:
@@ -40,9 +41,7 @@ def command(
     """
     from argosy.operations.dump import ArchiveFormat, DumpObserver, DumpOptions, run_dump
 
-    options = DumpOptions(
-        snapshot_id, os.fsencode(file), wanted_snapshots(ctx, hosts, tags, paths), ArchiveFormat(archive)
-    )
+    options = DumpOptions(snapshot_id, os.fsencode(file), wanted, ArchiveFormat(archive))
     output = _Target(target) if target is not None else None
 
     def take(is_archive: bool) -> Callable[[bytes], object]:

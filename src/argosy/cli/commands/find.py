@@ -12,7 +12,7 @@ from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.entry_words import long_line, mode_text, shown_name
 from argosy.cli.output import Output
-from argosy.cli.snapshot_words import local_time, short_id, wanted_snapshots
+from argosy.cli.snapshot_words import local_time, short_id
 from argosy.cli.values import moment_or_day
 from argosy.cli.wording import json_text
 from argosy.errors import UsageError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from argosy.errors import Damaged
     from argosy.operations.find import FindListener, FoundBlob
     from argosy.repository.blob_location import Location
-    from argosy.repository.snapshots import StoredSnapshot
+    from argosy.repository.snapshots import SnapshotFilter, StoredSnapshot
     from argosy.restic_format.node import Node
 
 
@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 def command(
     ctx: Context,
     patterns: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     snapshot_ids: tuple[str, ...],
     ignore_case: bool,
     oldest: int | None,
@@ -67,7 +65,7 @@ def command(
         oldest_ns=oldest,
         newest_ns=newest,
         names=snapshot_ids,
-        wanted=wanted_snapshots(ctx, hosts, tags, paths),
+        wanted=wanted,
         oldest_first=reverse,
     )
     if ctx.json:

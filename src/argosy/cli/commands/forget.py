@@ -13,7 +13,7 @@ from argosy.cli.decorators import verb
 from argosy.cli.output import Output
 from argosy.cli.prune_flags import observed_prune, prune_flags, prune_options
 from argosy.cli.snapshot_table import group_title, snapshot_lines
-from argosy.cli.snapshot_words import short_id, snapshot_json, wanted_snapshots
+from argosy.cli.snapshot_words import short_id, snapshot_json
 from argosy.cli.values import keep_count
 from argosy.cli.wording import counted
 from argosy.errors import UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from argosy.operations.forget.policy import Decision, Policy
     from argosy.operations.forget.run import ForgetPlan, ForgetResult
     from argosy.operations.grouping import GroupKey
-    from argosy.repository.snapshots import StoredSnapshot
+    from argosy.repository.snapshots import SnapshotFilter, StoredSnapshot
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -72,9 +72,7 @@ def command(
     ctx: Context,
     /,
     snapshot_ids: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     unsafe_allow_remove_all: bool,
     compact: bool,
     group_by: str,
@@ -94,7 +92,7 @@ def command(
     options = ForgetOptions(
         names=snapshot_ids,
         policy=_policy(flags),
-        wanted=wanted_snapshots(ctx, hosts, tags, paths),
+        wanted=wanted,
         group_by=parse_group_by(group_by),
         allow_remove_all=unsafe_allow_remove_all,
         dry_run=dry_run,

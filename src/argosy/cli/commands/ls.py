@@ -12,13 +12,13 @@ from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.entry_words import long_line, mode_text, shown_name
 from argosy.cli.output import Output
-from argosy.cli.snapshot_words import describe, snapshot_json, wanted_snapshots
+from argosy.cli.snapshot_words import describe, snapshot_json
 from argosy.cli.wording import json_text, printable
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
     from argosy.operations.ls import LsListener
-    from argosy.repository.snapshots import StoredSnapshot
+    from argosy.repository.snapshots import SnapshotFilter, StoredSnapshot
     from argosy.restic_format.node import Node
 
 _NCDU_BLOCK_BYTES = 512
@@ -44,9 +44,7 @@ def command(
     ctx: Context,
     snapshot_id: str,
     directories: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     long: bool,
     recursive: bool,
     human_readable: bool,
@@ -62,7 +60,7 @@ def command(
     options = LsOptions(
         snapshot=snapshot_id,
         directories=[os.fsencode(directory) for directory in directories],
-        wanted=wanted_snapshots(ctx, hosts, tags, paths),
+        wanted=wanted,
         recursive=recursive,
         order=LsOrder(sort),
         reverse=reverse,

@@ -11,10 +11,10 @@ from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
-from argosy.cli.snapshot_words import wanted_snapshots
 
 if TYPE_CHECKING:
     from argosy.errors import ArgosyError
+    from argosy.repository.snapshots import SnapshotFilter
 
 
 @verb("mount")
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 def command(
     ctx: Context,
     directory: str,
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     allow_other: bool,
     no_default_permissions: bool,
     owner_root: bool,
@@ -48,7 +46,7 @@ def command(
 
     options = MountOptions(
         directory=os.path.abspath(directory),
-        wanted=wanted_snapshots(ctx, hosts, tags, paths),
+        wanted=wanted,
         paths=templates or DEFAULT_PATHS,
         time=DEFAULT_TIME if time_template is None else time_template,
         allow_other=allow_other,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from argosy.cli.choosing import snapshot_filter, snapshot_flags
+from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.values import parallel_or_auto
@@ -19,6 +19,7 @@ from argosy.errors import RestoreError, UsageError
 if TYPE_CHECKING:
     from argosy.cli.display import Display
     from argosy.operations.restore.options import RestoreOptions, RestoreProgress, RestoreResult
+    from argosy.repository.snapshots import SnapshotFilter
     from argosy.restorer.selection import SelectionSpec
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -68,9 +69,7 @@ def command(
     ctx: Context,
     /,
     snapshot: str,
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     **flags: Any,
 ) -> int:
     """Restore a snapshot, or a part of it, to a directory.
@@ -85,7 +84,7 @@ def command(
     from argosy.operations.restore.options import RestoreObserver
     from argosy.operations.restore.run import run_restore
 
-    options = _options(ctx, snapshot, flags, hosts, tags, paths)
+    options = _options(ctx, snapshot, flags, wanted)
     with (
         ctx.stopping("stopping: what is restored stays, the same command goes on; once more stops at once") as stop,
         RestoreReporter(ctx.output, _display(ctx), options.target) as reporter,
@@ -109,9 +108,7 @@ def _options(
     ctx: Context,
     snapshot: str,
     flags: dict[str, Any],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
 ) -> RestoreOptions:
     from argosy.operations.restore.options import RestoreOptions
     from argosy.restorer.overwrite import Overwrite
@@ -119,7 +116,7 @@ def _options(
     return RestoreOptions(
         target=os.fsencode(flags["target"] or ""),
         snapshot=snapshot,
-        wanted=snapshot_filter(hosts, tags, paths),
+        wanted=wanted,
         selection=_selection(ctx, flags),
         xattr_exclude=_encoded(flags["exclude_xattr"]),
         xattr_include=_encoded(flags["include_xattr"]),

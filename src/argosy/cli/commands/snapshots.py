@@ -11,11 +11,12 @@ from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.snapshot_table import group_title, snapshot_lines
-from argosy.cli.snapshot_words import snapshot_json, wanted_snapshots
+from argosy.cli.snapshot_words import snapshot_json
 from argosy.cli.values import number
 
 if TYPE_CHECKING:
     from argosy.operations.grouping import SnapshotGroup
+    from argosy.repository.snapshots import SnapshotFilter
 
 
 @verb("snapshots")
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 def command(
     ctx: Context,
     snapshot_ids: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     compact: bool,
     group_by: str,
     latest: int | None,
@@ -42,7 +41,7 @@ def command(
 
     options = SnapshotsOptions(
         names=snapshot_ids,
-        wanted=wanted_snapshots(ctx, hosts, tags, paths),
+        wanted=wanted,
         group_by=parse_group_by(group_by),
         latest=1 if last else latest or 0,
     )

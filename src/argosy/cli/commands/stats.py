@@ -10,11 +10,11 @@ from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
-from argosy.cli.snapshot_words import wanted_snapshots
 from argosy.cli.wording import size
 
 if TYPE_CHECKING:
     from argosy.operations.stats import Stats
+    from argosy.repository.snapshots import SnapshotFilter
 
 MODES = ("restore-size", "files-by-contents", "blobs-per-file", "raw-data")
 
@@ -26,9 +26,7 @@ MODES = ("restore-size", "files-by-contents", "blobs-per-file", "raw-data")
 def command(
     ctx: Context,
     snapshot_ids: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     mode: str,
 ) -> int:
     """Sizes and counts of snapshots, all or those named.
@@ -43,7 +41,7 @@ def command(
 
     if not ctx.json:
         ctx.output.message("scanning...")
-    options = StatsOptions(StatsMode(mode), snapshot_ids, wanted_snapshots(ctx, hosts, tags, paths))
+    options = StatsOptions(StatsMode(mode), snapshot_ids, wanted)
     stats = run_stats(ctx.access, options, lambda error: ctx.output.error(error.message))
     if ctx.json:
         ctx.output.document(_document(stats))

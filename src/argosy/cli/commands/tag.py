@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from argosy.cli.choosing import snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
-from argosy.cli.snapshot_words import short_id, wanted_snapshots
+from argosy.cli.snapshot_words import short_id
 from argosy.cli.values import split_tags
 from argosy.cli.wording import counted
+
+if TYPE_CHECKING:
+    from argosy.repository.snapshots import SnapshotFilter
 
 
 @verb("tag")
@@ -21,9 +26,7 @@ from argosy.cli.wording import counted
 def command(
     ctx: Context,
     snapshot_ids: tuple[str, ...],
-    hosts: tuple[str, ...],
-    tags: tuple[str, ...],
-    paths: tuple[str, ...],
+    wanted: SnapshotFilter,
     replace: tuple[str, ...],
     add: tuple[str, ...],
     remove: tuple[str, ...],
@@ -36,7 +39,7 @@ def command(
 
     options = TagOptions(
         names=snapshot_ids,
-        wanted=wanted_snapshots(ctx, hosts, tags, paths),
+        wanted=wanted,
         replace=split_tags(replace) if replace else None,
         add=split_tags(add),
         remove=split_tags(remove),
