@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 def repair(scene: Scene, what: str, crash_point: str, *pack_ids: str) -> int:
     """The exit code of a process that repairs, and dies if it comes to the crash point."""
-    command = [sys.executable, "-P", "-m", "tests.support.repair_driver", str(scene.home), what, crash_point, *pack_ids]
+    command = [sys.executable, "-P", "-m", "tests.support.rescue_driver", str(scene.home), what, crash_point, *pack_ids]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     return subprocess.run(command, env=environment, check=False, cwd=ROOT, timeout=100).returncode
 

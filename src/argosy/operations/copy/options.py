@@ -12,11 +12,15 @@ from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter, StoredSna
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """``names``: snapshots of the source, the start of ids or "latest"; else all that match ``wanted``."""
+    """``names``: snapshots of the source, the start of ids or "latest"; else all that match ``wanted``.
+
+    ``crash_point`` is called where the program may be killed.
+    """
 
     names: Sequence[str] = ()
     wanted: SnapshotFilter = ALL_SNAPSHOTS
     saving: SavingOptions = field(default_factory=SavingOptions)
+    crash_point: Callable[[str], None] = lambda _where: None
 
 
 @dataclass(slots=True)

@@ -83,13 +83,18 @@ class _Copy:
             self._failed(stored.id, error)
             return
         except Interrupted:
-            self._transfer.list_stored()  # the next run does not copy it again
+            self._transfer.publish()  # the next run does not copy it again
             raise
+        crash_point = self._options.crash_point
+        crash_point("blobs are copied")
         self._transfer.publish()
+        # Safe to die here: what the indexes list is not copied again, and if nobody comes back a prune removes it.
+        crash_point("blobs are listed")
         self._check_lock()
         original = stored.snapshot.original or stored.id
         # A parent of another repository means nothing in this one.
         new_id = save_snapshot(self._target, msgspec.structs.replace(stored.snapshot, parent=None, original=original))
+        crash_point("a snapshot is copied")
         self._progress.copied += 1
         self._observer.copied(stored, new_id)
 

@@ -76,11 +76,6 @@ class Transfer:
         """Make everything durable and list it: now a snapshot may name it."""
         self._saver.publish()
 
-    def list_stored(self) -> None:
-        """List what is durable by now."""
-        self._saver.list_stored()
-        self._listed_at = time.monotonic()
-
     def _walk(self, root: bytes) -> None:
         waiting = [root] if self._visited.add(root) else []
         data: list[bytes] = []
@@ -113,7 +108,8 @@ class Transfer:
             self._count(blobs, size_bytes)
             self._tick()
         if self._saver.unlisted_blobs >= MAX_INDEX_BLOBS or time.monotonic() - self._listed_at > _LISTED_SECONDS:
-            self.list_stored()
+            self._saver.list_stored()
+            self._listed_at = time.monotonic()
 
     def _by_pack(self, blob_ids: Sequence[bytes]) -> list[list[bytes]]:
         packs: dict[bytes, list[bytes]] = {}

@@ -1,4 +1,7 @@
-"""Repairs the repository of a scene in a process that dies at a crash point: HOME, what, the point's name, packs."""
+"""Repairs a scene's repository in a process that dies at a crash point: HOME, what, the point's name, packs.
+
+Or, as ``copy``, copies into it the repository in HOME/source-home.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
+from argosy.operations.copy.options import CopyObserver, CopyOptions
+from argosy.operations.copy.run import run_copy
 from argosy.operations.repair.index import IndexRepairOptions, run_repair_index
 from argosy.operations.repair.options import RepairObserver
 from argosy.operations.repair.packs import PacksRepairOptions, run_repair_packs
@@ -16,7 +21,7 @@ from tests.support.backups import Scene
 
 
 def main() -> None:
-    """Repair index, packs or snapshots."""
+    """Repair index, packs or snapshots, or copy."""
     home, what, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     access, observer = Scene(home).access(), RepairObserver()
 
@@ -29,6 +34,9 @@ def main() -> None:
     elif what == "packs":
         pack_ids = [bytes.fromhex(text) for text in sys.argv[4:]]
         run_repair_packs(access, PacksRepairOptions(pack_ids, home, crash_point=crash_point), observer)
+    elif what == "copy":
+        source = Scene(home / "source-home").access()
+        run_copy(source, access, CopyOptions(crash_point=crash_point), CopyObserver())
     else:
         options = SnapshotsRepairOptions(forget=True, crash_point=crash_point)
         run_repair_snapshots(access, options, observer, SnapshotListener())
