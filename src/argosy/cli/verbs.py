@@ -5,6 +5,7 @@ from __future__ import annotations
 VERBS: dict[str, str] = {
     "attach": "Follow a job of a master to its end",
     "backup": "Back up files and directories; an interrupted backup goes on",
+    "cache": "List the caches of this machine, or remove old ones",
     "cancel": "Stop a job of a master",
     "cat": "Print an internal document of the repository",
     "check": "Test the repository for errors",

@@ -19,6 +19,7 @@ from argosy.cli.backup_reporter import status_document, summary_document
 from argosy.cli.commands import (
     attach,
     backup,
+    cache,
     cancel,
     cluster,
     copy,
@@ -99,6 +100,7 @@ CERTIFICATE = Entry(name="nas", role=Role.MEMBER, serial="1f", valid_from=1, val
 WITHOUT_VERBS_OF_THEIR_OWN = (
     attach,
     backup,
+    cache,
     cancel,
     copy,
     diff,
