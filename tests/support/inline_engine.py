@@ -20,6 +20,9 @@ class InlineEngine:
         self._events: list[Event] = [MemberJoined(NAME)]
         self._attempts: dict[int, int] = {}
 
+    def prepare(self, handler: str, count: int) -> None:
+        """There is nothing to be done ahead."""
+
     def start(self, setup: bytes, handler: str) -> None:
         """Make the handler."""
         module, _, factory = handler.partition(":")

@@ -38,6 +38,11 @@ class Restic:
     def __str__(self) -> str:
         return f"restic {'.'.join(map(str, self.version))}"
 
+    def help(self, *verb: str) -> str:
+        """What ``restic VERB --help`` prints."""
+        command = [str(self.program), *verb, "--help"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_SECONDS).stdout
+
     def at(self, location: Path | str, home: Path) -> ResticRepository:
         """This program working on the repository at ``location``; ``home`` takes what it leaves behind."""
         return ResticRepository(self, str(location), home)

@@ -28,13 +28,13 @@ _LOCATIONS = {"repo": "REPOSITORY", "repository_file": "REPOSITORY_FILE"}
 class Context:
     """Given to each command function as its first argument. Everything is made when it is asked for."""
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: Given, what: str = "repository") -> None:
         self.given = given
         self.json = given.yes("json")
         self.quiet = given.yes("quiet")
         self.verbosity = 0 if self.quiet else int(given.flags.get("verbose", 0))
         self.output = Output(json=self.json, quiet=self.quiet, verbosity=self.verbosity)
-        self.passwords = Passwords(given)
+        self.passwords = Passwords(given, what=what)
         if given.variables.refuses("NATIVE"):
             native.turn_off("ARGOSY_NATIVE says so")
         self._stack = ExitStack()
@@ -103,6 +103,12 @@ class Context:
         """Within, the first signal only makes the yielded function true; see ``argosy.cli.signals``."""
         with Stop(lambda: self.output.message(note)) as stop:
             yield stop.requested
+
+    def besides(self, given: Given, what: str) -> Context:
+        """A context for another repository of the same command; it ends with this one."""
+        other = Context(given, what)
+        self._stack.callback(other.close)
+        return other
 
     def close(self) -> None:
         """Remove what was made for this command."""

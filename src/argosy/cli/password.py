@@ -16,10 +16,14 @@ Ask = Callable[[str], str]
 
 
 class Passwords:
-    """The password of one command. ``existing`` is asked for at most once, ``new`` twice where a person types it."""
+    """The password of one command. ``existing`` is asked for at most once, ``new`` twice where a person types it.
 
-    def __init__(self, given: Given, *, ask: Ask | None = None) -> None:
+    ``what`` is called in the question what the password opens.
+    """
+
+    def __init__(self, given: Given, *, ask: Ask | None = None, what: str = "repository") -> None:
         self._given = given
+        self._what = what
         self._ask = ask or _ask
         self._known: bytes | None = None
 
@@ -27,7 +31,7 @@ class Passwords:
         """The password that opens the repository."""
         if self._known is None:
             found = self._from_sources()
-            self._known = self._typed("enter password for repository: ") if found is None else found
+            self._known = self._typed(f"enter password for {self._what}: ") if found is None else found
         return self._known
 
     def without_asking(self) -> bytes | None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from argosy.cli.context import Context
-from argosy.errors import UsageError
+from argosy.cli.pattern_lists import given_patterns
 
 if TYPE_CHECKING:
     from argosy.restorer.selection import SelectionSpec
@@ -41,26 +39,12 @@ def pattern_flags(function: Decorated) -> Decorated:
 
 def selection(ctx: Context, flags: Mapping[str, Any]) -> SelectionSpec:
     """What the flags say. UsageError if a list cannot be read."""
-    from argosy.filesystem.exclude import read_pattern_file
     from argosy.restorer.selection import SelectionSpec
 
-    def patterns(kind: str) -> tuple[bytes, ...]:
-        found = list(encoded(flags[kind]))
-        for name in flags[f"{kind}_file"]:
-            found += read_pattern_file(_read(name), ctx.given.variables.as_bytes())
-        return tuple(found)
-
-    return SelectionSpec(patterns("exclude"), patterns("iexclude"), patterns("include"), patterns("iinclude"))
+    kinds = ("exclude", "iexclude", "include", "iinclude")
+    return SelectionSpec(*(tuple(given_patterns(flags, kind, ctx.given.variables)) for kind in kinds))
 
 
 def encoded(texts: Sequence[str]) -> tuple[bytes, ...]:
     """Arguments as the bytes that the shell gave."""
     return tuple(os.fsencode(text) for text in texts)
-
-
-def _read(name: str) -> bytes:
-    """A file's content; ``-`` is standard input."""
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}", hint="Check the path of the list.") from error

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from argosy.cli.output import Output
+from argosy.cli.pattern_lists import given_patterns, read_list
 from argosy.cli.variables import Variables
 from argosy.cli.wording import json_text, printable
 from argosy.errors import UsageError
@@ -91,11 +91,8 @@ def collect_excludes(
     flags: dict[str, Any], variables: Variables, own_directories: Sequence[Path], sources: Sources, shown_as: str | None
 ) -> Excludes:
     """The exclude flags as rules. ``own_directories`` are the program's own: left out where they lie in a source."""
-    patterns = [os.fsencode(pattern) for pattern in flags["exclude"]]
-    insensitive = [os.fsencode(pattern) for pattern in flags["iexclude"]]
-    for into, names in ((patterns, flags["exclude_file"]), (insensitive, flags["iexclude_file"])):
-        for name in names:
-            into += exclude.read_pattern_file(_read(name), variables.as_bytes())
+    patterns = given_patterns(flags, "exclude", variables)
+    insensitive = given_patterns(flags, "iexclude", variables)
     tags = [exclude.parse_tag_rule(os.fsencode(spec)) for spec in flags["exclude_if_present"]]
     if flags["exclude_caches"]:
         tags.append(exclude.CACHE_TAG)
@@ -126,17 +123,9 @@ def _add(sources: Sources, paths: Sequence[bytes], output: Output) -> None:
 
 
 def _read_list(name: str, sources: Sources) -> bytes:
-    data = _read(name)
+    data = read_list(name)
     sources.key.append(f"files-from={hashlib.sha256(data).hexdigest()}")
     return data
-
-
-def _read(name: str) -> bytes:
-    """A file's content; ``-`` is standard input."""
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}", hint="Check the path of the list.") from error
 
 
 def _within(own: Sequence[Path], paths: Sequence[bytes], shown_as: str | None) -> list[bytes]:

@@ -10,6 +10,9 @@ FAMILIES = ("ARGOSY_", "RESTIC_")
 # What each kind of store is given of the environment. Secrets go to the store that needs them and no further.
 _CLOUD_PREFIXES = {"s3": "AWS_", "gs": "GOOGLE_", "azure": "AZURE_"}
 
+# What FROM_<name> says of the repository that is copied from, as <name> does of the command's own.
+_OF_A_REPOSITORY = ("REPOSITORY", "REPOSITORY_FILE", "PASSWORD", "PASSWORD_FILE", "PASSWORD_COMMAND", "KEY_HINT")
+
 
 class Variables:
     """Environment variables. An empty one counts as not set."""
@@ -39,6 +42,14 @@ class Variables:
         if prefix is None:
             return {}
         return {name: value for name, value in self._environment.items() if name.startswith(prefix) and value}
+
+    def of_source(self) -> Variables:
+        """The variables for the repository that is copied from: ``FROM_PASSWORD`` stands for ``PASSWORD`` …"""
+        environment = dict(self._environment)
+        for name in (family + name for family in FAMILIES for name in _OF_A_REPOSITORY):
+            family, _, rest = name.partition("_")
+            environment[name] = environment.get(f"{family}_FROM_{rest}", "")
+        return Variables(environment)
 
     def as_bytes(self) -> dict[bytes, bytes]:
         """All variables as raw bytes, for patterns that name them."""

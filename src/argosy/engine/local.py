@@ -51,6 +51,11 @@ def worker_count() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def make_local_engine(workers: int, name: str) -> LocalEngine:
+    """See ``interface.MakeEngine``."""
+    return LocalEngine(workers, name=name)
+
+
 class LocalEngine:
     """Runs tasks in up to ``workers`` processes; see ``interface.Engine`` for the promises."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from argosy.errors import RepositoryMissing, StorageNotFound
 from argosy.operations.jobs import find_jobs, open_history
-from argosy.operations.session import Access
+from argosy.operations.session import Access, open_session
 from argosy.repository.layout import CONFIG_NAME
 from argosy.repository.repository import Repository, init_repository, open_repository
 from argosy.restic_format.config import make_config
@@ -29,14 +29,23 @@ class InitResult:
     location: str
 
 
-def run_init(access: Access) -> InitResult:
-    """Make a repository that ``access.password`` opens. RepositoryExists if anything of one is there."""
+def run_init(access: Access, like: Access | None = None) -> InitResult:
+    """Make a repository that ``access.password`` opens. RepositoryExists if anything of one is there.
+
+    It cuts files as the repository ``like`` does, so that blobs copied from there and backed up here are the same.
+    """
+    polynomial = None if like is None else _polynomial(like)
     storage = open_storage(access.location, access.storage_options)
     try:
-        repository = init_repository(storage, access.password())
+        repository = init_repository(storage, access.password(), polynomial=polynomial)
         return InitResult(repository.id, storage.location)
     finally:
         storage.close()
+
+
+def _polynomial(access: Access) -> int:
+    with open_session(access, lock=False) as session:
+        return session.repository.polynomial
 
 
 def open_or_create(

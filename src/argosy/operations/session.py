@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from argosy.errors import UsageError
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache, repository_cache_directory
 from argosy.repository.layout import FileKind
@@ -32,6 +33,13 @@ class Access:
     key_hint: str | None = None
     no_lock: bool = False
     retry_lock_seconds: float = 0.0
+
+
+def refuse_no_lock(access: Access, verb: str, *, dry_run: bool | None = None) -> None:
+    """UsageError for --no-lock with a verb that changes the repository; ``dry_run`` None: it knows no dry run."""
+    if access.no_lock and not dry_run:
+        hint = "Leave out --no-lock." if dry_run is None else "Leave out --no-lock, or add --dry-run."
+        raise UsageError(f"{verb} needs its lock", hint=hint)
 
 
 @dataclass(slots=True)

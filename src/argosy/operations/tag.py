@@ -9,7 +9,7 @@ import msgspec
 
 from argosy.errors import Damaged, UsageError
 from argosy.operations.selection import select_snapshots
-from argosy.operations.session import Access, Session, open_session
+from argosy.operations.session import Access, Session, open_session, refuse_no_lock
 from argosy.repository.layout import FileKind
 from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter, StoredSnapshot, save_snapshot
 
@@ -75,8 +75,7 @@ def _store_anew(session: Session, stored: StoredSnapshot, tags: Sequence[str]) -
 
 
 def _refuse_misuse(access: Access, options: TagOptions) -> None:
-    if access.no_lock:
-        raise UsageError("tag needs its lock", hint="Leave out --no-lock.")
+    refuse_no_lock(access, "tag")
     if options.replace is not None and (options.add or options.remove):
         raise UsageError("--set excludes --add and --remove", hint="Give either the one or the others.")
     if options.replace is None and not options.add and not options.remove:

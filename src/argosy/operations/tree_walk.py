@@ -13,7 +13,7 @@ from argosy.restic_format.node import Node
 from argosy.restic_format.tree import decode_tree, iter_tree
 
 # A larger tree is decoded node by node, since its nodes together take ten times its bytes.
-_DECODED_WHOLE_BYTES = 4 * 1024 * 1024
+DECODED_WHOLE_BYTES = 4 * 1024 * 1024
 
 Enter = Callable[[bytes, Node], bool]
 Unreadable = Callable[[bytes, Damaged], None]
@@ -78,9 +78,12 @@ def _nodes_of(reader: BlobReader, directory: Visit) -> Iterator[Node]:
 
 def load_nodes(reader: BlobReader, tree_id: bytes) -> Iterator[Node]:
     """The nodes of a tree. Damaged if it cannot be read, or where one of them makes no sense."""
-    what = f"tree {tree_id.hex()}"
-    data = reader.load_blob(tree_id, BlobType.TREE)
-    return iter(decode_tree(data, what)) if len(data) <= _DECODED_WHOLE_BYTES else iter_tree(data, what)
+    return nodes_of(reader.load_blob(tree_id, BlobType.TREE), f"tree {tree_id.hex()}")
+
+
+def nodes_of(data: bytes, what: str) -> Iterator[Node]:
+    """The nodes of a tree with these bytes. Damaged, naming ``what``, where one of them makes no sense."""
+    return iter(decode_tree(data, what)) if len(data) <= DECODED_WHOLE_BYTES else iter_tree(data, what)
 
 
 def subtree_of(node: Node, path: bytes) -> bytes:

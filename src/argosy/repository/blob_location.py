@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from argosy.restic_format.crypto import OVERHEAD_BYTES
+
 
 class Location(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a blob stands; lengths as in PackedBlob."""
@@ -12,3 +14,8 @@ class Location(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int
     length: int
     uncompressed_length: int
+
+    @property
+    def plaintext_bytes(self) -> int:
+        """The length of the blob's content."""
+        return self.uncompressed_length or self.length - OVERHEAD_BYTES

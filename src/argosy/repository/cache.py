@@ -27,11 +27,15 @@ _TAG = (
 
 
 def repository_cache_directory(cache_directory: Path, repository_id: str) -> Path:
-    """The directory of one repository's caches, made (private) if missing. StateError if it cannot be."""
+    """The directory of one repository's caches, made (private) if missing. StateError if it cannot be.
+
+    Its mtime says when it was last asked for.
+    """
     directory = cache_directory / repository_id
     tag = cache_directory / "CACHEDIR.TAG"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.utime(directory)
         if not tag.exists():
             tag.write_text(_TAG, encoding="ascii")
     except OSError as error:

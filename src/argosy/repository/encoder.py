@@ -140,6 +140,13 @@ class BlobEncoder:
             self._verify(self._opener, blob)
         return blob
 
+    def seal_again(self, blob: EncodedBlob, stored: Buffer) -> EncodedBlob:
+        """A blob of another repository under this key: ``stored`` is what was sealed there, compressed or not."""
+        sealed = EncodedBlob(blob.id, blob.type, self._seal(stored), blob.uncompressed_length)
+        if self._opener is not None:
+            self._verify(self._opener, sealed)
+        return sealed
+
     @staticmethod
     def _verify(opener: Opener, blob: EncodedBlob) -> None:
         try:

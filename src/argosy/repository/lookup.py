@@ -121,6 +121,11 @@ class DedupLookup:
         with self._reading():
             return {row[0] for row in self._database.execute("SELECT index_id FROM indexes")}
 
+    def pack_ids(self) -> set[bytes]:
+        """All packs that indexes list."""
+        with self._reading():
+            return {row[0] for row in self._database.iterate("SELECT pack_id FROM packs WHERE owner > 0")}
+
     def index_of_packs(self, pack_ids: Iterable[bytes]) -> dict[bytes, bytes]:
         """For those of these packs that an index lists: the index's id."""
         wanted = set(pack_ids)

@@ -29,6 +29,7 @@ __all__ = [
     "Node",
     "NodeFields",
     "decode_node",
+    "encode_changed",
     "encode_fields",
     "encode_metadata",
     "encode_node",
@@ -288,6 +289,12 @@ def encode_node(node: Node) -> bytes:
     if node.error:
         parts.append(f',"error":{json_text(node.error)}'.encode())
     return b"".join([*parts, b"}"])
+
+
+def encode_changed(node: Node, raw: bytes | msgspec.Raw) -> bytes:
+    """A node that was read from ``raw`` and changed since: in canonical form, with the keys that only ``raw`` knows."""
+    more = "".join(f",{json_text(key)}:{bytes(value).decode()}" for key, value in unknown_keys(raw).items())
+    return encode_node(node)[:-1] + more.encode() + b"}"
 
 
 def is_canonical(raw: bytes | msgspec.Raw) -> bool:

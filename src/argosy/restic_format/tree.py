@@ -110,12 +110,17 @@ def raw_nodes(data: bytes, what: str) -> list[msgspec.Raw]:
     return decode_document(_RAW_DECODER, data, what, "a tree").nodes or []
 
 
+def is_entry_name(name: bytes) -> bool:
+    """Whether a raw name is that of one entry of a directory."""
+    return bool(name) and b"/" not in name and b"\0" not in name and name not in (b".", b"..")
+
+
 def _checked_name(node: Node, previous: bytes, what: str) -> bytes:
     name = node.name_bytes()
     if name <= previous:
         if not name:
             raise damaged(what, "it has a node without a name")
         raise damaged(what, f"node {name!r} stands after {previous!r}: out of order, or twice")
-    if b"/" in name or b"\0" in name or name in (b".", b".."):
+    if not is_entry_name(name):
         raise damaged(what, f"node {name!r} is not the name of one file")
     return name

@@ -10,6 +10,7 @@ import pytest
 
 from argosy.cli.context import Context
 from argosy.cli.globals import Given
+from argosy.cli.source_repository import source_context
 from argosy.cli.variables import Variables
 from argosy.errors import UsageError
 
@@ -103,3 +104,19 @@ def test_a_certificate_file_that_holds_none_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "key.pem", tmp_path / "missing"):
         with pytest.raises(UsageError, match=path.name):
             _ = context({"repo": "s3:host/bucket", "cacert": str(path)}).storage_options
+
+
+def test_a_source_is_another_repository_with_the_same_caches_and_limits() -> None:
+    flags = {"repo": "/target", "password_file": "/p", "key_hint": "ab", "limit_download": 2048, "cache_dir": "/cache"}
+    ours = context(flags, RESTIC_FROM_KEY_HINT="cd", ARGOSY_KEY_HINT="ab", ARGOSY_PASSWORD="target's")
+    given = {f"from_{name}": None for name in ("repository_file", "password_file", "password_command", "key_hint")}
+    access = source_context(ours, {**given, "from_repo": "/source", "from_insecure_no_password": True}).access
+    assert (access.location, access.key_hint, access.password()) == ("/source", "cd", b"")
+    assert access.cache_directory == ours.access.cache_directory
+    assert access.storage_options.limit_download_bytes_per_second == 2048
+
+
+def test_a_source_must_be_named() -> None:
+    nothing = dict.fromkeys(("from_repo", "from_repository_file"))
+    with pytest.raises(UsageError, match="no source repository"):
+        source_context(context({"repo": "/target"}, ARGOSY_REPOSITORY="/target"), nothing)

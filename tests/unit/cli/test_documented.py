@@ -19,8 +19,10 @@ from argosy.cli.backup_reporter import status_document, summary_document
 from argosy.cli.commands import (
     attach,
     backup,
+    cache,
     cancel,
     cluster,
+    copy,
     diff,
     find,
     forget,
@@ -28,9 +30,13 @@ from argosy.cli.commands import (
     jobs,
     logs,
     master,
+    migrate,
     mount,
     proxy,
     prune,
+    recover,
+    repair,
+    rewrite,
     status,
     tag,
     unlock,
@@ -38,9 +44,16 @@ from argosy.cli.commands import (
     version,
 )
 from argosy.cli.failures import EXIT_BROKEN_PIPE
+from argosy.cli.pace import Pace
 from argosy.cli.prune_flags import plan_document
+from argosy.cli.repair_words import loss_document
+from argosy.cli.replaced_words import changed_document
 from argosy.daemon.protocol import MemberState
+from argosy.operations.copy.options import CopyProgress
 from argosy.operations.prune.plan import PrunePlan
+from argosy.operations.repair.index import IndexRepair
+from argosy.operations.repair.options import Loss
+from argosy.operations.repair.packs import PacksRepair
 from argosy.operations.status import BatchStatus, JobStatus, MemberStatus, QueueStatus, ScanStatus, ScanThreadStatus
 from argosy.operations.verify.messages import Difference
 from argosy.operations.verify.options import EXIT_DIFFERENT, IGNORABLE, VerifyResult
@@ -96,7 +109,9 @@ CERTIFICATE = Entry(name="nas", role=Role.MEMBER, serial="1f", valid_from=1, val
 WITHOUT_VERBS_OF_THEIR_OWN = (
     attach,
     backup,
+    cache,
     cancel,
+    copy,
     diff,
     find,
     forget,
@@ -104,9 +119,12 @@ WITHOUT_VERBS_OF_THEIR_OWN = (
     jobs,
     logs,
     master,
+    migrate,
     mount,
     proxy,
     prune,
+    recover,
+    rewrite,
     status,
     tag,
     unlock,
@@ -139,6 +157,7 @@ def fields(document: Any) -> Iterator[str]:
     [
         *(module.command for module in WITHOUT_VERBS_OF_THEIR_OWN),
         *cluster.command.commands.values(),
+        *repair.command.commands.values(),
     ],
     ids=lambda command: str(command.name),
 )
@@ -163,6 +182,13 @@ def test_every_exit_code_is_documented() -> None:
         ("status", status_document(SCANNED, 12.0, going())),
         ("summary", summary_document(RESULT, dry_run=True)),
         ("prune_summary", plan_document(PrunePlan(), dry_run=True)),
+        ("changed", changed_document(bytes(32), None)),
+        ("lost", loss_document(Loss("", bytes(32), b"/a", bytes(32)))),
+        ("lost", repair.index_document(IndexRepair())),
+        ("lost", repair.packs_document(PacksRepair())),
+        ("copied", copy.snapshot_document("copied", bytes(32), bytes(32))),
+        ("copied", copy.summary_document(CopyProgress())),
+        ("copied", copy.status_document(CopyProgress(), 1.0, Pace())),
         ("jobs_status", job_words.status_document(RUNNING)),
         ("jobs_status", job_words.member_document(MEMBER)),
         ("job", job_words.job_document(RUNNING)),

@@ -23,16 +23,10 @@ from argosy.storage.open import open_storage
 from tests.support.backups import HOST, Scene
 from tests.support.damage import DAMAGES, HINTS, Damage, Ground, Planted, StaleLock, copy_repository
 from tests.support.restic import PASSWORD, require_restic
-from tests.support.trees import make_tree
+from tests.support.sound import FILES, NEW, TEXT, make_sound
 
-TEXT = b"".join(b"line %d of a text that shrinks\n" % number for number in range(2000))
-FILES = {
-    **{f"text {number}": TEXT[number * 100 :] for number in range(6)},
-    "dir": {"small": b"small", "deeper": {"other": TEXT[::-1]}},
-    "empty": b"",
-}
 CONTENTS = {
-    "new": b"new" * 1000,
+    "new": NEW,
     "small": b"small",
     "other": TEXT[::-1],
     **{name: content for name, content in FILES.items() if isinstance(content, bytes)},
@@ -43,13 +37,7 @@ OF_THE_SOURCE = SnapshotFilter(hosts=[HOST])
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     """A repository of several packs of each kind and two snapshots."""
-    home = tmp_path_factory.mktemp("sound")
-    make_tree(home / "source", FILES)
-    scene = Scene(home).init()
-    scene.backup(home / "source", pack_size_bytes=10_000, workers=1)
-    (home / "source" / "new").write_bytes(b"new" * 1000)
-    scene.backup(home / "source", pack_size_bytes=10_000, workers=1)
-    return scene
+    return make_sound(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import click
 
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
+from argosy.cli.source_repository import source_context, source_flags
+from argosy.errors import UsageError
 
 
 @verb("init")
@@ -18,15 +21,21 @@ from argosy.cli.output import Output
     default="2",
     help="version of restic's format; there is one choice, as restic's own default",
 )
-def command(ctx: Context, repository_version: str) -> None:  # noqa: ARG001 - restic's flag: all its values mean 2
+@click.option("--copy-chunker-params", is_flag=True, help="cut files as the repository of --from-repo does")
+@source_flags
+def command(ctx: Context, /, repository_version: str, copy_chunker_params: bool, **flags: Any) -> None:  # noqa: ARG001 - restic's flag: all its values mean 2
     """Make a new repository.
 
     The password is asked for twice, unless a file, a command or a variable gives it. Without it
-    nothing can be restored.
+    nothing can be restored. What is to be copied from another repository, and backed up as well, is stored once if both
+    have the same chunker parameters: --copy-chunker-params --from-repo OTHER.
     """
-    from argosy.api import Repository
+    from argosy.operations.init import run_init
 
-    result = Repository.of(replace(ctx.access, password=ctx.passwords.new), ctx.state_directory).create()
+    if any(flags.values()) and not copy_chunker_params:
+        raise UsageError("--from-… is of use with --copy-chunker-params alone", hint="Add that flag.")
+    like = source_context(ctx, flags).access if copy_chunker_params else None
+    result = run_init(replace(ctx.access, password=ctx.passwords.new), like)
     say_created(ctx.output, result.id, ctx.location, result.location)
 
 

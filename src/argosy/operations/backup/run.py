@@ -16,7 +16,7 @@ from pathlib import Path
 
 from argosy.archiver.targets import Target, resolve_targets
 from argosy.engine.interface import MakeEngine
-from argosy.engine.local import LocalEngine, worker_count
+from argosy.engine.local import make_local_engine, worker_count
 from argosy.errors import SourceShrunk
 from argosy.operations.backup.handler import HANDLER
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
@@ -71,7 +71,7 @@ def run_backup(
 
 def _local_engine(options: BackupOptions, stack: ExitStack) -> MakeEngine:
     workers = options.workers or worker_count()
-    engine = LocalEngine(workers, name=options.host or "local")
+    engine = make_local_engine(workers, options.host or "local")
     stack.callback(engine.cancel)
     engine.prepare(HANDLER, 1)
     return lambda _workers, _name: engine

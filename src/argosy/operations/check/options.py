@@ -37,8 +37,10 @@ _LOST = (
 _ADVICE = {
     Part.KEY: "Restore the file from a copy of the repository, or remove it and make a new key with `argosy key add`.",
     Part.LOCK: "If nobody uses the repository, `argosy unlock --remove-all` removes it.",
-    Part.INDEX: "`argosy repair index`, or restic's, writes the index anew from the packs.",
-    Part.SNAPSHOT: "Restore the file from a copy of the repository, or remove it: its snapshot is lost.",
+    Part.INDEX: "`argosy repair index`, or restic's, writes it anew from the packs (with --read-all-packs if it took"
+    " --read-data to see the fault).",
+    Part.SNAPSHOT: "Restore the file from a copy of the repository. Else its snapshot is lost: `argosy repair snapshots"
+    " --forget ID` removes it, `argosy recover` saves its directories.",
     Part.PACK: "`argosy repair packs ID`, or restic's, saves what is left of it; then back up the source again, which"
     " may bring back the rest; last, `repair snapshots --forget` takes what is lost out of the snapshots.",
     Part.TREE: _LOST,

@@ -13,7 +13,7 @@ from argosy.errors import Damaged, UsageError
 
 # Fewer small packs than this are left as they are: a single one would be repacked for ever.
 _FEWEST_SMALL_PACKS = 10
-INDEX_HINT = "Nothing was changed. Run `argosy check`; mend the index (`restic repair index`), then prune again."
+INDEX_HINT = "Nothing was changed. Run `argosy check`; mend the index (`argosy repair index`), then prune again."
 
 
 class Holds(Enum):
