@@ -77,6 +77,49 @@ def test_no_process_starts_before_a_task_needs_it(engine: LocalEngine) -> None:
     assert len(children() - before) == len(driver.workers()) == 1
 
 
+def test_a_prepared_worker_is_the_one_that_works(engine: LocalEngine) -> None:
+    before = children()
+    engine.prepare(SCRIPTED, 1)
+    (prepared,) = children() - before
+    engine.prepare(SCRIPTED, 1)
+    driver = started(engine)
+    driver.offer(b"echo one")
+    driver.until_ended(0)
+    assert [str(worker.pid) for worker in driver.workers()] == [prepared]
+    assert children() - before == {prepared}
+    engine.prepare(SCRIPTED, 9)
+    assert len(children() - before) == 2
+
+
+def test_a_prepared_worker_that_died_is_replaced(engine: LocalEngine) -> None:
+    before = children()
+    engine.prepare(SCRIPTED, 1)
+    (prepared,) = children() - before
+    os.kill(int(prepared), signal.SIGKILL)
+    driver = started(engine)
+    driver.offer(b"echo one")
+    driver.until_ended(0)
+    assert driver.completed() == {0: b"one"}
+
+
+def test_a_module_that_cannot_be_imported_is_told_when_it_is_needed(engine: LocalEngine) -> None:
+    engine.prepare("no.such.module:factory", 1)
+    driver = started(engine, "no.such.module:factory")
+    driver.offer(b"")
+    with pytest.raises(EngineError, match="No module named 'no'"):
+        driver.until_ended(0)
+
+
+@pytest.mark.parametrize("end", [LocalEngine.close, LocalEngine.cancel])
+def test_what_was_prepared_in_vain_is_not_left_behind(end: object) -> None:
+    assert callable(end)
+    before = open_descriptors(), children(), threading.active_count()
+    engine = LocalEngine(3)
+    engine.prepare(SCRIPTED, 2)
+    end(engine)
+    assert (open_descriptors(), children(), threading.active_count()) == before
+
+
 @pytest.mark.parametrize("end", [LocalEngine.close, LocalEngine.cancel])
 def test_nothing_is_left_behind(end: object, gate: Gate) -> None:
     """No descriptor, process or thread, after deaths and with work in hand."""
