@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from argosy.engine.local import LocalEngine
-from argosy.errors import Interrupted, LeaseLost, RepositoryLocked
+from argosy.errors import Interrupted, LeaseLost, RepositoryLocked, StateError
 from argosy.operations.check.messages import decode_setup
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckProgress, CheckResult, Problem
 from argosy.operations.check.run import run_check
@@ -54,6 +54,32 @@ def check(
     problems: list[Problem] = []
     told = CheckObserver(problem=problems.append, **observer)  # type: ignore[arg-type]  # any of its callables
     return run_check(access, options or CheckOptions(READ_ALL, workers=2), told), problems
+
+
+def test_an_interrupted_check_goes_on_where_it_was(scene: Scene, tmp_path: Path) -> None:
+    looks: list[CheckProgress] = []
+    stopping = CheckObserver(progress=looks.append, stop_requested=lambda: bool(looks and looks[-1].packs_done))
+    options = CheckOptions(READ_ALL, workers=1)
+    # One task holds many packs: of a slow store several tasks are needed to stop in between.
+    access = replace(scene.access(), storage_options=StorageOptions(limit_download_bytes_per_second=200_000))
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr("argosy.operations.check.run._PACKS_A_TASK", 1)
+        small.setattr("argosy.operations.check.coordinator._LOOK_SECONDS", 0.0)
+        with pytest.raises(Interrupted, match="stopped"):
+            run_check(access, options, stopping, state_directory=tmp_path)
+    whole, _ = check(scene.access())
+    messages: list[str] = []
+    result = run_check(scene.access(), options, CheckObserver(message=messages.append), state_directory=tmp_path)
+    assert result.packs_read_before > 0
+    assert result.packs_read + result.packs_read_before == whole.packs_read
+    assert any("goes on" in text for text in messages)
+    again = run_check(scene.access(), options, CheckObserver(), state_directory=tmp_path)
+    assert again.packs_read == whole.packs_read
+
+
+def test_only_a_rolling_check_needs_a_state_directory(scene: Scene) -> None:
+    with pytest.raises(StateError, match="state directory"):
+        run_check(scene.access(), CheckOptions(ReadSubset(rolling_seconds=1e6), workers=1), CheckObserver())
 
 
 def locks(scene: Scene) -> list[bytes]:
