@@ -161,8 +161,8 @@ def in_a_namespace(scene: Scene, script: str, *, expect: int) -> str:
         "argosy": shlex.join(map(str, argosy.command())),
     }
     command = (*unshare, "sh", "-e", "-c", script)
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
-    said = done.stdout + done.stderr
+    done = subprocess.run(command, env=variables, capture_output=True, check=False, timeout=TIMEOUT_SECONDS)
+    said = (done.stdout + done.stderr).decode()
     assert done.returncode == expect, said
     return said
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from argosy.engine.local import LocalEngine
-from argosy.errors import Interrupted, LeaseLost, RepositoryLocked, StateError
+from argosy.errors import ArgosyError, Interrupted, LeaseLost, RepositoryLocked, StateError, StateFull
 from argosy.operations.check.messages import decode_setup
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckProgress, CheckResult, Problem
+from argosy.operations.check.readings import Readings
 from argosy.operations.check.run import run_check
 from argosy.operations.check.subset import READ_ALL, ReadSubset
 from argosy.operations.session import Access
@@ -75,6 +76,53 @@ def test_an_interrupted_check_goes_on_where_it_was(scene: Scene, tmp_path: Path)
     assert any("goes on" in text for text in messages)
     again = run_check(scene.access(), options, CheckObserver(), state_directory=tmp_path)
     assert again.packs_read == whole.packs_read
+
+
+def test_a_check_ends_although_it_can_no_longer_note_what_it_read(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_readings: Readings, _pack_id: bytes) -> None:
+        raise StateFull("no room")
+
+    monkeypatch.setattr(Readings, "note", full)
+    messages: list[str] = []
+    result = run_check(
+        scene.access(),
+        CheckOptions(READ_ALL, workers=1),
+        CheckObserver(message=messages.append),
+        state_directory=tmp_path,
+    )
+    assert result.packs_read > 10
+    assert not result.problems
+    assert sum("no room" in text for text in messages) == 1
+    with pytest.raises(StateFull):
+        run_check(
+            scene.access(),
+            CheckOptions(ReadSubset(rolling_seconds=86_400.0), workers=1),
+            CheckObserver(),
+            state_directory=tmp_path,
+        )
+
+
+@pytest.mark.parametrize("planted", [b"no database", None])
+def test_a_file_of_readings_that_cannot_be_used_ends_a_rolling_check_alone(
+    scene: Scene, tmp_path: Path, planted: bytes | None
+) -> None:
+    path = tmp_path / "check"
+    if planted is None:
+        path.write_bytes(b"not a directory")
+    else:
+        path.mkdir()
+        (path / f"{scene.open().id}.sqlite").write_bytes(planted * 100)
+    result = run_check(scene.access(), CheckOptions(READ_ALL, workers=1), CheckObserver(), state_directory=tmp_path)
+    assert not result.problems
+    with pytest.raises(ArgosyError, match="check"):
+        run_check(
+            scene.access(),
+            CheckOptions(ReadSubset(rolling_seconds=86_400.0), workers=1),
+            CheckObserver(),
+            state_directory=tmp_path,
+        )
 
 
 def test_only_a_rolling_check_needs_a_state_directory(scene: Scene) -> None:

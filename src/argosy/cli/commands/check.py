@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from argosy.cli.check_report import CheckReport
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
@@ -29,6 +31,7 @@ _PROGRESS_SECONDS = 10.0
 )
 @click.option("--read-data-rolling", metavar="TIME", help="read what is due, so that in 30d all is read once")
 @click.option("--no-resume", is_flag=True, help="do not go on with a check that was interrupted")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="write what was found to FILE, as JSON")
 @click.option("--with-cache", is_flag=True, help="trust this machine's cache of trees and snapshots")
 @click.option("--check-unused", is_flag=True, hidden=True, help="restic's old flag, without effect")
 def command(
@@ -37,6 +40,7 @@ def command(
     read_data_subset: str | None,
     read_data_rolling: str | None,
     no_resume: bool,
+    report: Path | None,
     with_cache: bool,
     check_unused: bool,  # noqa: ARG001 - restic ignores it too
 ) -> int:
@@ -50,7 +54,7 @@ def command(
     from argosy.operations.check.run import run_check
 
     subset = _subset(read_data, read_data_subset, read_data_rolling)
-    reporter = _Reporter(ctx.output)
+    reporter = _Reporter(ctx.output, CheckReport(report, ctx.location) if report is not None else None)
     with ctx.stopping() as stop_requested:
         options = CheckOptions(subset, resume=not no_resume, with_cache=with_cache)
         state_directory = ctx.state_directory if subset is not None else None
@@ -78,8 +82,9 @@ def _subset(read_data: bool, subset: str | None, rolling: str | None) -> ReadSub
 class _Reporter:
     """Prints what a check tells, and its result."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, report: CheckReport | None) -> None:
         self._output = output
+        self._report = report
         self._began = time.monotonic()
         self._next_progress = self._began + _PROGRESS_SECONDS
         self._advice: dict[str, None] = {}
@@ -100,6 +105,8 @@ class _Reporter:
 
     def end(self, result: CheckResult) -> None:
         """The summary."""
+        if self._report is not None:
+            self._report.end(_summary(result))
         if self._output.json:
             self._output.document(_summary(result))
             return
@@ -120,6 +127,8 @@ class _Reporter:
 
     def _problem(self, problem: Problem) -> None:
         self._advice[f"{problem.part.value}: {problem.advice}"] = None
+        if self._report is not None:
+            self._report.add_problem(problem)
         if self._output.json:
             message = f"{problem.message}. {problem.advice}"
             self._output.error_document({"message_type": "error", "message": message})
@@ -127,6 +136,8 @@ class _Reporter:
             self._output.error_line(f"error: {problem.message}")
 
     def _hint(self, text: str) -> None:
+        if self._report is not None:
+            self._report.add_hint(text)
         if not self._output.json:
             self._output.message(text)
 

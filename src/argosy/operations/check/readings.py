@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from argosy.errors import StateError
 from argosy.operations.check.subset import Choose, ReadSubset
 from argosy.operations.jobs import prepare_state_directory
 from argosy.sqlite import Database, Migration, migrate, open_database
@@ -49,7 +50,12 @@ class Readings:
         """The file of a repository, made if it is not there. StateError if it cannot be used."""
         prepare_state_directory(state_directory)
         directory = state_directory / "check"
-        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"cannot make {directory}: {error.strerror}", hint="Check the owner and mode of the directory above."
+            ) from error
         database = open_database(directory / f"{repository_id}.sqlite", durable=False)
         migrate(database, _MIGRATIONS)
         return cls(database, clock)

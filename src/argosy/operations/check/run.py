@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
 from argosy.engine.local import LocalEngine, worker_count
-from argosy.errors import ArgosyError, LeaseLost, StateError
+from argosy.errors import ArgosyError, Damaged, LeaseLost, StateError
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark
 from argosy.operations.check.messages import PROTOCOL, PackWork, WorkerSetup, encode
@@ -30,6 +30,7 @@ from argosy.restic_format.config import encode_config
 # A task of packs: enough that its message costs nothing, little enough that the last ones end together.
 _BYTES_A_TASK = 8 * 1024 * 1024
 _PACKS_A_TASK = 64
+_NOT_NOTED = "what is read is not noted, so that this check would start again if it were interrupted"
 
 
 def run_check(
@@ -68,10 +69,10 @@ def _open_readings(
         readings = Readings.open(directory, session.repository.id)
         stack.callback(readings.close)
         readings.begin(subset, resume=options.resume)
-    except StateError as error:
+    except (StateError, Damaged) as error:
         if subset.rolling_seconds:
             raise
-        observer.detail(f"what is read is not noted, so an interrupted check starts again: {error.message}")
+        observer.detail(f"{_NOT_NOTED}: {error.message}")
         return None
     return readings
 
@@ -103,8 +104,7 @@ class _Check:
         repository, observer, reader = self._repository, self._observer, self._reader
         workers = self._options.workers or worker_count()
         self._engine.start(encode(self._setup(workers)), "argosy.operations.check.worker:check_worker")
-        sound = self._readings.note if self._readings is not None else lambda _pack_id: None
-        coordinator = Coordinator(self._engine, observer, self._result, self._problem, sound)
+        coordinator = Coordinator(self._engine, observer, self._result, self._problem, self._sound)
         coordinator.warm_up(workers)
         # Snapshots before indexes, indexes before packs: what a running backup adds meanwhile is then no problem.
         snapshot_ids = repository.list_ids(FileKind.SNAPSHOT)
@@ -132,8 +132,7 @@ class _Check:
             self._session.lock.confirm()
 
     def _end(self, walk: TreeWalk) -> CheckResult:
-        if self._readings is not None:
-            self._readings.finish()
+        self._note(Readings.finish)
         result = self._result
         result.broken_packs = sorted(pack_id.hex() for pack_id in self._broken_packs)
         if walk.not_looked_at:
@@ -150,6 +149,21 @@ class _Check:
                     hint="Run the check again while nothing else changes the repository.",
                 ) from error
         return result
+
+    def _sound(self, pack_id: bytes) -> None:
+        self._note(lambda readings: readings.note(pack_id))
+
+    def _note(self, do: Callable[[Readings], None]) -> None:
+        """Only a rolling check ends when it cannot be noted what was read: any other has found what it has found."""
+        if self._readings is None or self._options.subset is None:
+            return
+        try:
+            do(self._readings)
+        except (StateError, Damaged) as error:
+            if self._options.subset.rolling_seconds:
+                raise
+            self._readings = None
+            self._observer.message(f"{_NOT_NOTED}: {error.message}")
 
     def _problem(self, problem: Problem) -> None:
         self._result.problems += 1
