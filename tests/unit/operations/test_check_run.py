@@ -92,7 +92,7 @@ def test_a_check_ends_although_it_can_no_longer_note_what_it_read(
         CheckObserver(message=messages.append),
         state_directory=tmp_path,
     )
-    assert result.packs_read > 10
+    assert result.packs_read == result.packs > 1
     assert not result.problems
     assert sum("no room" in text for text in messages) == 1
     with pytest.raises(StateFull):
