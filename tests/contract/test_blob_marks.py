@@ -82,8 +82,8 @@ def test_tables_of_both_say_the_same(with_data: bool) -> None:
     assert list(first) == list(second)
     assert len(first) >= 20
     for number in range(61):
-        first, second = (sorted(table.find_tree(identity(number)), key=repr) for table in tables)
-        assert first == second
+        places, others = (sorted(table.find_tree(identity(number)), key=repr) for table in tables)
+        assert places == others
 
 
 def test_an_index_lists_what_a_header_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,12 +76,15 @@ def test_damage_is_named_with_advice_and_ends_in_1(argosy: Argosy) -> None:
     assert planted.words[0] in said
     assert "argosy repair packs" in said
     assert "repository contains errors" in said
-    done = argosy.run("check", "--read-data", "--json", expect=1)
+    done = argosy.run("check", "--read-data", "--json", "--report", "report.json", expect=1)
     (summary,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert summary["broken_packs"] == [planted.words[0].removeprefix("pack ")]
     errors = [json.loads(line) for line in done.stderr.splitlines()]
     assert {error["message_type"] for error in errors} == {"error"}
     assert summary["num_errors"] == len(errors)
+    report = json.loads((argosy.home / "report.json").read_bytes())
+    assert report["summary"] == summary
+    assert len(report["problems"]) == len(errors)
 
 
 def test_quiet_still_names_damage(argosy: Argosy) -> None:
@@ -107,7 +110,14 @@ def test_a_repository_that_cannot_be_opened_says_why(argosy: Argosy) -> None:
 
 
 def test_flags_that_make_no_sense_are_refused(argosy: Argosy) -> None:
-    for flags in (("--read-data", "--read-data-subset", "1/2"), ("--read-data-subset", "2/1"), ("extra",)):
+    both = ("--read-data-rolling", "9d", "--read-data-subset", "1/2")
+    for flags in (
+        ("--read-data", "--read-data-subset", "1/2"),
+        both,
+        ("--read-data-rolling", "9"),
+        ("--read-data-subset", "2/1"),
+        ("extra",),
+    ):
         argosy.run("check", *flags, expect=1)
 
 
@@ -135,7 +145,7 @@ def test_an_interrupt_ends_it_and_leaves_no_lock(argosy: Argosy) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_SECONDS) == 130
         assert process.stderr is not None
-        assert b"starts from the beginning" in process.stderr.read()
+        assert b"not read again" in process.stderr.read()
     assert argosy.run("list", "locks").stdout == b""
 
 

@@ -155,10 +155,14 @@ def in_a_namespace(scene: Scene, script: str, *, expect: int) -> str:
     if subprocess.run((*unshare, "true"), capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody make a mount namespace")
     argosy = Argosy(scene.home)
-    variables = {**argosy.variables(), "repository": str(scene.repository), "argosy": shlex.join(argosy.command())}
+    variables = {
+        **argosy.variables(),
+        "repository": str(scene.repository),
+        "argosy": shlex.join(map(str, argosy.command())),
+    }
     command = (*unshare, "sh", "-e", "-c", script)
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS)
-    said = done.stdout + done.stderr
+    done = subprocess.run(command, env=variables, capture_output=True, check=False, timeout=TIMEOUT_SECONDS)
+    said = (done.stdout + done.stderr).decode()
     assert done.returncode == expect, said
     return said
 

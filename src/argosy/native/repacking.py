@@ -33,6 +33,7 @@ class NativeCopying:
         self._session = session
         self._library = _declared(session.library)
         self._sealed = bytearray()
+        self._entries = bytearray()
 
     def ranges(self, header: bytes, wanted: bytearray, gap_bytes: int, most_bytes: int) -> list[tuple[int, int]]:
         """Where in the pack the wanted blobs lie (those whose byte is 1): offset and end of each range to be read."""
@@ -44,14 +45,16 @@ class NativeCopying:
 
     def copy(
         self, data: Data, start: int, header: bytes, wanted: bytearray, *, trees: bool, compressed_only: bool
-    ) -> tuple[memoryview, bytes, int]:
+    ) -> tuple[memoryview, memoryview, int]:
         """The wanted blobs in ``data`` (the pack's bytes from ``start`` on) that are sound, one after the other.
 
         With them their entries of the header, and their number; good until the next call. Their byte becomes 2.
         """
         if len(self._sealed) < len(data):
             self._sealed = bytearray(len(data))
-        entries, sizes = ctypes.create_string_buffer(len(header)), (ctypes.c_uint64 * 3)()
+        if len(self._entries) < len(header):
+            self._entries = bytearray(len(header))
+        sizes = (ctypes.c_uint64 * 3)()
         if len(data):
             self._library.argosy_copy_blobs(
                 self._session.handle,
@@ -64,10 +67,10 @@ class NativeCopying:
                 trees,
                 compressed_only,
                 _place(self._sealed),
-                entries,
+                _place(self._entries),
                 sizes,
             )
-        return memoryview(self._sealed)[: sizes[0]], entries.raw[: sizes[1]], sizes[2]
+        return memoryview(self._sealed)[: sizes[0]], memoryview(self._entries)[: sizes[1]], sizes[2]
 
 
 def _place(room: bytearray | array[int]) -> ctypes.Array[ctypes.c_char]:

@@ -98,9 +98,8 @@ static unsigned char *append(struct argosy_table *table, const unsigned char *id
     return record;
 }
 
-/* Adds the ids that are not there; they are copied to `fresh`, if it is given. Their number, or -1 without memory. */
-ARGOSY_EXPORT int64_t argosy_table_add(struct argosy_table *table, const unsigned char *ids, size_t count,
-                                       unsigned char *fresh) {
+/* Adds the ids that are not there; their number, or -1 without memory. */
+ARGOSY_EXPORT int64_t argosy_table_add(struct argosy_table *table, const unsigned char *ids, size_t count) {
     int64_t added = 0;
     for (; count; count--, ids += ARGOSY_HASH_BYTES) {
         size_t slot = slot_of(table, ids);
@@ -108,8 +107,6 @@ ARGOSY_EXPORT int64_t argosy_table_add(struct argosy_table *table, const unsigne
             continue;
         if (!append(table, ids, slot))
             return -1;
-        if (fresh)
-            memcpy(fresh + added * ARGOSY_HASH_BYTES, ids, ARGOSY_HASH_BYTES);
         added++;
     }
     return added;
@@ -186,7 +183,7 @@ ARGOSY_EXPORT int argosy_table_add_pack(struct argosy_table *data, struct argosy
     for (struct entries entries = entries_of(header, header_bytes); next_entry(&entries);) {
         const struct argosy_blob *blob = &entries.blob;
         if (!entries.is_tree) {
-            if (data && argosy_table_add(data, blob->id, 1, NULL) < 0)
+            if (data && argosy_table_add(data, blob->id, 1) < 0)
                 return 0;
             continue;
         }

@@ -28,13 +28,12 @@ class NativeTable:
     def __len__(self) -> int:
         return int(self._library.argosy_table_count(self.address))
 
-    def add(self, ids: bytes) -> bytes:
-        """Add ids (joined); those that were not there."""
-        fresh = ctypes.create_string_buffer(len(ids))
-        added = self._library.argosy_table_add(self.address, ids, len(ids) // HASH_BYTES, fresh)
+    def add(self, ids: bytes) -> int:
+        """Add ids (joined); how many were not there."""
+        added = int(self._library.argosy_table_add(self.address, ids, len(ids) // HASH_BYTES))
         if added < 0:
             raise MemoryError
-        return fresh.raw[: added * HASH_BYTES]
+        return added
 
     def missing(self, ids: bytes) -> bytes:
         """Those of the ids (joined) that are not there."""
@@ -93,6 +92,10 @@ class NativeMarks:
         self._library.argosy_marks_change(*self._tables, header, len(header), old, new, changed)
         return changed.raw
 
+    def empty(self) -> NativeMarks:
+        """Another one, without any blob."""
+        return NativeMarks(self._library)
+
     @property
     def _tables(self) -> tuple[int, int]:
         return self.data.address, self.trees.address
@@ -113,7 +116,7 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_table_count.restype = size
     library.argosy_table_count.argtypes = (place,)
     library.argosy_table_add.restype = ctypes.c_int64
-    library.argosy_table_add.argtypes = (place, text, size, place)
+    library.argosy_table_add.argtypes = (place, text, size)
     library.argosy_table_missing.restype = size
     library.argosy_table_missing.argtypes = (place, text, size, place)
     library.argosy_table_get.restype = size

@@ -19,6 +19,9 @@ from argosy.restic_format.crypto import Buffer, MasterKey, Opener, Sealer
 from argosy.restic_format.pack import LENGTH_BYTES, MAX_PACK_BYTES, trailer_bytes
 from argosy.storage.interface import Storage
 
+# Room for the run that fills a pack, and for the header.
+_SLACK_BYTES = 1024 * 1024
+
 
 class BuiltPack(msgspec.Struct, frozen=True, array_like=True):
     """A pack that is durable, with its header (not sealed)."""
@@ -51,20 +54,22 @@ class PackBuilder:
         self._pack_size_bytes = pack_size_bytes
         self._sealer = Sealer(key, draw)
         self._opener = Opener(key) if verify else None
-        self._content = bytearray()
+        # Used again for each pack: fresh memory costs its page faults.
+        self._buffer = bytearray()
+        self._size = 0
         self._header = bytearray()
         self._blobs = 0
 
-    def add(self, sealed: Buffer, entries: bytes, blobs: int) -> None:
+    def add(self, sealed: Buffer, entries: Buffer, blobs: int) -> None:
         """Put so many sealed blobs, one after the other, into the open pack, with their entries for the header."""
         if self._blobs and (
             self._blobs + blobs > MAX_PACK_BLOBS or self._size_with(len(sealed), len(entries)) > MAX_PACK_BYTES
         ):
             self.flush()
-        self._content += sealed
+        self._append(sealed)
         self._header += entries
         self._blobs += blobs
-        if len(self._content) >= self._pack_size_bytes:
+        if self._size >= self._pack_size_bytes:
             self.flush()
 
     def flush(self) -> None:
@@ -74,16 +79,26 @@ class PackBuilder:
         header = bytes(self._header)
         trailer = self._sealer.seal(header)
         self._verify(trailer, header)
-        self._content += trailer + len(trailer).to_bytes(LENGTH_BYTES, "little")
-        pack_id = hashlib.sha256(self._content).digest()
+        self._append(trailer + len(trailer).to_bytes(LENGTH_BYTES, "little"))
+        content = memoryview(self._buffer)[: self._size]
+        pack_id = hashlib.sha256(content).digest()
         self._lease()
-        self._storage.put(object_name(FileKind.PACK, pack_id), memoryview(self._content))
+        self._storage.put(object_name(FileKind.PACK, pack_id), content)
         # Safe to die here: a pack that nothing names is removed by prune.
-        self._content, self._header, self._blobs = bytearray(), bytearray(), 0
+        self._size, self._header, self._blobs = 0, bytearray(), 0
         self._on_stored(BuiltPack(pack_id, header))
 
+    def _append(self, data: Buffer) -> None:
+        end = self._size + len(data)
+        if end > len(self._buffer):
+            larger = bytearray(max(end, min(2 * end, self._pack_size_bytes)) + _SLACK_BYTES)
+            larger[: self._size] = memoryview(self._buffer)[: self._size]
+            self._buffer = larger
+        self._buffer[self._size : end] = data
+        self._size = end
+
     def _size_with(self, content_bytes: int, entries_bytes: int) -> int:
-        return len(self._content) + content_bytes + trailer_bytes(self._header) + entries_bytes
+        return self._size + content_bytes + trailer_bytes(self._header) + entries_bytes
 
     def _verify(self, trailer: bytes, header: bytes) -> None:
         if self._opener is not None and self._opener.open(trailer, "header of a new pack") != header:

@@ -24,7 +24,7 @@ def test_ids_are_added_once_and_found_again_however_many_they_are() -> None:
     for _ in range(200):
         some = [source.randrange(8000) for _ in range(100)]
         fresh = [number for number in dict.fromkeys(some) if number not in added]
-        assert table.add(ids(*some)) == ids(*fresh)
+        assert table.add(ids(*some)) == len(fresh)
         added.update(fresh)
     assert len(table) == len(added)
     asked = range(0, 9000, 3)
@@ -36,7 +36,7 @@ def test_ids_that_begin_alike_are_told_apart() -> None:
     """Their slots are the same."""
     table = NativeTable(built_kernel().library, 0)
     alike = [bytes(28) + number.to_bytes(4, "big") for number in range(200)]
-    assert table.add(b"".join(alike[:150])) == b"".join(alike[:150])
+    assert table.add(b"".join(alike[:150])) == 150
     assert table.missing(b"".join(alike)) == b"".join(alike[150:])
 
 

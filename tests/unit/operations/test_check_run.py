@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from argosy.engine.local import LocalEngine
-from argosy.errors import Interrupted, LeaseLost, RepositoryLocked
+from argosy.errors import ArgosyError, Interrupted, LeaseLost, RepositoryLocked, StateError, StateFull
 from argosy.operations.check.messages import decode_setup
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckProgress, CheckResult, Problem
+from argosy.operations.check.readings import Readings
 from argosy.operations.check.run import run_check
 from argosy.operations.check.subset import READ_ALL, ReadSubset
 from argosy.operations.session import Access
@@ -54,6 +55,79 @@ def check(
     problems: list[Problem] = []
     told = CheckObserver(problem=problems.append, **observer)  # type: ignore[arg-type]  # any of its callables
     return run_check(access, options or CheckOptions(READ_ALL, workers=2), told), problems
+
+
+def test_an_interrupted_check_goes_on_where_it_was(scene: Scene, tmp_path: Path) -> None:
+    looks: list[CheckProgress] = []
+    stopping = CheckObserver(progress=looks.append, stop_requested=lambda: bool(looks and looks[-1].packs_done))
+    options = CheckOptions(READ_ALL, workers=1)
+    # One task holds many packs: of a slow store several tasks are needed to stop in between.
+    access = replace(scene.access(), storage_options=StorageOptions(limit_download_bytes_per_second=200_000))
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr("argosy.operations.check.run._PACKS_A_TASK", 1)
+        small.setattr("argosy.operations.check.coordinator._LOOK_SECONDS", 0.0)
+        with pytest.raises(Interrupted, match="stopped"):
+            run_check(access, options, stopping, state_directory=tmp_path)
+    whole, _ = check(scene.access())
+    messages: list[str] = []
+    result = run_check(scene.access(), options, CheckObserver(message=messages.append), state_directory=tmp_path)
+    assert result.packs_read_before > 0
+    assert result.packs_read + result.packs_read_before == whole.packs_read
+    assert any("goes on" in text for text in messages)
+    again = run_check(scene.access(), options, CheckObserver(), state_directory=tmp_path)
+    assert again.packs_read == whole.packs_read
+
+
+def test_a_check_ends_although_it_can_no_longer_note_what_it_read(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_readings: Readings, _pack_id: bytes) -> None:
+        raise StateFull("no room")
+
+    monkeypatch.setattr(Readings, "note", full)
+    messages: list[str] = []
+    result = run_check(
+        scene.access(),
+        CheckOptions(READ_ALL, workers=1),
+        CheckObserver(message=messages.append),
+        state_directory=tmp_path,
+    )
+    assert result.packs_read == result.packs > 1
+    assert not result.problems
+    assert sum("no room" in text for text in messages) == 1
+    with pytest.raises(StateFull):
+        run_check(
+            scene.access(),
+            CheckOptions(ReadSubset(rolling_seconds=86_400.0), workers=1),
+            CheckObserver(),
+            state_directory=tmp_path,
+        )
+
+
+@pytest.mark.parametrize("planted", [b"no database", None])
+def test_a_file_of_readings_that_cannot_be_used_ends_a_rolling_check_alone(
+    scene: Scene, tmp_path: Path, planted: bytes | None
+) -> None:
+    path = tmp_path / "check"
+    if planted is None:
+        path.write_bytes(b"not a directory")
+    else:
+        path.mkdir()
+        (path / f"{scene.open().id}.sqlite").write_bytes(planted * 100)
+    result = run_check(scene.access(), CheckOptions(READ_ALL, workers=1), CheckObserver(), state_directory=tmp_path)
+    assert not result.problems
+    with pytest.raises(ArgosyError, match="check"):
+        run_check(
+            scene.access(),
+            CheckOptions(ReadSubset(rolling_seconds=86_400.0), workers=1),
+            CheckObserver(),
+            state_directory=tmp_path,
+        )
+
+
+def test_only_a_rolling_check_needs_a_state_directory(scene: Scene) -> None:
+    with pytest.raises(StateError, match="state directory"):
+        run_check(scene.access(), CheckOptions(ReadSubset(rolling_seconds=1e6), workers=1), CheckObserver())
 
 
 def locks(scene: Scene) -> list[bytes]:

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from argosy.errors import UsageError
-from argosy.operations.check.subset import READ_ALL, ReadSubset, parse_subset
+from argosy.operations.check.subset import READ_ALL, ReadSubset, parse_rolling, parse_subset
 
 PACKS = [hashlib.sha256(b"%d" % number).digest() for number in range(500)]
 
@@ -71,3 +71,16 @@ def test_another_time_other_packs_are_chosen() -> None:
 @pytest.mark.parametrize(("size_bytes", "number"), [(50_000, 50), (1, 1), (10**9, 500)])
 def test_a_size_is_that_share_of_all_bytes(size_bytes: int, number: int) -> None:
     assert len(chosen(ReadSubset(size_bytes=size_bytes))) == number
+
+
+@pytest.mark.parametrize(("text", "days"), [("30d", 30), ("4w", 28), ("36h", 1.5), ("1D", 1)])
+def test_times_of_a_rolling_check_are_read(text: str, days: float) -> None:
+    subset = parse_rolling(text)
+    assert subset.rolling_seconds == days * 86_400
+    assert f"once in {days:g} days" in subset.description
+
+
+@pytest.mark.parametrize("text", ["", "30", "0d", "-1d", "1.5d", "3m", "d"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="hours, days or weeks"):
+        parse_rolling(text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from argosy.cli.check_report import CheckReport
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
@@ -15,6 +17,7 @@ from argosy.errors import UsageError
 
 if TYPE_CHECKING:
     from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Problem
+    from argosy.operations.check.subset import ReadSubset
 
 _PROGRESS_SECONDS = 10.0
 
@@ -26,12 +29,18 @@ _PROGRESS_SECONDS = 10.0
     metavar="SUBSET",
     help="read a part: n/t (the n-th of t), x% or a size with k, M, G or T (at random)",
 )
+@click.option("--read-data-rolling", metavar="TIME", help="read what is due, so that in 30d all is read once")
+@click.option("--no-resume", is_flag=True, help="do not go on with a check that was interrupted")
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="write what was found to FILE, as JSON")
 @click.option("--with-cache", is_flag=True, help="trust this machine's cache of trees and snapshots")
 @click.option("--check-unused", is_flag=True, hidden=True, help="restic's old flag, without effect")
 def command(
     ctx: Context,
     read_data: bool,
     read_data_subset: str | None,
+    read_data_rolling: str | None,
+    no_resume: bool,
+    report: Path | None,
     with_cache: bool,
     check_unused: bool,  # noqa: ARG001 - restic ignores it too
 ) -> int:
@@ -43,26 +52,39 @@ def command(
     """
     from argosy.operations.check.options import CheckOptions
     from argosy.operations.check.run import run_check
-    from argosy.operations.check.subset import READ_ALL, parse_subset
 
-    if read_data and read_data_subset is not None:
-        raise UsageError("--read-data and --read-data-subset exclude each other", hint="Leave out one of the two.")
-    subset = READ_ALL if read_data else None
-    if read_data_subset is not None:
-        subset = parse_subset(read_data_subset)
-    reporter = _Reporter(ctx.output)
+    subset = _subset(read_data, read_data_subset, read_data_rolling)
+    reporter = _Reporter(ctx.output, CheckReport(report, ctx.location) if report is not None else None)
     with ctx.stopping() as stop_requested:
-        options = CheckOptions(subset, with_cache=with_cache)
-        result = run_check(ctx.access, options, reporter.observer(stop_requested))
+        options = CheckOptions(subset, resume=not no_resume, with_cache=with_cache)
+        state_directory = ctx.state_directory if subset is not None else None
+        result = run_check(ctx.access, options, reporter.observer(stop_requested), state_directory=state_directory)
     reporter.end(result)
     return result.exit_code
+
+
+def _subset(read_data: bool, subset: str | None, rolling: str | None) -> ReadSubset | None:
+    """Which packs are read. UsageError for more than one of the flags."""
+    from argosy.operations.check.subset import READ_ALL, parse_rolling, parse_subset
+
+    given = (read_data, subset is not None, rolling is not None)
+    flags = ("--read-data", "--read-data-subset", "--read-data-rolling")
+    names = [name for name, is_given in zip(flags, given, strict=True) if is_given]
+    if len(names) > 1:
+        raise UsageError(f"{' and '.join(names)} exclude each other", hint="Leave out all but one.")
+    if subset is not None:
+        return parse_subset(subset)
+    if rolling is not None:
+        return parse_rolling(rolling)
+    return READ_ALL if read_data else None
 
 
 class _Reporter:
     """Prints what a check tells, and its result."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, report: CheckReport | None) -> None:
         self._output = output
+        self._report = report
         self._began = time.monotonic()
         self._next_progress = self._began + _PROGRESS_SECONDS
         self._advice: dict[str, None] = {}
@@ -83,6 +105,8 @@ class _Reporter:
 
     def end(self, result: CheckResult) -> None:
         """The summary."""
+        if self._report is not None:
+            self._report.end(_summary(result))
         if self._output.json:
             self._output.document(_summary(result))
             return
@@ -103,6 +127,8 @@ class _Reporter:
 
     def _problem(self, problem: Problem) -> None:
         self._advice[f"{problem.part.value}: {problem.advice}"] = None
+        if self._report is not None:
+            self._report.add_problem(problem)
         if self._output.json:
             message = f"{problem.message}. {problem.advice}"
             self._output.error_document({"message_type": "error", "message": message})
@@ -110,6 +136,8 @@ class _Reporter:
             self._output.error_line(f"error: {problem.message}")
 
     def _hint(self, text: str) -> None:
+        if self._report is not None:
+            self._report.add_hint(text)
         if not self._output.json:
             self._output.message(text)
 
@@ -138,6 +166,7 @@ def _summary(result: CheckResult) -> dict[str, object]:
         "trees": result.trees,
         "packs": result.packs,
         "packs_read": result.packs_read,
+        "packs_read_before": result.packs_read_before,
         "bytes_read": result.bytes_read,
         "unindexed_packs": result.unindexed_packs,
     }

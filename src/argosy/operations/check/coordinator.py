@@ -22,6 +22,7 @@ from argosy.operations.check.options import CheckObserver, CheckProgress, CheckR
 from argosy.operations.check.walk import TreeWalk
 
 _LOOK_SECONDS = 0.2
+_STOPPED_HINT = "Run the same command again: packs that were read are not read again for a day."
 # Work that ended its worker this often is given up, and named: it may end any worker.
 _MOST_FAILURES = 3
 
@@ -39,12 +40,18 @@ class Coordinator:
     """Hands out work and takes what was found. ``packs_to_read`` and ``bytes_to_read`` are for the display."""
 
     def __init__(
-        self, engine: Engine, observer: CheckObserver, result: CheckResult, problem: Callable[[Problem], None]
+        self,
+        engine: Engine,
+        observer: CheckObserver,
+        result: CheckResult,
+        problem: Callable[[Problem], None],
+        sound: Callable[[bytes], None] = lambda _pack_id: None,
     ) -> None:
         self._engine = engine
         self._observer = observer
         self._result = result
         self._problem = problem
+        self._sound = sound
         self._assigned: dict[int, _Assigned] = {}
         self._next_id = 0
         self._next_look = 0.0
@@ -68,7 +75,7 @@ class Coordinator:
         waited = False
         while True:
             if self._observer.stop_requested():
-                raise Interrupted("stopped on request", hint="A check starts from the beginning each time.")
+                raise Interrupted("stopped on request", hint=_STOPPED_HINT)
             while self._engine.wanted() > 0:
                 work: Work | None = walk.next_work()
                 if work is None and more_packs:
@@ -127,6 +134,8 @@ class Coordinator:
             self._problem(Problem(Part.PACK, what, reason, pack.id))
         for reason in pack.index:
             self._problem(Problem(Part.INDEX, what, reason, pack.id))
+        if not (pack.unread or pack.damage or pack.index):
+            self._sound(pack.id)
 
     def _again(self, task_id: int, reason: str, *, suspect: bool) -> None:
         """Offer a task once more, unless it has failed too often."""

@@ -11,9 +11,13 @@ from argosy.operations.check.subset import ReadSubset
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """Flags of `argosy check`. ``subset`` is which packs to read; None: none. ``workers``: None is one a processor."""
+    """Flags of `argosy check`. ``subset`` is which packs to read; None: none. ``workers``: None is one a processor.
+
+    ``resume``: go on with a check of the same subset that was interrupted in the last 24 hours.
+    """
 
     subset: ReadSubset | None = None
+    resume: bool = True
     with_cache: bool = False
     workers: int | None = None
 
@@ -100,7 +104,8 @@ class CheckObserver:
 
 @dataclass(slots=True)
 class CheckResult:
-    """What a check came to; ``broken_packs`` are those whose bytes are damaged, in hex.
+    """What a check came to; ``broken_packs`` are those whose bytes are damaged, in hex. ``packs_read_before``: by the
+    interrupted check that this one went on with.
 
     ``suggest_repair_index``, ``suggest_prune``: whether these commands would help, as in restic's summary.
     """
@@ -110,6 +115,7 @@ class CheckResult:
     trees: int = 0
     packs: int = 0
     packs_read: int = 0
+    packs_read_before: int = 0
     bytes_read: int = 0
     unindexed_packs: int = 0
     broken_packs: list[str] = field(default_factory=list)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import msgspec
 
 from argosy.engine.local import LocalEngine, worker_count
-from argosy.errors import ArgosyError, LeaseLost
+from argosy.errors import ArgosyError, Damaged, LeaseLost, StateError
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark
 from argosy.operations.check.messages import PROTOCOL, PackWork, WorkerSetup, encode
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckResult, Part, Problem
 from argosy.operations.check.reading import RepositoryReader, loaded_ahead
+from argosy.operations.check.readings import Readings
 from argosy.operations.check.subset import ReadSubset
 from argosy.operations.check.walk import TreeWalk
 from argosy.operations.session import LOOKUP_NAME, Access, Session, open_session
@@ -28,10 +30,15 @@ from argosy.restic_format.config import encode_config
 # A task of packs: enough that its message costs nothing, little enough that the last ones end together.
 _BYTES_A_TASK = 8 * 1024 * 1024
 _PACKS_A_TASK = 64
+_NOT_NOTED = "what is read is not noted, so that this check would start again if it were interrupted"
 
 
-def run_check(access: Access, options: CheckOptions, observer: CheckObserver) -> CheckResult:
+def run_check(
+    access: Access, options: CheckOptions, observer: CheckObserver, *, state_directory: Path | None = None
+) -> CheckResult:
     """Check a repository. What is wrong with it is told to the observer and counted in the result.
+
+    What is read is noted in ``state_directory``; without one a check starts from the beginning, and none is rolling.
 
     Raises ArgosyError only where the check itself cannot go on: no key opens the repository, it is locked, the lock
     was lost, the listings fail; Interrupted if asked to stop.
@@ -45,7 +52,29 @@ def run_check(access: Access, options: CheckOptions, observer: CheckObserver) ->
             # By now the workers have ended in order, or there is no reason to wait for them.
             engine = LocalEngine(options.workers or worker_count())
             stack.callback(engine.cancel)
-            return _Check(session, options, observer, engine, stack).run()
+            readings = _open_readings(session, options, observer, state_directory, stack)
+            return _Check(session, options, observer, engine, stack, readings).run()
+
+
+def _open_readings(
+    session: Session, options: CheckOptions, observer: CheckObserver, directory: Path | None, stack: ExitStack
+) -> Readings | None:
+    """Where to note what is read, if anything is. Only a rolling check cannot do without."""
+    subset = options.subset
+    if subset is None:
+        return None
+    try:
+        if directory is None:
+            raise StateError("there is no state directory", hint="Name one with --state-dir.")
+        readings = Readings.open(directory, session.repository.id)
+        stack.callback(readings.close)
+        readings.begin(subset, resume=options.resume)
+    except (StateError, Damaged) as error:
+        if subset.rolling_seconds:
+            raise
+        observer.detail(f"{_NOT_NOTED}: {error.message}")
+        return None
+    return readings
 
 
 class _Check:
@@ -58,9 +87,11 @@ class _Check:
         observer: CheckObserver,
         engine: LocalEngine,
         stack: ExitStack,
+        readings: Readings | None,
     ) -> None:
         self._session = session
         self._stack = stack
+        self._readings = readings
         self._repository = session.repository
         self._options = options
         self._observer = observer
@@ -73,7 +104,7 @@ class _Check:
         repository, observer, reader = self._repository, self._observer, self._reader
         workers = self._options.workers or worker_count()
         self._engine.start(encode(self._setup(workers)), "argosy.operations.check.worker:check_worker")
-        coordinator = Coordinator(self._engine, observer, self._result, self._problem)
+        coordinator = Coordinator(self._engine, observer, self._result, self._problem, self._sound)
         coordinator.warm_up(workers)
         # Snapshots before indexes, indexes before packs: what a running backup adds meanwhile is then no problem.
         snapshot_ids = repository.list_ids(FileKind.SNAPSHOT)
@@ -101,6 +132,7 @@ class _Check:
             self._session.lock.confirm()
 
     def _end(self, walk: TreeWalk) -> CheckResult:
+        self._note(Readings.finish)
         result = self._result
         result.broken_packs = sorted(pack_id.hex() for pack_id in self._broken_packs)
         if walk.not_looked_at:
@@ -117,6 +149,21 @@ class _Check:
                     hint="Run the check again while nothing else changes the repository.",
                 ) from error
         return result
+
+    def _sound(self, pack_id: bytes) -> None:
+        self._note(lambda readings: readings.note(pack_id))
+
+    def _note(self, do: Callable[[Readings], None]) -> None:
+        """Only a rolling check ends when it cannot be noted what was read: any other has found what it has found."""
+        if self._readings is None or self._options.subset is None:
+            return
+        try:
+            do(self._readings)
+        except (StateError, Damaged) as error:
+            if self._options.subset.rolling_seconds:
+                raise
+            self._readings = None
+            self._observer.message(f"{_NOT_NOTED}: {error.message}")
 
     def _problem(self, problem: Problem) -> None:
         self._result.problems += 1
@@ -172,13 +219,26 @@ class _Check:
     def _choose(self, inventory: Inventory, subset: ReadSubset, coordinator: Coordinator) -> None:
         """Mark the packs that are to be read: of those that are there, with the right size."""
         readable = [entry.size_bytes for entry in inventory.packs() if entry.is_readable]
-        choose = subset.chooser(len(readable), sum(readable))
+        readings = self._readings
+        if readings is None:
+            choose = subset.chooser(len(readable), sum(readable))
+        else:
+            ids = (entry.id for entry in inventory.packs() if entry.is_readable)
+            choose = readings.chooser(subset, ids, len(readable), sum(readable))
         for entry in inventory.packs():
-            if entry.is_readable and choose(entry.id):
-                inventory.mark(entry, PackMark.CHOSEN)
-                coordinator.packs_to_read += 1
-                coordinator.bytes_to_read += entry.size_bytes
+            if not entry.is_readable or not choose(entry.id):
+                continue
+            if readings is not None and readings.was_read(entry.id):
+                self._result.packs_read_before += 1
+                continue
+            inventory.mark(entry, PackMark.CHOSEN)
+            coordinator.packs_to_read += 1
+            coordinator.bytes_to_read += entry.size_bytes
         self._observer.message(f"{subset.description} ({coordinator.packs_to_read} of {inventory.pack_count} packs)")
+        if self._result.packs_read_before:
+            self._observer.message(
+                f"goes on with a check that was interrupted: that has read {self._result.packs_read_before} packs"
+            )
 
     def _pack_works(self, inventory: Inventory, index_ids: list[bytes]) -> Iterator[PackWork]:
         """The chosen packs in tasks."""

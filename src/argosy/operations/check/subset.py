@@ -1,4 +1,4 @@
-"""Which packs `--read-data` reads: all, the n-th of t parts, a share, or about so many bytes (restic's forms)."""
+"""Which packs a check reads: all, the n-th of t parts, a share, about so many bytes (restic), or what is due."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ MOST_PARTS = 256
 _PART = re.compile(r"(\d+)/(\d+)")
 _PERCENTAGE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)%")
 _SIZE = re.compile(r"(\d+)([bkmgt]?)", re.IGNORECASE)
+_PERIOD = re.compile(r"(\d{1,6})([hdw])", re.IGNORECASE)
+_PERIOD_SECONDS = {"h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 Choose = Callable[[bytes], bool]
@@ -22,12 +24,14 @@ Choose = Callable[[bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class ReadSubset:
-    """One of: part ``part`` (from 1) of ``parts``; ``percentage`` of the packs, at least one; about ``size_bytes``."""
+    """One of: part ``part`` (from 1) of ``parts``; ``percentage`` of the packs, at least one; about ``size_bytes``;
+    what is due so that in ``rolling_seconds`` all is read once (see ``readings``)."""
 
     part: int = 1
     parts: int = 1
     percentage: float = 0.0
     size_bytes: int = 0
+    rolling_seconds: float = 0.0
 
     def chooser(self, packs: int, pack_bytes: int, draw: Callable[[], float] = random.random) -> Choose:
         """A function to be asked once about each of ``packs`` (with ``pack_bytes`` together) whether it is read."""
@@ -40,6 +44,8 @@ class ReadSubset:
     @property
     def description(self) -> str:
         """What is done, in restic's words."""
+        if self.rolling_seconds:
+            return f"read what is due of data packs, all of them once in {self.rolling_seconds / 86_400:g} days"
         if self.size_bytes:
             return f"read {self.size_bytes} bytes of data packs"
         if self.percentage:
@@ -65,6 +71,17 @@ def parse_subset(text: str) -> ReadSubset:
     if (found := _SIZE.fullmatch(text)) and int(found[1]):
         return ReadSubset(size_bytes=int(found[1]) * _UNITS[found[2].lower()])
     raise _refused(text, "it is neither n/t, nor x%, nor a size with one of the suffixes k, M, G, T")
+
+
+def parse_rolling(text: str) -> ReadSubset:
+    """``30d``, ``4w``, ``36h``: in that time everything is read once. UsageError for anything else."""
+    found = _PERIOD.fullmatch(text)
+    if found is None or not int(found[1]):
+        raise UsageError(
+            f"--read-data-rolling {text} cannot be used: it is no number of hours, days or weeks",
+            hint="Write 30d, 4w or 36h.",
+        )
+    return ReadSubset(rolling_seconds=float(int(found[1]) * _PERIOD_SECONDS[found[2].lower()]))
 
 
 def _sample(packs: int, percentage: float, draw: Callable[[], float]) -> Choose:

@@ -6,7 +6,6 @@ several threads, so that requests overlap with each other and with hashing, whic
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from argosy.operations.check.messages import (
 )
 from argosy.operations.check.pack_checks import PackReader
 from argosy.operations.check.tree_checks import look_at_tree
+from argosy.operations.heap import keep_freed_memory
 from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache
@@ -42,17 +42,13 @@ from argosy.storage.open import open_storage
 _REMOTE_THREADS = 4
 # Of remote tree packs that stay in memory, because their other trees are wanted soon.
 _REMOTE_TREE_PACK_BYTES = 32 * 1024 * 1024
-# malloc.h of glibc, and the largest threshold that it takes.
-_M_TRIM_THRESHOLD = -1
-_M_MMAP_THRESHOLD = -3
-_KEPT_BYTES = 32 * 1024 * 1024
 # A message grows to about this before it is sent.
 _PART_BYTES = 1024 * 1024
 
 
 def check_worker(setup: bytes, outlet: Outlet) -> CheckWorker:
     """The engine's factory of workers."""
-    _keep_freed_memory()
+    keep_freed_memory()
     return CheckWorker(decode_setup(setup), outlet)
 
 
@@ -164,14 +160,3 @@ def _parts(tree: TreeFound) -> Iterator[TreeFound]:
         yield TreeFound(tree.id, subtrees=tree.subtrees[at : at + _PART_BYTES])
     for at in range(0, len(tree.contents), _PART_BYTES):
         yield TreeFound(tree.id, contents=tree.contents[at : at + _PART_BYTES])
-
-
-def _keep_freed_memory() -> None:
-    """Have malloc keep what is freed for the next blob.
-
-    By default blobs above 128 KiB come fresh from the kernel, each page zeroed anew: 7 % of the time of --read-data.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # another C library than glibc has its own ways
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, 2 * _KEPT_BYTES)

@@ -62,6 +62,9 @@ class BlobMarks(Protocol):
     def with_mark(self, mark: int, most: int) -> tuple[int, list[tuple[BlobType, bytes]]]:
         """How many blobs have a mark, and up to ``most`` of them."""
 
+    def clear(self) -> None:
+        """Forget all blobs, and give the memory back."""
+
 
 def blob_marks() -> BlobMarks:
     """An empty table, in the faster implementation that this process has."""
@@ -77,8 +80,7 @@ class NativeBlobMarks:
     """See ``BlobMarks``; one call of the kernel a pack."""
 
     def __init__(self, marks: NativeMarks) -> None:
-        self._marks = marks
-        self._tables = {BlobType.DATA: marks.data, BlobType.TREE: marks.trees}
+        self._take(marks)
 
     def add(self, blob_type: BlobType, ids: bytes) -> None:
         """See ``BlobMarks.add``."""
@@ -109,12 +111,20 @@ class NativeBlobMarks:
             found += [(blob_type, identity) for identity in ids]
         return total, found
 
+    def clear(self) -> None:
+        """See ``BlobMarks.clear``."""
+        self._take(self._marks.empty())
+
+    def _take(self, marks: NativeMarks) -> None:
+        self._marks = marks
+        self._tables = {BlobType.DATA: marks.data, BlobType.TREE: marks.trees}
+
 
 class PythonBlobMarks:
     """See ``BlobMarks``; several calls a blob."""
 
     def __init__(self) -> None:
-        self._tables = {blob_type: IdTable(1) for blob_type in BlobType}
+        self.clear()
 
     def add(self, blob_type: BlobType, ids: bytes) -> None:
         """See ``BlobMarks.add``."""
@@ -178,6 +188,10 @@ class PythonBlobMarks:
             if payload[0] == mark
         ]
         return len(found), found[:most]
+
+    def clear(self) -> None:
+        """See ``BlobMarks.clear``."""
+        self._tables = {blob_type: IdTable(1) for blob_type in BlobType}
 
     def _get(self, blob_type: BlobType, blob_id: bytes) -> int | None:
         payload = self._tables[blob_type].get(blob_id)

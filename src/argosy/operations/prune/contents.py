@@ -42,8 +42,15 @@ class PackContents:
     def __getitem__(self, pack_id: bytes) -> PackListing:
         return self._packs[pack_id]
 
+    def take(self, pack_id: bytes) -> PackListing:
+        """A pack that leaves, forgotten here: the headers of all of them together are large."""
+        return self._packs.pop(pack_id)
+
     def find(self, blob_id: bytes, blob_type: int = BlobType.DATA, /) -> list[Location]:
-        """Every place of a blob. Of a tree at once; data are searched for, since only damage asks for them."""
+        """Every place of a blob. Of a tree at once; data are searched for, since only damage asks for them.
+
+        Nothing of packs that were taken.
+        """
         if blob_type == BlobType.TREE:
             return self._trees.find_tree(blob_id)
         return [

@@ -14,12 +14,17 @@ from argosy.operations.prune.repacking import PackShare, Repacker, RepackManner
 from argosy.operations.prune.spreading import Spreading
 from argosy.operations.session import Session
 from argosy.repository.blobs import BlobReader
+from argosy.repository.layout import FileKind
 from argosy.repository.pack_builder import BuiltPack
+from argosy.repository.packer import MAX_PACK_BLOBS
 from argosy.restic_format.config import encode_config
+from argosy.restic_format.index import PackListing
 
-# A task of packs. Each ends with a small pack, so it is to have many; and the last ones are to end together.
+# A task of packs. Each ends with a small pack, so it is to have many; and the last ones are to end together. Of tiny
+# blobs as many as one pack may have are enough: the headers stand in memory several times.
 _TASK_BYTES_LEAST = 32 << 20
 _TASK_BYTES_MOST = 256 << 20
+_TASK_BLOBS_MOST = MAX_PACK_BLOBS
 _TASKS_A_WORKER = 4
 
 
@@ -29,7 +34,6 @@ class Copying:
     def __init__(
         self,
         session: Session,
-        contents: PackContents,
         options: PruneOptions,
         *,
         check_lock: Callable[[], None],
@@ -37,7 +41,6 @@ class Copying:
         stop: Callable[[], None],
     ) -> None:
         self._session = session
-        self._contents = contents
         self._options = options
         self._on_stored = on_stored
         self._stop = stop
@@ -46,11 +49,11 @@ class Copying:
         )
         self._repacker = Repacker(session.repository, self._manner, lease=check_lock, on_stored=on_stored)
 
-    def run(self, shares: Iterator[PackShare], size_bytes: int) -> None:
+    def run(self, shares: Iterator[tuple[PackShare, PackListing]], size_bytes: int) -> None:
         """Copy all shares, of packs with ``size_bytes`` together. Damaged if a blob is nowhere to be read."""
         try:
             if size_bytes <= self._options.alone_bytes:
-                for share in shares:
+                for share, _ in shares:
                     self._stop()
                     self._repacker.repack(share)
             else:
@@ -61,13 +64,16 @@ class Copying:
             self._repacker.close()
 
     def _copy_lost(self) -> None:
-        """What one pack does not hold undamaged another may."""
-        reader = BlobReader(self._session.repository, self._contents)
+        """What one pack does not hold undamaged another may: all indexes are there still, and say where."""
+        if not self._repacker.lost:
+            return
+        repository = self._session.repository
+        reader = BlobReader(repository, PackContents.load(repository, repository.list_ids(FileKind.INDEX)))
         for blob_type, blob_id in self._repacker.lost:
             for blob in reader.load_encoded([blob_id], blob_type):
                 self._repacker.add(blob)
 
-    def _spread(self, shares: Iterator[PackShare], size_bytes: int) -> None:
+    def _spread(self, shares: Iterator[tuple[PackShare, PackListing]], size_bytes: int) -> None:
         lock = self._session.lock
         assert lock is not None, "only a dry run goes without"
         workers = self._options.workers or worker_count()
@@ -89,17 +95,18 @@ class Copying:
             self._on_stored(pack)
         self._repacker.lost += done.lost
 
-    def _works(self, shares: Iterator[PackShare], task_bytes: int) -> Iterator[RepackWork]:
+    def _works(self, shares: Iterator[tuple[PackShare, PackListing]], task_bytes: int) -> Iterator[RepackWork]:
         """The shares in tasks of about so many bytes, within limits."""
         enough = min(max(task_bytes, _TASK_BYTES_LEAST), _TASK_BYTES_MOST)
         packs: list[PackShare] = []
-        size_bytes = 0
-        for share in shares:
+        size_bytes = blobs = 0
+        for share, pack in shares:
             packs.append(share)
-            size_bytes += self._contents[share.id].size_bytes
-            if size_bytes >= enough:
+            size_bytes += pack.size_bytes
+            blobs += share.wanted.count(1)
+            if size_bytes >= enough or blobs >= _TASK_BLOBS_MOST:
                 yield RepackWork(packs)
-                packs, size_bytes = [], 0
+                packs, size_bytes, blobs = [], 0, 0
         if packs:
             yield RepackWork(packs)
 

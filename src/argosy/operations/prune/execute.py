@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -17,6 +17,7 @@ from argosy.operations.session import Session
 from argosy.repository.index_writer import write_indexes_of_headers
 from argosy.repository.layout import FileKind
 from argosy.repository.pack_builder import BuiltPack
+from argosy.restic_format.index import PackListing
 from argosy.restic_format.pack import count_blobs
 
 _DELETED_AT_ONCE = 8
@@ -78,30 +79,22 @@ class Execution:
 
     def _repack(self, plan: PrunePlan, contents: PackContents, used: BlobMarks) -> None:
         """Copy what is needed of the packs into new ones, each blob once."""
-        needed = _mark_needed(plan, contents, used)
+        wanted = _wanted(plan, contents, used)
+        needed = sum(flags.count(1) for flags in wanted.values())
         copying = Copying(
             self._session,
-            contents,
             self._options,
             check_lock=self._check_lock,
             on_stored=self._on_stored,
             stop=self._stop,
         )
-        copying.run(self._shares(plan, contents, used), plan.stats.to_repack.size_bytes)
+        copying.run(_shares(contents, wanted), plan.stats.to_repack.size_bytes)
         copied = sum(count_blobs(pack.header) for pack in self._stored)
         if copied != needed:
             raise Damaged(
                 f"{needed} blobs were to be repacked, and {copied} were",
                 hint="Nothing was deleted that is needed. This is a bug: report it.",
             )
-
-    def _shares(self, plan: PrunePlan, contents: PackContents, used: BlobMarks) -> Iterator[PackShare]:
-        """What is needed of each pack, and of none before it."""
-        for pack_id in sorted(plan.repack):
-            header = contents[pack_id].header
-            wanted = used.change(header, _NEEDED, _DONE, count_blobs(header))
-            if 1 in wanted:
-                yield PackShare(pack_id, header, wanted)
 
     def _on_stored(self, pack: BuiltPack) -> None:
         self._stored.append(pack)
@@ -123,12 +116,24 @@ class Execution:
                 list(threads.map(delete, ordered))
 
 
-def _mark_needed(plan: PrunePlan, contents: PackContents, used: BlobMarks) -> int:
-    """Mark the used blobs that stand in packs to be repacked and in none that stays; their number."""
-    for pack_id in plan.repack:
-        header = contents[pack_id].header
-        used.change(header, None, _NEEDED, count_blobs(header))
+def _wanted(plan: PrunePlan, contents: PackContents, used: BlobMarks) -> dict[bytes, bytearray]:
+    """What is needed of each pack to be repacked, and of none before it nor of one that stays: a byte for each blob.
+
+    ``used`` is empty then, since its memory is needed for the copying.
+    """
+    repacked = [contents[pack_id] for pack_id in sorted(plan.repack)]
+    for pack in repacked:
+        used.change(pack.header, None, _NEEDED, count_blobs(pack.header))
     for pack_id in plan.keep:
         header = contents[pack_id].header
         used.change(header, _NEEDED, _DONE, count_blobs(header))
-    return used.with_mark(_NEEDED, 0)[0]
+    wanted = {pack.id: used.change(pack.header, _NEEDED, _DONE, count_blobs(pack.header)) for pack in repacked}
+    used.clear()
+    return wanted
+
+
+def _shares(contents: PackContents, wanted: Mapping[bytes, bytearray]) -> Iterator[tuple[PackShare, PackListing]]:
+    for pack_id, flags in wanted.items():
+        pack = contents.take(pack_id)
+        if 1 in flags:
+            yield PackShare(pack_id, pack.header, flags), pack

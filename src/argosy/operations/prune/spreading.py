@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -37,6 +38,7 @@ class Spreading:
         self._failures: dict[int, int] = {}
         self._attempts: dict[int, int] = {}
         self._next_id = 0
+        self._lapsed: deque[int] = deque()
 
     def run(self, works: Iterator[RepackWork]) -> None:
         """Have all of it done. What a worker could not do is raised as if it had happened here."""
@@ -46,9 +48,10 @@ class Spreading:
             if time.monotonic() >= next_lease:
                 self._engine.broadcast(encode(Lease(self._remaining_seconds())))
                 next_lease = time.monotonic() + _LEASE_SECONDS
-            while more and self._engine.wanted() > 0:
-                work = next(works, None)
-                if work is None:
+            while self._engine.wanted() > 0 and (self._lapsed or more):
+                if self._lapsed:
+                    self._offer(self._lapsed.popleft())
+                elif (work := next(works, None)) is None:
                     more = False
                 else:
                     self._assigned[self._next_id] = work
@@ -74,7 +77,7 @@ class Spreading:
                 self._again(task_id, reason, suspect=taken)
 
     def _again(self, task_id: int, reason: str, *, suspect: bool) -> None:
-        """Offer a task once more. The packs that its worker stored are in no index: the next prune deletes them."""
+        """Have a task done once more. The packs that its worker stored are in no index: the next prune deletes them."""
         self._failures[task_id] = self._failures.get(task_id, 0) + suspect
         if self._failures[task_id] >= _MOST_FAILURES:
             names = ", ".join(pack.id.hex() for pack in self._assigned[task_id].packs[:5])
@@ -82,7 +85,7 @@ class Spreading:
                 f"workers end while they repack packs {names}: {reason}",
                 hint="Nothing was deleted that is needed. Run `argosy check --read-data`: are they whole?",
             )
-        self._offer(task_id)
+        self._lapsed.append(task_id)
 
 
 def _error(payload: bytes) -> ArgosyError:

@@ -86,7 +86,7 @@ class Store:
     def new_blobs(self) -> dict[tuple[int, bytes], tuple[bytes, int]]:
         """Stored bytes and length of the content of each blob in the new packs, whose headers must be right."""
         repository = Repository(self.storage, KEY, make_config(os.urandom))
-        found = {}
+        found = dict[tuple[int, bytes], tuple[bytes, int]]()
         for pack in self.stored:
             data = self.storage.objects[object_name(FileKind.PACK, pack.id)]
             assert hashlib.sha256(data).digest() == pack.id
