@@ -13,9 +13,9 @@ from argosy.errors import ArgosyError, error_named
 from argosy.filesystem.xattr_losses import XattrLoss
 from argosy.storage.options import StorageOptions
 
-PROTOCOL = 1
+PROTOCOL = 2
 
-SEGMENT_BYTES = 1 << 30
+SEGMENT_BYTES = 128 << 20
 """Files above this are cut into pieces of exactly this: a constant, because cuts must not depend on tuning."""
 
 READ = "read"

@@ -60,7 +60,7 @@ class BatchQueue:
         self._sizes: dict[int, Batch] = {}
         self._running: dict[int, Batch] = {}
         self._begun_last: dict[tuple[str, int], Batch] = {}
-        self._unfinished_bytes = 0
+        self._unfinished_files = self._unfinished_bytes = 0
         self._payloads: dict[int, bytes] = {}
         self._payload_bytes = 0
         # Replaced ones whose rows are still to be written, or are being written.
@@ -85,6 +85,7 @@ class BatchQueue:
             batch = Batch(*row)
             batch.attempt = self._first_attempt
             self._sizes[batch.seq] = batch
+            self._unfinished_files += batch.files
             self._unfinished_bytes += batch.bytes
             if batch.state == IN_PROGRESS:
                 self._running[batch.seq] = batch
@@ -100,6 +101,7 @@ class BatchQueue:
             seq = self._next_seq
             self._next_seq += 1
             self._sizes[seq] = Batch(seq, files, size_bytes, attempt=self._first_attempt, suspicions=suspicions)
+            self._unfinished_files += files
             self._unfinished_bytes += size_bytes
             self._fresh.append(seq)
             self._job.journal(
@@ -172,6 +174,7 @@ class BatchQueue:
                 self._waiting.remove(seq)
                 heapq.heapify(self._waiting)
             del self._sizes[seq]
+            self._unfinished_files -= batch.files
             self._unfinished_bytes -= batch.bytes
             self._running.pop(seq, None)
             self._forget_worker(batch)
@@ -228,6 +231,12 @@ class BatchQueue:
         """Batches that are not complete."""
         with self._job.mutex:
             return len(self._sizes)
+
+    def remaining(self) -> tuple[int, int]:
+        """Files and bytes of all batches that are not complete, but for what their workers have read."""
+        with self._job.mutex:
+            done = sum(batch.files_done for batch in self._running.values())
+            return self._unfinished_files - done, self.remaining_bytes()
 
     def remaining_bytes(self) -> int:
         """Bytes of all batches that are not complete (for the estimate of the end)."""

@@ -220,17 +220,17 @@ def test_a_replaced_payload_is_what_later_attempts_get(queue: BatchQueue, file: 
     assert queue._payload_bytes == 0
 
 
-def test_remaining_bytes_are_those_of_what_is_not_complete(queue: BatchQueue, job: JobDatabase) -> None:
+def test_what_remains_is_what_is_not_complete(queue: BatchQueue, job: JobDatabase) -> None:
     for size in (100, 200, 300):
-        queue.enqueue(b"", 1, size)
+        queue.enqueue(b"", 10, size)
     job.commit()
-    assert queue.remaining_bytes() == 600
+    assert queue.remaining() == (30, 600)
     number, attempt, _ = lease(queue)
     queue.taken(number, attempt, "member", 1)
-    queue.progress(number, attempt, 0, 60)
-    assert queue.remaining_bytes() == 540
+    queue.progress(number, attempt, 2, 60)
+    assert queue.remaining() == (28, 540)
     queue.complete(number, attempt)
-    assert queue.remaining_bytes() == 500
+    assert queue.remaining() == (20, queue.remaining_bytes()) == (20, 500)
 
 
 def test_only_the_batch_that_a_lost_worker_was_at_is_suspected(queue: BatchQueue, job: JobDatabase) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from argosy.archiver.confirming import first_contradiction
+from argosy.archiver.cutting import TailCutter
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import (
     BatchProgress,
@@ -87,6 +88,7 @@ class Coordinator:
         self._trees = trees
         self._results = results
         self._suspects = Suspects(ledger, results)
+        self._tail = TailCutter(ledger)
         self._indexer = indexer
         self._observer = observer
         self._confirm_lock = confirm_lock
@@ -190,14 +192,26 @@ class Coordinator:
     def _offer(self) -> None:
         if self._options.after_scan and not self._scanner.done:
             return
-        while self._engine.wanted() > 0:
+        wanted = self._engine.wanted()
+        sharers = self._sharers() if wanted > 0 else 0
+        for _ in range(wanted):
             leased = self._ledger.queue.lease()
             if leased is None:
                 break
             batch, payload = leased
+            if sharers and self._tail.cut(batch, payload, sharers):
+                # Its halves are handed out once they are durable: at the next turn.
+                continue
             self._engine.offer(Task(batch.seq, batch.attempt, payload))
             self._offered += 1
         self._flush_at_the_end()
+
+    def _sharers(self) -> int:
+        """The workers that share what is left; 0 while the scan may find more, and on one machine, where nobody waits
+        for another's link.
+        """
+        members = self._engine.members() if self._scanner.done else ()
+        return sum(len(member.workers) for member in members) if len(members) > 1 else 0
 
     def _flush_at_the_end(self) -> None:
         """Once nothing more is to be offered, open packs must not wait to become full."""
