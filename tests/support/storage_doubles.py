@@ -229,7 +229,7 @@ class StaleListStorage(MemoryStorage):
 
 
 class GatedStorage(MemoryStorage):
-    """Holds every put below ``prefix`` until ``gate`` is set, or until ``let_one_pass``; ``arrived`` counts up for each."""
+    """Holds every put below ``prefix`` until ``gate`` is set, or ``let_one_pass``; ``arrived`` counts up for each."""
 
     def __init__(self, prefix: str = "data/") -> None:
         super().__init__()
