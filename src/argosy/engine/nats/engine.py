@@ -48,8 +48,8 @@ class NatsEngine:
         self._close_seconds = close_seconds
         self._placement = Placement()
         self._desk: Desk | None = None
-        self._began = False
-        self._begin = b""
+        self._handler = ""
+        self._setup = b""
         self._last_notice: bytes | None = None
         self._events: list[Event] = []
         self._last_draw_seconds = 0.0
@@ -58,10 +58,9 @@ class NatsEngine:
 
     def start(self, setup: bytes, handler: str) -> None:
         """See ``Engine.start``."""
-        if self._began:
+        if self._handler:
             raise EngineError("the engine was started before")
-        self._began = True
-        self._begin = wire.encode(wire.Begin(handler, setup, self._idle_seconds, self._close_seconds))
+        self._handler, self._setup = handler, setup
         self._desk = self._hub.open_desk()
         self._hear()
 
@@ -151,7 +150,7 @@ class NatsEngine:
     def close(self) -> None:
         """See ``Engine.close``."""
         if self._desk is None:
-            self._began = True
+            self._handler = self._handler or "none"
             return
         self._send_to_all(wire.Close(), _CANCEL_SECONDS)
         deadline = time.monotonic() + self._close_seconds + _FAREWELL_SECONDS
@@ -164,7 +163,7 @@ class NatsEngine:
         if self._failure and not self._events:
             raise self._failure
         if self._desk is None:
-            raise EngineError("the engine is closed" if self._began else "the engine was not started")
+            raise EngineError("the engine is closed" if self._handler else "the engine was not started")
         return self._desk
 
     def _send_to_all(self, message: msgspec.Struct, patience_seconds: float) -> None:
@@ -219,7 +218,10 @@ class NatsEngine:
             self._desk.lose(place.link, "was expelled")
             return
         self._placement.attach(place)
-        self._desk.send(place.link, self._begin)
+        tailor, setup = self._hub.tailor, self._setup
+        if place.terms.own_credentials:
+            setup = tailor.without_credentials(self._handler, setup)
+        self._send(place.link, wire.Begin(self._handler, setup, self._idle_seconds, self._close_seconds))
         if self._last_notice is not None:
             self._desk.send(place.link, self._last_notice)
 
@@ -295,9 +297,14 @@ class NatsEngine:
 
     def _hand_over(self, link: int, token: int) -> None:
         self._last_draw_seconds = time.monotonic()
-        drawn = self._placement.draw(link)
+        only, tailor = self._placement.places[link].terms.only, self._hub.tailor
+        drawn = self._placement.draw(link, lambda task: not only or tailor.suits(self._handler, task.payload, only))
         if drawn is None:
-            self._send(link, wire.Void(token))
+            unsuited = self._placement.waiting > 0
+            self._send(link, wire.Void(token, unsuited))
+            if unsuited:
+                # The token is for another member.
+                self._usable().tokens.need()
             return
         task, is_flush_due = drawn
         self._send(link, wire.Hand(token, task.id, task.attempt, task.payload))
