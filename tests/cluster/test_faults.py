@@ -30,6 +30,7 @@ FILES_IN_DIRECTORY = 1_000  # a batch's worth
 FILE_BYTES = 2_000
 SLOW = 2_000_000
 OPEN = 1_000_000_000
+CRAWLING = 500_000
 PROXIES = ("nas-1", "nas-2", "nas-3")
 
 Fault: TypeAlias = Callable[[Cluster], AbstractContextManager[None]]
@@ -152,6 +153,18 @@ def test_a_link_is_cut_and_mended(scene: Scene, location: str) -> None:
         scene.cluster.limit(OPEN)
         seconds += back + backup.until_taken_from("nas-2", lost)
         scene.judge(location, backup.end(), taken_up_after_seconds=seconds, joined_again_after_seconds=back)
+
+
+def test_a_link_becomes_so_slow_that_its_batches_are_run_a_second_time(scene: Scene, location: str) -> None:
+    """The others end the job without it, whose workers are still busy then."""
+    cluster = scene.cluster
+    with scene.backing_up(location, *PROXIES) as backup:
+        cluster.limit(OPEN)
+        cluster.bed.limit(cluster.hosts["nas-1"], CRAWLING)
+        summary = backup.end()
+        log = cluster.argosy.run("logs", summary["job_id"]).stdout
+        assert b"it is run a second time elsewhere" in log, log
+        scene.judge(location, summary, seconds=summary["total_duration"])
 
 
 def test_the_server_is_killed(scene: Scene, location: str) -> None:

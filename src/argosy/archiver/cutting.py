@@ -18,6 +18,11 @@ _BATCHES_A_WORKER = 4
 """So many batches each worker is to have before it at any moment: one in work, one beside it, and some to share."""
 
 
+def weight_of(files: int, size_bytes: int) -> int:
+    """How much work so many files of so many bytes together are, in bytes."""
+    return size_bytes + files * FILE_BYTES
+
+
 def is_too_large(weight: int, remaining: int, workers: int) -> bool:
     """Whether a batch is to be shared, so that ``workers`` with so much work left between them end together."""
     return weight >= 2 * SMALLEST_WEIGHT and weight * workers * _BATCHES_A_WORKER > remaining
@@ -31,8 +36,7 @@ class TailCutter:
 
     def cut(self, batch: Batch, payload: bytes, workers: int) -> bool:
         """Put two halves in the place of a batch that was just leased, if that helps; else False."""
-        files, size_bytes = self._ledger.queue.remaining()
-        if not is_too_large(_weight(batch.files, batch.bytes), _weight(files, size_bytes), workers):
+        if not is_too_large(weight_of(batch.files, batch.bytes), weight_of(*self._ledger.queue.remaining()), workers):
             return False
         halves = halve(decode(payload, BatchWork))
         if halves is None:
@@ -61,7 +65,3 @@ def _enqueue(ledger: Ledger, half: BatchWork, suspicions: int) -> int:
     files = sum(len(part.names) for part in half.parts)
     size = sum(sum(part.sizes) for part in half.parts)
     return ledger.queue.enqueue(encode(half), files, size, suspicions=suspicions)
-
-
-def _weight(files: int, size_bytes: int) -> int:
-    return size_bytes + files * FILE_BYTES

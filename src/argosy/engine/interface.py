@@ -17,11 +17,12 @@ WINDOW_PER_WORKER = 2
 
 class Task(msgspec.Struct, frozen=True):
     """A piece of work. ``id`` (0 or more) orders the hand-out; ``attempt`` grows each time it is
-    offered."""
+    offered. It is not given to the member ``avoid``, where there are others."""
 
     id: int
     attempt: int
     payload: bytes
+    avoid: str = ""
 
 
 class MemberJoined(msgspec.Struct, frozen=True):

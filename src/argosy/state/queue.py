@@ -31,8 +31,9 @@ ATTEMPTS_OF_A_RUN = 1_000_000
 class Batch:
     """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress.
 
-    Of this run, so in no row: ``leased`` (handed out and not given back), ``overtaken`` (its worker has begun another
-    batch since) and ``suspicions`` (those of its ``failures`` that may be its own fault).
+    Of this run, so in no row: ``leased`` (handed out and not given back), ``runs`` (attempts that go on: two at most),
+    ``earlier`` (the first of two, or 0), ``overtaken`` (its worker has begun another batch since) and ``suspicions``
+    (those of its ``failures`` that may be its own fault).
     """
 
     seq: int
@@ -47,6 +48,8 @@ class Batch:
     updated: float | None = None
     failures: int = 0
     leased: bool = False
+    runs: int = 0
+    earlier: int = 0
     overtaken: bool = False
     suspicions: int = 0
 
@@ -133,6 +136,7 @@ class BatchQueue:
             batch = self._sizes[seq]
             batch.attempt += 1
             batch.leased, batch.overtaken = True, False
+            batch.runs, batch.earlier = 1, 0
             batch.files_done = batch.bytes_done = 0
             self._changed.add(seq)
             payload = self._replaced.get(seq) or self._saving.get(seq) or self._drop_payload(seq)
@@ -140,6 +144,25 @@ class BatchQueue:
                 return batch, payload
         row = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
         return batch, row[0][0]
+
+    def lease_again(self, seq: int) -> bytes | None:
+        """Hand a batch in progress out a second time, beside the attempt that goes on: its payload.
+
+        None if it is complete or waits, or was handed out twice before.
+        """
+        with self._job.mutex:
+            batch = self._sizes.get(seq)
+            if batch is None or not batch.leased or batch.earlier:
+                return None
+            batch.earlier = batch.attempt
+            batch.attempt += 1
+            batch.runs += 1
+            self._changed.add(seq)
+        return self.payload(seq)
+
+    def find(self, seq: int) -> Batch | None:
+        """A batch that is not complete."""
+        return self._sizes.get(seq)
 
     def taken(self, seq: int, attempt: int, member: str, worker: int) -> None:
         """A worker has begun this attempt."""
@@ -188,11 +211,15 @@ class BatchQueue:
 
         ``failed``: on the source. ``suspect``: the batch itself may be the cause, unless its worker had left it behind
         for another one and held it only until its packs were durable.
-        None if the attempt is over: another one was handed out, or accepted, or it was given back before.
+        None if the attempt is over: another one was handed out, or accepted, or it was given back before. None also if
+        the other one of two goes on.
         """
         with self._job.mutex:
             batch = self._current(seq, attempt)
             if batch is None or not batch.leased:
+                return None
+            batch.runs -= 1
+            if batch.runs:
                 return None
             batch.leased = False
             suspected = suspect and not batch.overtaken
@@ -296,4 +323,4 @@ class BatchQueue:
 
     def _current(self, seq: int, attempt: int) -> Batch | None:
         batch = self._sizes.get(seq)
-        return batch if batch is not None and batch.attempt == attempt else None
+        return batch if batch is not None and attempt in (batch.attempt, batch.earlier) else None

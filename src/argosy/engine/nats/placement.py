@@ -103,11 +103,11 @@ class Placement:
 
     def draw(self, link: int, suits: Callable[[Task], bool] = lambda _: True) -> tuple[Task, bool] | None:
         """The lowest waiting task that suits this member, and whether to flush behind it. None if none does."""
-        task = next(filter(suits, self._waiting), None)
+        place = self.places[link]
+        task = next((task for task in self._waiting if not self._avoids(task, place) and suits(task)), None)
         if task is None:
             return None
         self._waiting.remove(task)
-        place = self.places[link]
         place.held[task.id] = Held(task)
         place.handed += 1
         return task, task.id in self._flush_behind
@@ -170,6 +170,10 @@ class Placement:
         number = place.first_worker + worker
         self._last_worker[place.name] = max(number, self._last_worker.get(place.name, 0))
         return number
+
+    def _avoids(self, task: Task, place: Place) -> bool:
+        others = (other for other in self.places.values() if other.name != place.name and not other.terms.is_choosy)
+        return task.avoid == place.name and any(others)
 
     def _surplus(self, place: Place) -> list[Held]:
         """What waits at a member beyond what its workers can begin now, highest ids first."""

@@ -62,6 +62,14 @@ def test_a_member_may_get_the_lowest_that_suits_it() -> None:
     assert [drawn(placement, 2), drawn(placement, 2)] == [1, 3]
 
 
+def test_a_task_goes_to_the_member_that_it_avoids_only_where_there_is_no_other() -> None:
+    placement = placement_of(1, 1)
+    placement.offer(Task(1, 1, b"", avoid="m1"))
+    assert placement.draw(1) is None
+    placement.places[2].terms = Terms(weight=0.5)
+    assert drawn(placement, 1) == 1
+
+
 def test_a_task_leaves_the_window_when_its_work_has_returned_and_is_held_on() -> None:
     placement = placement_of(1)
     offered(placement, 0, 1)

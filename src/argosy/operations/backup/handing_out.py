@@ -1,0 +1,101 @@
+"""Giving batches to the engine: in order, smaller toward the end, and a second time where one holds all up."""
+
+from __future__ import annotations
+
+import time
+
+from argosy.archiver.cutting import TailCutter
+from argosy.archiver.ledger import Ledger
+from argosy.archiver.messages import BatchResult
+from argosy.archiver.scan import Scanner
+from argosy.engine.interface import Engine, Task
+from argosy.operations.backup.stragglers import Stragglers
+from argosy.state.queue import Batch
+
+_SECOND_RUN = 1 << 60
+"""Added to a batch's number it is the engine's number for its second run: behind all others, and a task of its own."""
+
+
+def batch_of(task_id: int) -> int:
+    """The number of the batch that a task stands for."""
+    return task_id & (_SECOND_RUN - 1)
+
+
+class HandingOut:
+    """Used by the coordinator alone, which tells it what becomes of batches."""
+
+    def __init__(self, ledger: Ledger, engine: Engine, scanner: Scanner, *, after_scan: bool) -> None:
+        """``after_scan`` holds all batches back until the scan has ended."""
+        self._ledger = ledger
+        self._engine = engine
+        self._scanner = scanner
+        self._after_scan = after_scan
+        self._tail = TailCutter(ledger)
+        self._stragglers = Stragglers()
+        self._flushed_for = -1
+        self._offered = 0
+
+    def offer(self) -> None:
+        """Offer as much as the engine wants now."""
+        if self._after_scan and not self._scanner.done:
+            return
+        wanted = self._engine.wanted()
+        if wanted > 0:
+            sharers = self._sharers()
+            self._offer_next(wanted, sharers)
+            if sharers and not self._ledger.queue.waiting:
+                self._offer_again()
+        self._flush_at_the_end()
+
+    def taken(self, seq: int) -> None:
+        """A worker began the batch."""
+        self._stragglers.taken(seq, time.monotonic())
+
+    def given_back(self, seq: int) -> None:
+        """The batch waits again."""
+        self._stragglers.given_back(seq)
+
+    def completed(self, batch: Batch, result: BatchResult) -> None:
+        """The batch's result was accepted."""
+        self._stragglers.completed(batch, result.data_added_packed, time.monotonic())
+
+    def _offer_next(self, wanted: int, sharers: int) -> None:
+        for _ in range(wanted):
+            leased = self._ledger.queue.lease()
+            if leased is None:
+                return
+            batch, payload = leased
+            if sharers and self._tail.cut(batch, payload, sharers):
+                # Its halves are handed out once they are durable: at the next turn.
+                continue
+            self._give(Task(batch.seq, batch.attempt, payload))
+
+    def _offer_again(self) -> None:
+        """The batches that a slow member holds up, to others; the first result of each counts."""
+        queue = self._ledger.queue
+        for batch in self._stragglers.late(queue.in_progress(), time.monotonic()):
+            if self._engine.wanted() <= 0:
+                return
+            slow = batch.member or ""
+            payload = queue.lease_again(batch.seq)
+            if payload is not None:
+                self._ledger.reports.log(f"batch {batch.seq} takes long at {slow}: it is run a second time elsewhere")
+                self._give(Task(_SECOND_RUN | batch.seq, batch.attempt, payload, avoid=slow))
+
+    def _give(self, task: Task) -> None:
+        self._engine.offer(task)
+        self._offered += 1
+
+    def _sharers(self) -> int:
+        """The workers that share what is left; 0 while the scan may find more, and on one machine, where nobody waits
+        for another's link.
+        """
+        members = self._engine.members() if self._scanner.done else ()
+        return sum(len(member.workers) for member in members) if len(members) > 1 else 0
+
+    def _flush_at_the_end(self) -> None:
+        """Once nothing more is to be offered, open packs must not wait to become full."""
+        queue = self._ledger.queue
+        if self._scanner.done and queue.unfinished and not queue.waiting and self._flushed_for != self._offered:
+            self._flushed_for = self._offered
+            self._engine.flush()
