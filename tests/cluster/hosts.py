@@ -172,6 +172,14 @@ class Cluster:
         for process in self.hosts[name].processes():
             os.kill(process, number)
 
+    def workers_of(self, name: str) -> list[int]:
+        """The worker processes of a member."""
+        return [
+            process
+            for process in self.hosts[name].processes()
+            if b"worker_main.py" in Path(f"/proc/{process}/cmdline").read_bytes()
+        ]
+
     def cache_of(self, name: str) -> Path:
         """A member's cache directory."""
         return self.home / f"cache-{name}"

@@ -270,6 +270,11 @@ class BatchQueue:
         with self._job.mutex:
             return self._unfinished_bytes - sum(batch.bytes_done for batch in self._running.values())
 
+    def handed_out(self) -> list[Batch]:
+        """The batches that are with members, those included that wait there for their turn."""
+        with self._job.mutex:
+            return [batch for batch in self._sizes.values() if batch.leased]
+
     def in_progress(self) -> list[Batch]:
         """The batches that members hold, or held when they were lost."""
         with self._job.mutex:

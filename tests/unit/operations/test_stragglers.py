@@ -44,14 +44,20 @@ def test_content_that_was_there_already_makes_no_batch_late() -> None:
     assert stragglers.late([batch(2)], 200.0 + TIMES_AS_LONG * 100 + LEAST_SECONDS - 1) == []
 
 
-def test_time_counts_from_the_first_of_two_attempts_and_anew_after_both() -> None:
+def test_time_counts_from_where_a_worker_began_or_should_have() -> None:
+    stragglers, waiting = experienced(), batch(2)
+    stragglers.handed_out(2, 200.0)
+    stragglers.handed_out(2, 300.0)
+    assert stragglers.late([waiting], 300.0) == [waiting]
+    stragglers.taken(2, 300.0)
+    assert stragglers.late([waiting], 301.0) == []
+    stragglers.given_back(2)
+    assert stragglers.late([waiting], 1e9) == []
+
+
+def test_a_batch_that_was_run_twice_tells_nothing_of_others() -> None:
     stragglers, again = experienced(), batch(2)
     again.earlier = 1
-    stragglers.taken(2, 200.0)
-    stragglers.taken(2, 300.0)
-    assert stragglers.late([again], 301.0) == [again]
-    stragglers.given_back(2)
-    assert stragglers.late([again], 1e9) == []
     stragglers.taken(2, 400.0)
     stragglers.completed(again, 1, 1e6)
     stragglers.taken(3, 1e6)

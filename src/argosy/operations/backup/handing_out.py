@@ -73,16 +73,18 @@ class HandingOut:
     def _offer_again(self) -> None:
         """The batches that a slow member holds up, to others; the first result of each counts."""
         queue = self._ledger.queue
-        for batch in self._stragglers.late(queue.in_progress(), time.monotonic()):
+        for batch in self._stragglers.late(queue.handed_out(), time.monotonic()):
             if self._engine.wanted() <= 0:
                 return
             slow = batch.member or ""
             payload = queue.lease_again(batch.seq)
             if payload is not None:
-                self._ledger.reports.log(f"batch {batch.seq} takes long at {slow}: it is run a second time elsewhere")
+                where = f" at {slow}" if slow else ""
+                self._ledger.reports.log(f"batch {batch.seq} takes long{where}: it is run a second time elsewhere")
                 self._give(Task(_SECOND_RUN | batch.seq, batch.attempt, payload, avoid=slow))
 
     def _give(self, task: Task) -> None:
+        self._stragglers.handed_out(batch_of(task.id), time.monotonic())
         self._engine.offer(task)
         self._offered += 1
 

@@ -22,9 +22,13 @@ class Stragglers:
         self._seconds = 0.0
         self._weight = 0
 
-    def taken(self, seq: int, now_seconds: float) -> None:
-        """A worker began this batch; a second one does not count."""
+    def handed_out(self, seq: int, now_seconds: float) -> None:
+        """The engine has it, and some worker will begin it soon: unless the one that it waits at hangs."""
         self._begun.setdefault(seq, now_seconds)
+
+    def taken(self, seq: int, now_seconds: float) -> None:
+        """A worker began this batch."""
+        self._begun[seq] = now_seconds
 
     def given_back(self, seq: int) -> None:
         """It waits again."""
@@ -37,7 +41,7 @@ class Stragglers:
             self._seconds += now_seconds - begun
             self._weight += weight_of(batch.files, stored_bytes)
 
-    def late(self, in_progress: Iterable[Batch], now_seconds: float) -> list[Batch]:
+    def late(self, handed_out: Iterable[Batch], now_seconds: float) -> list[Batch]:
         """Those that have taken ``TIMES_AS_LONG`` what their weight takes on average, and ``LEAST_SECONDS`` more; the
         one that was begun first comes first. None while no batch is complete, since nothing is known then.
         """
@@ -46,7 +50,7 @@ class Stragglers:
         usual = TIMES_AS_LONG * self._seconds / self._weight
         found = [
             (begun, batch.seq, batch)
-            for batch in in_progress
+            for batch in handed_out
             if (begun := self._begun.get(batch.seq)) is not None
             and now_seconds - begun > LEAST_SECONDS + usual * weight_of(batch.files, batch.bytes)
         ]
