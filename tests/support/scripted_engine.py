@@ -42,7 +42,8 @@ class ScriptedEngine:
     def members(self) -> Sequence[Member]:
         return []
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
+        del keep
         self.heard.append(payload)
 
     def flush(self) -> None:

@@ -64,12 +64,13 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):
-    """Said to all workers: how long they may write from now on, and the ids of data blobs recorded just now.
+    """Said to all workers: how long they may write from now on (0: nothing new), or which data blobs were recorded.
 
-    ``blob_ids`` are 32 bytes each, one after the other.
+    ``blob_ids`` are 32 bytes each, one after the other. Only the last word on the lease may be repeated to others, for
+    it counts from when it is heard; what was recorded stays so.
     """
 
-    lease_seconds: float
+    lease_seconds: float = 0.0
     blob_ids: bytes = b""
 
 

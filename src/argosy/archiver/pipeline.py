@@ -125,8 +125,9 @@ class BackupWorker:
     def notice(self, payload: bytes) -> None:
         """Hear how long writing is allowed, and of blobs that others have made durable."""
         notice = decode(payload, Notice)
-        self._lease.extend(notice.lease_seconds)
-        self._granted.set()
+        if notice.lease_seconds:
+            self._lease.extend(notice.lease_seconds)
+            self._granted.set()
         self._known.add(notice.blob_ids)
 
     def idle(self) -> None:

@@ -235,10 +235,11 @@ class Engine(Protocol):
     def members(self) -> Sequence[Member]:
         """The members that have joined and not left, with what each worker holds."""
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
         """Call ``handler.notice(payload)`` in every worker.
 
-        A worker that starts later hears the last broadcast, and only that, before its first task.
+        A worker that starts later hears before its first task those that are to be kept, in order (the last 2 MiB of
+        them, one at least), and of the others the last one.
         """
 
     def flush(self) -> None:

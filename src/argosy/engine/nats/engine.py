@@ -26,6 +26,7 @@ from argosy.engine.interface import (
 from argosy.engine.nats import wire
 from argosy.engine.nats.hub import Attached, Desk, Heard, Hub, Lost
 from argosy.engine.nats.placement import Place, Placement
+from argosy.engine.notices import LateNotices
 from argosy.errors import EngineError
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
@@ -50,7 +51,7 @@ class NatsEngine:
         self._desk: Desk | None = None
         self._handler = ""
         self._setup = b""
-        self._last_notice: bytes | None = None
+        self._notices = LateNotices()
         self._events: list[Event] = []
         self._last_draw_seconds = 0.0
         self._expelled: set[str] = set()
@@ -115,12 +116,13 @@ class NatsEngine:
             if place.joined_at_seconds is not None and self._desk is not None
         ]
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
         """See ``Engine.broadcast``. A member that leaves ``MAX_UNREAD_BYTES`` of it unread is struck off."""
         desk = self._usable()
-        self._last_notice = wire.encode(wire.Tell(payload))
+        notice = wire.encode(wire.Tell(payload, keep))
+        self._notices.add(notice, keep=keep)
         for link in self._placement.places:
-            desk.send(link, self._last_notice)
+            desk.send(link, notice)
             if desk.unsent_bytes(link) > MAX_UNREAD_BYTES:
                 desk.lose(link, "no longer reads its messages")
 
@@ -222,8 +224,8 @@ class NatsEngine:
         if place.terms.own_credentials:
             setup = tailor.without_credentials(self._handler, setup)
         self._send(place.link, wire.Begin(self._handler, setup, self._idle_seconds, self._close_seconds))
-        if self._last_notice is not None:
-            self._desk.send(place.link, self._last_notice)
+        for notice in self._notices:
+            self._desk.send(place.link, notice)
 
     def _lose(self, link: int, reason: str) -> None:
         if link not in self._placement.places:

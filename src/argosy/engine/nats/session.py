@@ -206,8 +206,8 @@ class Session(threading.Thread):
                     self._unsuited_until_seconds = time.monotonic() + _UNSUITED_SECONDS
             case wire.Withdraw(task_id, attempt):
                 engine.withdraw(task_id, attempt)
-            case wire.Tell(payload):
-                engine.broadcast(payload)
+            case wire.Tell(payload, keep):
+                engine.broadcast(payload, keep=keep)
             case wire.Flush():
                 self._flush_behind_kept = bool(self._kept)
                 engine.flush()

@@ -193,9 +193,10 @@ class Withdraw(_Tagged, frozen=True):
 
 
 class Tell(_Tagged, frozen=True):
-    """A broadcast for all workers."""
+    """A broadcast for all workers; ``keep`` as in ``interface.Engine.broadcast``."""
 
     payload: bytes
+    keep: bool = False
 
 
 class Flush(_Tagged, frozen=True):

@@ -7,7 +7,7 @@ batches that need it complete, then trees are built, then indexes name the packs
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from argosy.archiver.confirming import first_contradiction
@@ -43,6 +43,7 @@ from argosy.engine.interface import (
 from argosy.errors import Interrupted
 from argosy.operations.backup.handing_out import HandingOut, batch_of
 from argosy.operations.backup.indexing import Indexer
+from argosy.operations.backup.misfits import Misfits
 from argosy.operations.backup.options import BackupObserver
 from argosy.operations.backup.watching import Watcher
 from argosy.repository.packer import StoredPack
@@ -87,6 +88,8 @@ class Coordinator:
         self._trees = trees
         self._results = results
         self._suspects = Suspects(ledger, results)
+        self._misfits = Misfits()
+        self._expelled: set[str] = set()
         self._handing_out = HandingOut(ledger, engine, scanner, after_scan=options.after_scan)
         self._indexer = indexer
         self._observer = observer
@@ -164,6 +167,8 @@ class Coordinator:
             self._confirm_lock()
             self._confirm_at = None
             self._engine.broadcast(encode(Notice(self._lease_seconds())))
+            # Of an earlier run of the job.
+            self._tell_of(self._indexer.unindexed())
 
     def _finished(self) -> bool:
         return self._confirm_at is None and self._nothing_left()
@@ -233,20 +238,27 @@ class Coordinator:
             if self._results.apply(seq, event.attempt, event.member, result) and batch is not None:
                 self._handing_out.completed(batch, result)
             self._suspects.completed()
+            self._misfits.completed(event.member)
             return
-        self._ledger.reports.log(f"{event.member} was expelled with batch {seq}: {contradiction}")
         if self._ledger.queue.give_back(seq, event.attempt) is not None:
             self._handing_out.given_back(seq)
-        self._engine.expel(event.member, contradiction)
+        self._expel(event.member, contradiction)
 
     def _failed(self, event: TaskFailed) -> None:
         seq = batch_of(event.task_id)
         if event.raised:
-            self._give_back(seq, event.attempt, event.payload.decode("utf-8", "replace"), suspect=True)
+            reason = event.payload.decode("utf-8", "replace")
+            self._give_back(seq, event.attempt, reason, suspect=True)
+            if self._misfits.failed(event.member, seq) and self._has_others(event.member):
+                self._expel(event.member, f"it fails at one batch after the other: {reason}")
             return
         failure = decode_failure(event.payload)
         if isinstance(failure, WorkerError):
-            raise failure.as_error()
+            self._give_back(seq, event.attempt, failure.message, suspect=False)
+            if event.member not in self._expelled and not self._has_others(event.member):
+                raise failure.as_error()
+            self._expel(event.member, failure.message)
+            return
         assert isinstance(failure, SourceLost)
         self._source.check()
         self._ledger.reports.log(f"batch {seq} met {failure.reason}; it is tried again")
@@ -256,6 +268,18 @@ class Coordinator:
         self._handing_out.given_back(seq)
         if batch.failures >= MOST_FAILURES:
             self._ledger.make_lenient(seq)
+
+    def _has_others(self, member: str) -> bool:
+        """Whether the job can go on without this member, or does so already."""
+        return any(other.name != member for other in self._engine.members())
+
+    def _expel(self, member: str, reason: str) -> None:
+        """Go on without a member: it sees, or lacks, what the others do not. The last one's fault is the job's end."""
+        if member in self._expelled:
+            return
+        self._expelled.add(member)
+        self._ledger.reports.log(f"{member} was expelled: {reason}")
+        self._engine.expel(member, reason)
 
     def _give_back(self, seq: int, attempt: int, reason: str, *, suspect: bool) -> None:
         batch = self._ledger.queue.give_back(seq, attempt, suspect=suspect)
@@ -293,10 +317,16 @@ class Coordinator:
                 self._trees.heard(pack)
         if self._notice_due or heard:
             self._notice_due = False
-            ids = b"".join([pack.blob_ids for pack in heard if pack.blob_type == BlobType.DATA])
-            self._engine.broadcast(encode(Notice(self._lease_seconds(), ids)))
+            self._engine.broadcast(encode(Notice(self._lease_seconds())))
+            self._tell_of(heard)
         if self._indexer.write_due():
             self._ledger.job.commit()
+
+    def _tell_of(self, packs: Sequence[StoredPack]) -> None:
+        """Let workers, those included that begin later, store none of these packs' blobs again."""
+        ids = b"".join([pack.blob_ids for pack in packs if pack.blob_type == BlobType.DATA])
+        if ids:
+            self._engine.broadcast(encode(Notice(blob_ids=ids)), keep=True)
 
     def _see_members(self, name: str) -> None:
         for member in self._engine.members():

@@ -68,7 +68,9 @@ class HandingOut:
             if sharers and self._tail.cut(batch, payload, sharers):
                 # Its halves are handed out once they are durable: at the next turn.
                 continue
-            self._give(Task(batch.seq, batch.attempt, payload))
+            # What failed somewhere is tried somewhere else: then it is known whose fault it is.
+            failed_at = batch.member if batch.suspicions else None
+            self._give(Task(batch.seq, batch.attempt, payload, avoid=failed_at or ""))
 
     def _offer_again(self) -> None:
         """The batches that a slow member holds up, to others; the first result of each counts."""
