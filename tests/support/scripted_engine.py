@@ -12,6 +12,8 @@ MEMBER, WORKER = "local", 1
 class ScriptedEngine:
     """Answers each task that is offered with what ``answer`` makes of it; ``heard`` are the broadcasts."""
 
+    is_spread = False
+
     def __init__(self, answer: Callable[[Task], Sequence[Event]]) -> None:
         self.offered: list[Task] = []
         self.heard: list[bytes] = []

@@ -195,6 +195,10 @@ class Engine(Protocol):
     and ``close`` still make sense.
     """
 
+    @property
+    def is_spread(self) -> bool:
+        """Whether its members may be on several machines."""
+
     def prepare(self, handler: str, count: int) -> None:
         """Expect that ``count`` workers will be needed for this handler: what may be done ahead can begin.
 

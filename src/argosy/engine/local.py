@@ -85,6 +85,11 @@ class LocalEngine:
         self._wake_fd: int | None = None
         self._wake_lock = threading.RLock()
 
+    @property
+    def is_spread(self) -> bool:
+        """See ``Engine.is_spread``."""
+        return False
+
     def prepare(self, handler: str, count: int) -> None:
         """See ``Engine.prepare``."""
         # What the system refuses now is asked for again, and told, when the worker is needed.

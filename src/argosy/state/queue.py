@@ -127,12 +127,25 @@ class BatchQueue:
         """Whether no batch has been sealed in this job."""
         return self._next_seq == _FIRST
 
-    def lease(self) -> tuple[Batch, bytes] | None:
-        """The lowest waiting batch, as a new attempt, with its payload; None when none is durable yet."""
+    def lowest(self, count: int) -> list[int]:
+        """The lowest batches that may be leased now, in order."""
+        with self._job.mutex:
+            return self._waiting[:1] if count == 1 else heapq.nsmallest(count, self._waiting)
+
+    def lease(self, chosen: int | None = None) -> tuple[Batch, bytes] | None:
+        """The lowest waiting batch, or the one chosen of those, as a new attempt, with its payload.
+
+        None when none is durable yet.
+        """
         with self._job.mutex:
             if not self._waiting:
                 return None
-            seq = heapq.heappop(self._waiting)
+            if chosen is None or chosen == self._waiting[0]:
+                seq = heapq.heappop(self._waiting)
+            else:
+                seq = chosen
+                self._waiting.remove(seq)
+                heapq.heapify(self._waiting)
             batch = self._sizes[seq]
             batch.attempt += 1
             batch.leased, batch.overtaken = True, False
@@ -231,11 +244,11 @@ class BatchQueue:
             return batch
 
     def payload(self, seq: int) -> bytes | None:
-        """The payload of a batch that was handed out, None if it is complete."""
+        """The payload of a batch, None if it is complete."""
         with self._job.mutex:
-            replaced = self._replaced.get(seq) or self._saving.get(seq)
-        if replaced:
-            return replaced
+            at_hand = self._replaced.get(seq) or self._saving.get(seq) or self._payloads.get(seq)
+        if at_hand:
+            return at_hand
         rows = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
         return bytes(rows[0][0]) if rows else None
 

@@ -57,6 +57,11 @@ class NatsEngine:
         self._expelled: set[str] = set()
         self._failure: EngineError | None = None
 
+    @property
+    def is_spread(self) -> bool:
+        """See ``Engine.is_spread``."""
+        return True
+
     def start(self, setup: bytes, handler: str) -> None:
         """See ``Engine.start``."""
         if self._handler:

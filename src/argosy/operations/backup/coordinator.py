@@ -319,6 +319,7 @@ class Coordinator:
             self._notice_due = False
             self._engine.broadcast(encode(Notice(self._lease_seconds())))
             self._tell_of(heard)
+        self._handing_out.told()
         if self._indexer.write_due():
             self._ledger.job.commit()
 
