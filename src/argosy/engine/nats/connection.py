@@ -240,7 +240,7 @@ class Connection:
         if isinstance(error, ssl.SSLError):
             self._refused.set()
         elif _is_refusal(error):
-            self._refusal = "the certificate is not, or no longer, in the master's register"
+            self._refusal = self.last_error = "the certificate is not, or no longer, in the master's register"
             self.loop.call_later(_GIVEN_OUT_SECONDS, self._refused.set)
         _log.debug("%s: %s", self.url, self.last_error)
 
