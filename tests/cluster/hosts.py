@@ -111,12 +111,12 @@ class Cluster:
         assert master.until_said("listening on"), master.text
         return master
 
-    def start_proxy(self, name: str, environment: Mapping[str, str] | None = None) -> Daemon:
+    def start_proxy(self, name: str, environment: Mapping[str, str] | None = None, *flags: str) -> Daemon:
         """Give a proxy its certificate, if it has none, start it and wait until it has joined."""
         join = self.home / f"{name}.join"
         if not join.exists():
             self.argosy.run("cluster", "add", name, "--output", join)
-        proxy = self._spawn(name, environment or {}, "proxy", "--join", str(join), "--workers", "1")
+        proxy = self._spawn(name, environment or {}, "proxy", "--join", str(join), "--workers", "1", *flags)
         assert proxy.until_said("joined the master"), proxy.text
         return proxy
 

@@ -257,3 +257,20 @@ def test_key_and_credentials_are_written_down_nowhere_on_a_proxy(cluster: Cluste
     assert any(SECRET_KEY.encode() in text for text in texts_of(cluster, "master").values())
     found = [place for place, text in places.items() for secret in secrets for form in forms(secret) if form in text]
     assert not found
+
+
+def test_a_proxy_with_credentials_of_its_own_is_sent_none(cluster: Cluster) -> None:
+    """Since it fails with wrong ones, although the master has the right ones, and works with those that are right."""
+    assert cluster.store is not None
+    location, own = cluster.store.location("own-credentials"), cluster.store.credentials
+    cluster.leave("nas-1")
+    proxy = cluster.start_proxy("nas-1", {**own, "AWS_SECRET_ACCESS_KEY": "another"}, "--own-credentials")
+    with cluster.backing_up(location) as backup:
+        _, errors = backup.process.communicate()
+    assert backup.process.returncode == 1
+    assert b"nas-1" in errors
+    assert "takes no part in a job" in proxy.text
+    cluster.leave("nas-1")
+    cluster.start_proxy("nas-1", own, "--own-credentials")
+    with cluster.backing_up(location) as backup:
+        assert backup.end()["resumed"]
