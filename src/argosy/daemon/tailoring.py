@@ -9,7 +9,7 @@ import msgspec
 
 from argosy.archiver.messages import BatchWork, WorkerSetup, decode, encode
 from argosy.errors import EngineError
-from argosy.operations.backup.work import HANDLER as BACKUP
+from argosy.operations.backup.handler import HANDLER as BACKUP
 
 _SETUPS: dict[str, Any] = {BACKUP: WorkerSetup}
 """By handler: the type of its setup. All have ``storage_options``."""

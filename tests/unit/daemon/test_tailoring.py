@@ -7,7 +7,7 @@ import pytest
 from argosy.archiver.messages import BatchWork, DirectoryPart, Segment, WorkerSetup, decode, encode
 from argosy.daemon.tailoring import MembersTailor, with_credentials
 from argosy.errors import EngineError
-from argosy.operations.backup.work import HANDLER as BACKUP
+from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.storage.options import StorageOptions
 from tests.unit.daemon.test_fitting import OPTIONS
 
