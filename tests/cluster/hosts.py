@@ -111,12 +111,12 @@ class Cluster:
         assert master.until_said("listening on"), master.text
         return master
 
-    def start_proxy(self, name: str, environment: Mapping[str, str] | None = None) -> Daemon:
+    def start_proxy(self, name: str, environment: Mapping[str, str] | None = None, *flags: str) -> Daemon:
         """Give a proxy its certificate, if it has none, start it and wait until it has joined."""
         join = self.home / f"{name}.join"
         if not join.exists():
             self.argosy.run("cluster", "add", name, "--output", join)
-        proxy = self._spawn(name, environment or {}, "proxy", "--join", str(join), "--workers", "1")
+        proxy = self._spawn(name, environment or {}, "proxy", "--join", str(join), "--workers", "1", *flags)
         assert proxy.until_said("joined the master"), proxy.text
         return proxy
 
@@ -171,6 +171,14 @@ class Cluster:
         """Send a signal to all processes of a host, as when the machine itself hangs."""
         for process in self.hosts[name].processes():
             os.kill(process, number)
+
+    def workers_of(self, name: str) -> list[int]:
+        """The worker processes of a member."""
+        return [
+            process
+            for process in self.hosts[name].processes()
+            if b"worker_main.py" in Path(f"/proc/{process}/cmdline").read_bytes()
+        ]
 
     def cache_of(self, name: str) -> Path:
         """A member's cache directory."""

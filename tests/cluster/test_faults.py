@@ -154,6 +154,19 @@ def test_a_link_is_cut_and_mended(scene: Scene, location: str) -> None:
         scene.judge(location, backup.end(), taken_up_after_seconds=seconds, joined_again_after_seconds=back)
 
 
+def test_a_worker_hangs_and_its_batches_are_run_a_second_time(scene: Scene, location: str) -> None:
+    """As on a mount that no longer answers: its proxy is well, and no lease lapses. Others end the job without it."""
+    cluster = scene.cluster
+    with scene.backing_up(location, *PROXIES) as backup:
+        for process in cluster.workers_of("nas-1"):
+            os.kill(process, signal.SIGSTOP)
+        cluster.limit(OPEN)
+        summary = backup.end()
+        log = cluster.argosy.run("logs", summary["job_id"]).stdout
+        assert b"it is run a second time elsewhere" in log, log
+        scene.judge(location, summary, seconds=summary["total_duration"])
+
+
 def test_the_server_is_killed(scene: Scene, location: str) -> None:
     with scene.backing_up(location, *PROXIES) as backup:
         os.kill(scene.cluster.server_process(), signal.SIGKILL)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from argosy.certificates.addresses import Address
+from argosy.certificates.cluster_directory import ClusterDirectory
+from argosy.certificates.role import Role
 from argosy.restic_format.crypto import MasterKey
 from tests.cluster.bed import Bed, Host, why_no_bed
 from tests.cluster.hosts import PORT, Cluster, OnHost, cluster_on
@@ -19,6 +25,7 @@ from tests.support.servers import SECRET_KEY
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 SLOW = 2_000_000
+DAY = 86400.0
 _LISTENS = "0A"
 _LOOPBACK = ("0100007F", "00000000000000000000000001000000")
 
@@ -42,6 +49,23 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as plain:
             print("heard", connection.recv(4096))
     except OSError as error:
         print("refused", error)
+"""
+# python -c ASK PATH HOST PORT JOIN NOW LINE…: what the server says to each of these lines, as if it were NOW here.
+ASK = """
+import sys
+sys.path[:] = sys.argv[1].split(":")
+from pathlib import Path
+from argosy.certificates.contexts import client_context
+from argosy.certificates.join_file import load_join_file
+from tests.support.nats_words import talking
+host, port, join, now = sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), float(sys.argv[5])
+try:
+    with talking((host, port), client_context(load_join_file(join, now=now)), host) as ask:
+        for line in sys.argv[6:]:
+            said = ask(line.encode())
+            print("hung up" if b"PONG" not in said else "refused" if b"Permissions Violation" in said else "done")
+except OSError as error:
+    print("turned away:", error)
 """
 # python -c STREAMS PATH URL CERTS: all that the server's streams hold, a message a line: "message", and base64.
 STREAMS = """
@@ -84,9 +108,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Bed() as bed:
         cluster = cluster_on(bed, tmp_path_factory.mktemp("cluster"), source, "nas-1")
         cluster.hosts["stranger"] = bed.add("stranger")
+        make_older(cluster)
         cluster.start_master()
         cluster.start_proxy("nas-1")
         yield cluster
+
+
+def make_older(cluster: Cluster) -> None:
+    """An authority that is ten days old instead of the new one, so that a certificate of it may have expired."""
+    directory = cluster.argosy.state / "cluster"
+    shutil.rmtree(directory)
+    address = Address(cluster.hosts["master"].address, PORT)
+    ClusterDirectory(directory, lambda: time.time() - 10 * DAY).init([address])
 
 
 def listeners(host: Host) -> set[int]:
@@ -130,6 +163,48 @@ def test_a_strangers_and_a_revoked_certificate_are_refused(cluster: Cluster) -> 
         _, errors = theirs.communicate()
     assert theirs.returncode == 1
     assert b"no connection" in errors
+    # It is not asked for long, since the answer is known.
+    command = stranger.command(*status, "--join", "ann.join")
+    refused = subprocess.run(command, env=stranger.variables(), capture_output=True, check=False)
+    assert b"not, or no longer, in the master's register" in refused.stderr
+
+
+def asked(cluster: Cluster, join: Path, *lines: str, now: float) -> list[str]:
+    """What a stranger who has this file is answered."""
+    address = cluster.hosts["master"].address
+    words = (":".join(sys.path), address, str(PORT), str(join), str(now), *lines)
+    return cluster.bed.run(cluster.hosts["stranger"], sys.executable, "-c", ASK, *words).stdout.splitlines()
+
+
+def test_an_expired_certificate_is_turned_away(cluster: Cluster) -> None:
+    """By the command that is given it, and by the server whoever shows it."""
+    then = time.time() - 5 * DAY
+    join = cluster.home / "expired.join"
+    ClusterDirectory(cluster.argosy.state / "cluster", lambda: then).add("expired", Role.OPERATOR, join, [], 1)
+    command = cluster.argosy.command("status", "--cluster", cluster.url, "--join", join)
+    done = subprocess.run(command, env=cluster.argosy.variables(), capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"expired" in done.stderr
+    (said,) = asked(cluster, join, "PUB argosy.control.status 0\r\n", now=then)
+    assert said.startswith(("turned away", "hung up")), said
+
+
+def test_a_proxys_certificate_neither_submits_a_job_nor_reads_anothers(cluster: Cluster) -> None:
+    join = cluster.home / "nas-1.join"
+    allowed = ("PUB argosy.member.nas-1.hello 0\r\n", "SUB _INBOX_nas-1.> 1")
+    forbidden = (
+        "PUB argosy.control.submit 0\r\n",
+        "SUB argosy.control.> 2",
+        "SUB argosy.member.> 3",
+        "SUB argosy.member.nas-2.> 4",
+        "SUB _INBOX_nas-2.> 5",
+        "SUB > 6",
+        "PUB argosy.member.nas-2.hello 0\r\n",
+        "PUB argosy.member.nas-2.segment 0\r\n",
+    )
+    said = asked(cluster, join, *allowed, *forbidden, now=time.time())
+    assert said == ["done"] * len(allowed) + ["refused"] * len(forbidden)
+    assert cluster.argosy.exit_code("backup", "--cluster", cluster.url, "--join", join, "-r", "/nowhere", "share") == 1
 
 
 def forms(secret: bytes) -> list[bytes]:
@@ -182,3 +257,20 @@ def test_key_and_credentials_are_written_down_nowhere_on_a_proxy(cluster: Cluste
     assert any(SECRET_KEY.encode() in text for text in texts_of(cluster, "master").values())
     found = [place for place, text in places.items() for secret in secrets for form in forms(secret) if form in text]
     assert not found
+
+
+def test_a_proxy_with_credentials_of_its_own_is_sent_none(cluster: Cluster) -> None:
+    """Since it fails with wrong ones, although the master has the right ones, and works with those that are right."""
+    assert cluster.store is not None
+    location, own = cluster.store.location("own-credentials"), cluster.store.credentials
+    cluster.leave("nas-1")
+    proxy = cluster.start_proxy("nas-1", {**own, "AWS_SECRET_ACCESS_KEY": "another"}, "--own-credentials")
+    with cluster.backing_up(location) as backup:
+        _, errors = backup.process.communicate()
+    assert backup.process.returncode == 1
+    assert b"nas-1" in errors
+    assert "takes no part in a job" in proxy.text
+    cluster.leave("nas-1")
+    cluster.start_proxy("nas-1", own, "--own-credentials")
+    with cluster.backing_up(location) as backup:
+        assert backup.end()["resumed"]

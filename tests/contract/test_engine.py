@@ -421,17 +421,20 @@ class TestNotices:
         driver.until_ended(1)
         assert driver.completed()[1] == b"one,two"
 
-    def test_a_later_worker_hears_the_last_broadcast_first(self, start: Starter) -> None:
+    def test_a_later_worker_hears_what_is_kept_and_the_last_other_broadcast(self, start: Starter) -> None:
         driver = start(1)
-        driver.offer(b"echo ready")
+        driver.engine.broadcast(b"known", keep=True)
+        driver.offer(b"notices")
         driver.until_ended(0)
+        assert driver.completed()[0] == b"known"
         driver.engine.broadcast(b"old")
+        driver.engine.broadcast(b"recorded", keep=True)
         driver.engine.broadcast(b"new")
         driver.offer(b"die 9", first_id=1)
         driver.until_ended(1)
         driver.offer(b"notices", first_id=2)
         driver.until_ended(2)
-        assert driver.completed()[2] == b"new"
+        assert driver.completed()[2] == b"known,recorded,new"
 
 
 class TestIdling:

@@ -7,11 +7,10 @@ import contextlib
 import gc
 import json
 import shutil
-import socket
 import ssl
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from argosy.certificates.nats_configuration import Subjects
 from argosy.certificates.role import GIVEN_OUT, Role
 from argosy.certificates.x509 import KeyPair
 from tests.support.nats_server import NatsServer, nats_server
+from tests.support.nats_words import talking
 
 # The client does not wait for its TLS connections to be shut before its event loop ends.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -202,7 +202,7 @@ def test_a_role_may_what_the_table_says_and_nothing_else(
     join = scene.joins[role]
     rest = b" 0\r\n" if word == "PUB" else b" 1"
     wrong = []
-    with talking(scene.server, client_context(join)) as ask:
+    with talking(scene.server.address, client_context(join)) as ask:
         for subject, allowed in table.items():
             own = subject.replace("NAME", join.name)
             # The server answers a message that it refuses before the ping that follows it.
@@ -213,7 +213,7 @@ def test_a_role_may_what_the_table_says_and_nothing_else(
 
 
 def test_the_master_may_do_all(scene: Scene) -> None:
-    with talking(scene.server, client_context(scene.joins[Role.MASTER])) as ask:
+    with talking(scene.server.address, client_context(scene.joins[Role.MASTER])) as ask:
         assert all(b"-ERR" not in ask(f"SUB {subject} 1".encode()) for subject in SUBSCRIBE)
 
 
@@ -411,30 +411,8 @@ def test_a_false_master_is_not_believed(scene: Scene, tmp_path: Path) -> None:
 
 def greet(server: NatsServer, context: ssl.SSLContext, host: str = "127.0.0.1") -> bytes:
     """Connect; what the server says to a ping, or until it hangs up."""
-    with talking(server, context, host) as ask:
+    with talking(server.address, context, host) as ask:
         return ask(b"PING")
-
-
-@contextlib.contextmanager
-def talking(server: NatsServer, context: ssl.SSLContext, host: str = "127.0.0.1") -> Iterator[Callable[[bytes], bytes]]:
-    """A connection in the protocol's own words: gives a function that sends a line and a ping.
-
-    It returns what the server says up to its answer to the ping, or until it hangs up.
-    """
-    with (
-        socket.create_connection(("127.0.0.1", server.port), WAIT_SECONDS) as raw,
-        context.wrap_socket(raw, server_hostname=host) as connection,
-    ):
-
-        def ask(line: bytes) -> bytes:
-            connection.sendall(line + b"\r\nPING\r\n")
-            said = b""
-            while b"PONG\r\n" not in said and (more := connection.recv(65536)):
-                said += more
-            return said
-
-        connection.sendall(b'CONNECT {"verbose":false,"pedantic":false,"protocol":1}\r\n')
-        yield ask
 
 
 def is_turned_away(server: NatsServer, context: ssl.SSLContext) -> bool:

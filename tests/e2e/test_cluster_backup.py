@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from argosy.archiver.messages import WorkerSetup, decode, encode
 from argosy.daemon import master
+from argosy.daemon.fitting import HANDLERS
+from argosy.engine.nats.agent import Agent
+from argosy.engine.nats.connection import Connection
 from argosy.errors import EngineError, Interrupted, SourceGone, UsageError, WrongPassword
 from argosy.operations.backup.options import BackupOptions, BackupResult
 from argosy.operations.backup.run import run_backup
 from argosy.operations.session import Access
-from argosy.operations.status import read_jobs
+from argosy.operations.status import JobStatus, read_jobs
 from tests.support.backups import Scene
 from tests.support.masters import PATIENCE_SECONDS, running_master
 from tests.support.restic import PASSWORD, require_restic
+
+_LOOK_SECONDS = 0.1
 
 
 @pytest.fixture
@@ -63,10 +74,14 @@ def many_files(root: Path, count: int) -> Path:
 
 
 class Hold:
-    """Holds a master's job as soon as a member has a batch: it can hand out no other, so it cannot end."""
+    """Holds a master's job as soon as ``until`` holds for it: it can hand out no batch then, so it cannot end.
+
+    That is, unless told otherwise, as soon as a member has a batch.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state_directory: Path) -> None:
         self._state_directory = state_directory
+        self.until: Callable[[JobStatus], bool] = _is_a_batch_held
         self._reached = threading.Event()
         self._go_on = threading.Event()
 
@@ -84,13 +99,16 @@ class Hold:
         self._go_on.set()
 
     def _reach(self, point: str) -> None:
-        if point == "after a commit" and not self._reached.is_set() and self._a_batch_is_held():
+        if point == "after a commit" and not self._reached.is_set() and self._holds():
             self._reached.set()
             assert self._go_on.wait(PATIENCE_SECONDS)
 
-    def _a_batch_is_held(self) -> bool:
-        jobs = read_jobs(self._state_directory, lambda _error: None)
-        return any(member.holding for job in jobs for member in job.members)
+    def _holds(self) -> bool:
+        return any(self.until(job) for job in read_jobs(self._state_directory, lambda _error: None))
+
+
+def _is_a_batch_held(job: JobStatus) -> bool:
+    return any(member.holding for member in job.members)
 
 
 @pytest.fixture
@@ -121,6 +139,86 @@ def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(
     assert result.exit_code == 0
     assert result.counters["files_new"] == 300
     scene.restic(require_restic()).run("check", "--read-data")
+
+
+def test_a_proxy_that_joins_late_knows_what_was_stored_before(scene: Scene, tmp_path: Path, hold: Hold) -> None:
+    """Though no index names it yet."""
+    source = tmp_path / "source"
+    (source / "first").mkdir(parents=True)
+    for number in range(60):
+        (source / "first" / f"f{number}").write_bytes(os.urandom(100_000))
+    shutil.copytree(source / "first", source / "second")
+    hold.until = lambda job: job.packs > 0
+    with running_master(scene) as bed, bed.client() as client:
+        early = bed.start_proxy("one")
+        options = scene.options(source, batch_files=10, pack_size_bytes=1 << 20)
+        submitted = client.submit(scene.access(), options, create=False)
+        hold.wait()
+        early.kill()
+        bed.until_said("one was silent")
+        bed.start_proxy("two")
+        hold.release()
+        assert client.follow(submitted.run, scene.heard.observer()).exit_code == 0
+    assert scene.blobs_twice() == 0
+
+
+def test_a_proxy_that_cannot_write_is_left_out_and_the_others_go_on(scene: Scene, source: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs root, whose rights the proxy is refused")
+    (scene.repository / "data").mkdir(exist_ok=True)
+    (scene.repository / "data").chmod(0o555)
+    with running_master(scene) as bed, bed.client() as client:
+        bed.start_proxy("reading", without_rights=True)
+        bed.start_proxy("writing")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=10), create=False)
+        result = client.follow(submitted.run, scene.heard.observer())
+    assert result.exit_code == 0
+    assert result.counters["files_new"] == 400
+
+
+def test_a_proxy_that_fails_at_each_batch_is_expelled(scene: Scene, source: Path, hold: Hold) -> None:
+    """No file is set aside for it, since what fails there is tried elsewhere; the other one sleeps meanwhile."""
+    with running_master(scene, lease_seconds=60.0) as bed, bed.client() as client:
+        sound = bed.start_proxy("sound")
+        submitted = client.submit(scene.access(), scene.options(source, batch_files=10), create=False)
+        hold.wait()
+        sound.send_signal(signal.SIGSTOP)
+        try:
+            with failing_member(bed.url, "broken"):
+                bed.until_said("broken joined")
+                hold.release()
+                until_logged(scene, "broken was expelled: it fails at one batch after the other: ValueError")
+        finally:
+            sound.send_signal(signal.SIGCONT)
+        result = client.follow(submitted.run, scene.heard.observer())
+    assert result.exit_code == 0
+    assert result.counters["files_new"] == 400
+
+
+@contextmanager
+def failing_member(url: str, name: str) -> Iterator[None]:
+    """A member whose workers look for the source at a path that no system takes."""
+
+    def astray(_handler: str, setup: bytes) -> bytes:
+        return encode(msgspec.structs.replace(decode(setup, WorkerSetup), elsewhere=True, maps=[(b"", b"/\0")]))
+
+    connection = Connection(url, name)
+    try:
+        connection.open(PATIENCE_SECONDS)
+        agent = Agent(connection, name, 1, HANDLERS, prepare=astray)
+        agent.start()
+        yield
+        agent.close()
+    finally:
+        connection.close()
+
+
+def until_logged(scene: Scene, words: str) -> None:
+    """Wait until the log of a job says so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not any(words in text for job in read_jobs(scene.state, lambda _error: None) for _, text in job.log):
+        assert time.monotonic() < deadline, [job.log for job in read_jobs(scene.state, lambda _error: None)]
+        time.sleep(_LOOK_SECONDS)
 
 
 def test_a_proxy_knows_what_the_repository_holds(scene: Scene, source: Path) -> None:

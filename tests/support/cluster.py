@@ -17,6 +17,7 @@ from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.hub import Hub
 from argosy.engine.nats.server import NatsServer
+from argosy.engine.nats.wire import Terms
 from tests.support import engine_handlers
 
 PATIENCE_SECONDS = 30.0
@@ -61,10 +62,10 @@ def nats_server(directory: Path, *, extra: str = "") -> Iterator[NatsServer]:
 class Member:
     """A member in this process."""
 
-    def __init__(self, url: str, name: str, workers: int) -> None:
+    def __init__(self, url: str, name: str, workers: int, terms: Terms | None = None) -> None:
         self.connection = Connection(url, name)
         self.connection.open(PATIENCE_SECONDS)
-        self.agent = Agent(self.connection, name, workers, ALLOWED)
+        self.agent = Agent(self.connection, name, workers, ALLOWED, terms=terms or Terms())
         self.agent.start()
 
     def close(self) -> None:
@@ -103,9 +104,9 @@ class Cluster:
         self.hub.start()
         self._closers: list[Callable[[], None]] = []
 
-    def join(self, name: str, workers: int) -> Member:
+    def join(self, name: str, workers: int, terms: Terms | None = None) -> Member:
         """Add a member in this process and wait until the hub knows it."""
-        member = Member(self.url, name, workers)
+        member = Member(self.url, name, workers, terms)
         self._closers.append(member.close)
         self.until_known(name)
         return member

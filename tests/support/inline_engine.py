@@ -13,6 +13,8 @@ NAME = "here"
 class InlineEngine:
     """Works on a task whenever events are asked for. See ``engine.interface.Engine``."""
 
+    is_spread = False
+
     def __init__(self, workers: int, name: str) -> None:
         del workers, name
         self._handler: Handler | None = None
@@ -71,8 +73,9 @@ class InlineEngine:
         """Nobody asks."""
         return []
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
         """Tell the handler."""
+        del keep
         if self._handler is not None:
             self._handler.notice(payload)
 

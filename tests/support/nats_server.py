@@ -41,6 +41,11 @@ class NatsServer:
         """Where clients connect."""
         return f"tls://127.0.0.1:{self.port}"
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """The same, as a socket takes it."""
+        return "127.0.0.1", self.port
+
     def reload(self, now: float | None = None) -> None:
         """Let the server take the register's users as they are (at ``now``); returns once it has."""
         _configure(self.cluster, self.configuration, time.time() if now is None else now)

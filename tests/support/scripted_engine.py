@@ -12,6 +12,8 @@ MEMBER, WORKER = "local", 1
 class ScriptedEngine:
     """Answers each task that is offered with what ``answer`` makes of it; ``heard`` are the broadcasts."""
 
+    is_spread = False
+
     def __init__(self, answer: Callable[[Task], Sequence[Event]]) -> None:
         self.offered: list[Task] = []
         self.heard: list[bytes] = []
@@ -42,7 +44,8 @@ class ScriptedEngine:
     def members(self) -> Sequence[Member]:
         return []
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
+        del keep
         self.heard.append(payload)
 
     def flush(self) -> None:

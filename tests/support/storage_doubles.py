@@ -16,6 +16,8 @@ from argosy.errors import (
 )
 from argosy.storage.interface import Buffer, ObjectInfo, too_short
 
+_GATE_LOOK_SECONDS = 0.02
+
 
 class MemoryStorage:
     """A faultless store that lives as long as the object; ``objects`` may be looked at and changed."""
@@ -227,18 +229,24 @@ class StaleListStorage(MemoryStorage):
 
 
 class GatedStorage(MemoryStorage):
-    """Holds every put below ``prefix`` until ``gate`` is set; ``arrived`` counts up for each that waits."""
+    """Holds every put below ``prefix`` until ``gate`` is set, or ``let_one_pass``; ``arrived`` counts up for each."""
 
     def __init__(self, prefix: str = "data/") -> None:
         super().__init__()
         self.gate = threading.Event()
         self.arrived = threading.Semaphore(0)
         self._prefix = prefix
+        self._passes = threading.Semaphore(0)
+
+    def let_one_pass(self) -> None:
+        """Let one of those that wait go on, whichever."""
+        self._passes.release()
 
     def put(self, name: str, data: Buffer, *, create: bool = False) -> None:
         if name.startswith(self._prefix):
             self.arrived.release()
-            self.gate.wait()
+            while not self.gate.wait(_GATE_LOOK_SECONDS) and not self._passes.acquire(blocking=False):
+                pass
         super().put(name, data, create=create)
 
 

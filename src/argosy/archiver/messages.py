@@ -13,9 +13,9 @@ from argosy.errors import ArgosyError, error_named
 from argosy.filesystem.xattr_losses import XattrLoss
 from argosy.storage.options import StorageOptions
 
-PROTOCOL = 1
+PROTOCOL = 2
 
-SEGMENT_BYTES = 1 << 30
+SEGMENT_BYTES = 128 << 20
 """Files above this are cut into pieces of exactly this: a constant, because cuts must not depend on tuning."""
 
 READ = "read"
@@ -64,12 +64,13 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Notice(msgspec.Struct, frozen=True, array_like=True):
-    """Said to all workers: how long they may write from now on, and the ids of data blobs recorded just now.
+    """Said to all workers: how long they may write from now on (0: nothing new), or which data blobs were recorded.
 
-    ``blob_ids`` are 32 bytes each, one after the other.
+    ``blob_ids`` are 32 bytes each, one after the other. Only the last word on the lease may be repeated to others, for
+    it counts from when it is heard; what was recorded stays so.
     """
 
-    lease_seconds: float
+    lease_seconds: float = 0.0
     blob_ids: bytes = b""
 
 

@@ -43,6 +43,8 @@ from argosy.storage.open import open_storage
 
 _PROGRESS_SECONDS = 0.5
 _GRANT_SECONDS = 60.0
+# What waits for one machine's link nobody else can send: a member takes no more work before the link has caught up.
+_MOST_UNDER_WAY = 1
 
 
 def backup_worker(setup: bytes, outlet: Outlet) -> BackupWorker:
@@ -99,6 +101,7 @@ class BackupWorker:
             here=PathMap(setup.maps).here,
             elsewhere=setup.elsewhere,
         )
+        self._has_own_link = setup.elsewhere
         self._held: dict[int, tuple[BatchResult, set[PackRef]]] = {}
         self._next_progress = 0.0
 
@@ -115,13 +118,16 @@ class BackupWorker:
             self._fail_all(task.id, error)
             return
         self._held[task.id] = (result, self._placer.take_depends())
+        if self._has_own_link:
+            self._packer.wait_until_under_way(_MOST_UNDER_WAY)
         self._settle()
 
     def notice(self, payload: bytes) -> None:
         """Hear how long writing is allowed, and of blobs that others have made durable."""
         notice = decode(payload, Notice)
-        self._lease.extend(notice.lease_seconds)
-        self._granted.set()
+        if notice.lease_seconds:
+            self._lease.extend(notice.lease_seconds)
+            self._granted.set()
         self._known.add(notice.blob_ids)
 
     def idle(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from argosy.archiver.cutting import replace_by_halves
 from argosy.archiver.halving import Halves, entries_of, halve
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import (
@@ -18,11 +19,9 @@ from argosy.archiver.messages import (
     PartResult,
     SegmentResult,
     decode,
-    encode,
 )
 from argosy.archiver.results import Results
 from argosy.errors import EngineError
-from argosy.state.assemblies import Assembly
 from argosy.state.queue import Batch
 
 MOST_FAILURES = 3
@@ -73,27 +72,10 @@ class Suspects:
             self._split(batch, halves, reason)
 
     def _split(self, batch: Batch, halves: Halves, reason: str) -> None:
-        """Two batches take its place, in one transaction; a late result of it finds it gone and counts for nothing."""
-        ledger = self._ledger
+        ledger, suspicions = self._ledger, (_suspicions(halves.first), _suspicions(halves.second))
         with ledger.job.mutex:
-            ledger.queue.complete(batch.seq, batch.attempt)
-            cut = halves.cut
-            if cut is not None and cut.whole:
-                # No worker has all its entries any more, so the master joins them.
-                ledger.assemblies.open(Assembly(cut.directory_id, cut.parent_id, cut.name, cut.prefix))
-            if cut is not None:
-                ledger.assemblies.expect(cut.directory_id, 1)
-            numbers = [self._enqueue(half) for half in (halves.first, halves.second)]
-            ledger.reports.log(
-                f"batch {batch.seq} failed again and again ({reason}): now batches {numbers[0]} and {numbers[1]}"
-            )
-
-    def _enqueue(self, half: BatchWork) -> int:
-        entries = entries_of(half)
-        files = sum(len(part.names) for part in half.parts)
-        size = sum(sum(part.sizes) for part in half.parts)
-        suspicions = _OF_ONE_ENTRY if entries == 1 else _OF_A_HALF
-        return self._ledger.queue.enqueue(encode(half), files, size, suspicions=suspicions)
+            first, second = replace_by_halves(ledger, batch, halves, suspicions)
+            ledger.reports.log(f"batch {batch.seq} failed again and again ({reason}): now batches {first} and {second}")
 
     def _set_aside(self, batch: Batch, work: BatchWork, reason: str) -> None:
         """Take a result in which its entry could not be read."""
@@ -123,6 +105,10 @@ class Suspects:
             tries=part.tries,
             left_out=not part.names,
         )
+
+
+def _suspicions(half: BatchWork) -> int:
+    return _OF_ONE_ENTRY if entries_of(half) == 1 else _OF_A_HALF
 
 
 def _paths(part: DirectoryPart) -> list[bytes]:

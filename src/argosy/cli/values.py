@@ -112,6 +112,17 @@ def parallel_or_auto(text: str) -> int | None:
     return None if text == "auto" else parallel(text)
 
 
+def share(text: str) -> float:
+    """A part of the whole: above 0, at most 1."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise click.BadParameter(f"{text!r} is no share; write a number above 0 and at most 1, as 0.5")
+    return found
+
+
 def split_tags(given: tuple[str, ...]) -> tuple[str, ...]:
     """``--tag a,b --tag c``: (a, b, c). Empty ones are left out, doubled ones kept once."""
     tags = (tag.strip() for text in given for tag in text.split(","))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from argosy.archiver.messages import WorkerSetup, decode, encode
 from argosy.archiver.path_map import PathMap
 from argosy.daemon.sight import Sight, first_difference, look_at, refusal
+from argosy.daemon.tailoring import with_credentials
 from argosy.errors import EngineError
 from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.session import LOOKUP_NAME
@@ -30,23 +31,35 @@ _LOOKS = 3
 
 Ask = Callable[[], Sight]
 """Asks the master what it sees at this moment."""
+Credentials = Callable[[str], Mapping[str, str]]
+"""Those for the store at a location."""
 
 
 class Fitter:
     """Fits setups to this machine. Called from a session's thread."""
 
-    def __init__(self, member: str, cache_directory: Path, ask: Ask, maps: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """``maps`` are pairs of the master's path and this machine's."""
+    def __init__(
+        self,
+        member: str,
+        cache_directory: Path,
+        ask: Ask,
+        maps: Sequence[tuple[bytes, bytes]] = (),
+        credentials: Credentials | None = None,
+    ) -> None:
+        """``maps`` are pairs of the master's path and this machine's. ``credentials`` are this machine's own."""
         self._member = member
         self._cache_directory = cache_directory
         self._ask = ask
         self._maps = list(maps)
+        self._credentials = credentials
 
     def fit(self, handler: str, setup: bytes) -> bytes:
         """The setup for this machine's workers. ArgosyError if it sees something else than the master."""
         if handler != BACKUP:
             raise EngineError(f"{self._member} cannot run {handler}", hint="Install the same version everywhere.")
         wanted = decode(setup, WorkerSetup)
+        if self._credentials is not None:
+            wanted = decode(with_credentials(handler, setup, self._credentials(wanted.location)), WorkerSetup)
         key, config = MasterKey.from_bytes(wanted.master_key), decode_config(wanted.repository_config)
         storage = open_storage(wanted.location, wanted.storage_options)
         try:

@@ -20,6 +20,7 @@ from argosy.daemon.kept_requests import KeptRequests
 from argosy.daemon.protocol import AskStatus, BackupRequest, Follow, Followed, MemberState, Status, Stop, Submitted
 from argosy.daemon.runs import Run, Runs
 from argosy.daemon.sight import Sight, look_at, sample_paths
+from argosy.daemon.tailoring import MembersTailor
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
@@ -113,7 +114,7 @@ class Master:
             self._server.start()
             self._stack.callback(self._server.stop)
         self._connection = self._connect()
-        self._hub = Hub(self._connection, lease_seconds=settings.lease_seconds)
+        self._hub = Hub(self._connection, lease_seconds=settings.lease_seconds, tailor=MembersTailor())
         self._hub.members_changed = self._say
         self._hub.start()
         if settings.workers:

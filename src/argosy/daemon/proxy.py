@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from argosy.daemon import protocol
-from argosy.daemon.fitting import HANDLERS, Fitter
+from argosy.daemon.fitting import HANDLERS, Credentials, Fitter
 from argosy.daemon.protocol import Refusal
 from argosy.daemon.sight import Sight
 from argosy.engine.nats import wire
@@ -24,7 +24,9 @@ _TRY_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """``url`` is the master's; ``name`` is the certificate's."""
+    """``url`` is the master's; ``name`` is the certificate's. ``only_sources`` are paths as the master names them.
+    ``credentials`` are this machine's own for a store: the master is to send none.
+    """
 
     url: str
     name: str
@@ -32,6 +34,9 @@ class ProxySettings:
     cache_directory: Path
     tls: ssl.SSLContext | None = None
     maps: tuple[tuple[bytes, bytes], ...] = ()
+    weight: float = 1.0
+    only_sources: tuple[bytes, ...] = ()
+    credentials: Credentials | None = None
 
 
 class Proxy:
@@ -55,12 +60,14 @@ class Proxy:
             self._connection = Connection(settings.url, wire.check_member_name(settings.name), settings.tls)
             self._stack.callback(self._connection.close)
             self._wait_for_master()
-            fitter = Fitter(settings.name, settings.cache_directory, self._ask, settings.maps)
+            fitter = Fitter(settings.name, settings.cache_directory, self._ask, settings.maps, settings.credentials)
+            terms = wire.Terms(settings.weight, list(settings.only_sources), settings.credentials is not None)
             agent = Agent(
                 self._connection,
                 settings.name,
                 settings.workers,
                 HANDLERS,
+                terms=terms,
                 prepare=fitter.fit,
                 state_changed=self._say,
             )

@@ -17,11 +17,12 @@ WINDOW_PER_WORKER = 2
 
 class Task(msgspec.Struct, frozen=True):
     """A piece of work. ``id`` (0 or more) orders the hand-out; ``attempt`` grows each time it is
-    offered."""
+    offered. It is not given to the member ``avoid``, where there are others."""
 
     id: int
     attempt: int
     payload: bytes
+    avoid: str = ""
 
 
 class MemberJoined(msgspec.Struct, frozen=True):
@@ -194,6 +195,10 @@ class Engine(Protocol):
     and ``close`` still make sense.
     """
 
+    @property
+    def is_spread(self) -> bool:
+        """Whether its members may be on several machines."""
+
     def prepare(self, handler: str, count: int) -> None:
         """Expect that ``count`` workers will be needed for this handler: what may be done ahead can begin.
 
@@ -234,10 +239,11 @@ class Engine(Protocol):
     def members(self) -> Sequence[Member]:
         """The members that have joined and not left, with what each worker holds."""
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
         """Call ``handler.notice(payload)`` in every worker.
 
-        A worker that starts later hears the last broadcast, and only that, before its first task.
+        A worker that starts later hears before its first task those that are to be kept, in order (the last 2 MiB of
+        them, one at least), and of the others the last one.
         """
 
     def flush(self) -> None:

@@ -35,6 +35,7 @@ from argosy.engine.interface import (
     TaskTaken,
     WorkerState,
 )
+from argosy.engine.notices import LateNotices
 from argosy.engine.respawn import RespawnPolicy
 from argosy.engine.slots import Flush, Instruction, Recall, Send, Slots, Spawn
 from argosy.engine.worker_process import WorkerProcess
@@ -76,13 +77,18 @@ class LocalEngine:
         self._events: list[Event] = []
         self._opening = b""
         self._module = ""
-        self._last_notice: bytes | None = None
+        self._notices = LateNotices()
         self._joined_at_seconds: float | None = None
         self._stirred = False
         self._failure: EngineError | None = None
         self._selector: selectors.BaseSelector | None = None
         self._wake_fd: int | None = None
         self._wake_lock = threading.RLock()
+
+    @property
+    def is_spread(self) -> bool:
+        """See ``Engine.is_spread``."""
+        return False
 
     def prepare(self, handler: str, count: int) -> None:
         """See ``Engine.prepare``."""
@@ -150,11 +156,11 @@ class LocalEngine:
         host = socket.gethostname()
         return [Member(self._name, host, os.getpid(), workers, self._joined_at_seconds, time.time())]
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
         """See ``Engine.broadcast``. A worker that leaves ``MAX_UNREAD_BYTES`` of it unread is killed."""
         self._check_usable()
         frame = encode_frame(Kind.NOTICE, payload)
-        self._last_notice = frame
+        self._notices.add(frame, keep=keep)
         for worker in self._workers.values():
             if worker.is_ready:
                 self._send(worker, frame)
@@ -331,8 +337,8 @@ class LocalEngine:
         self._slots.ready(worker.number)
         self._policy.ready()
         self._join()
-        if self._last_notice is not None:
-            self._send(worker, self._last_notice)
+        for notice in self._notices:
+            self._send(worker, notice)
 
     def _join(self) -> None:
         if self._joined_at_seconds is None:

@@ -149,6 +149,7 @@ class Packer:
         self._free: list[bytearray] = []
         self._slots = threading.Semaphore(upload_threads)
         self._uploads: set[threading.Thread] = set()
+        self._ended = threading.Condition()
         self._failure: BaseException | None = None
 
     def add(self, blob: EncodedBlob) -> PackRef:
@@ -207,6 +208,11 @@ class Packer:
         if self._failure is not None:
             raise self._failure
 
+    def wait_until_under_way(self, most: int) -> None:
+        """Wait until no more than so many full packs are on their way to the store, or have failed."""
+        with self._ended:
+            self._ended.wait_for(lambda: len(self._uploads) <= most)
+
     def abort(self) -> None:
         """Store nothing more. An upload under way ends by itself and is still reported if it succeeds."""
         self._fail(Interrupted("the upload was stopped", hint="Run the command again to resume it."))
@@ -237,8 +243,10 @@ class Packer:
             self._fail(error)
             pack.ref.settle(b"", self._failure)
         finally:
-            self._uploads.discard(threading.current_thread())
             self._slots.release()
+            with self._ended:
+                self._uploads.discard(threading.current_thread())
+                self._ended.notify_all()
 
     def _store(self, pack: _Pack) -> StoredPack:
         header = bytes(pack.header)

@@ -31,8 +31,9 @@ ATTEMPTS_OF_A_RUN = 1_000_000
 class Batch:
     """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress.
 
-    Of this run, so in no row: ``leased`` (handed out and not given back), ``overtaken`` (its worker has begun another
-    batch since) and ``suspicions`` (those of its ``failures`` that may be its own fault).
+    Of this run, so in no row: ``leased`` (handed out and not given back), ``runs`` (attempts that go on: two at most),
+    ``earlier`` (the first of two, or 0), ``overtaken`` (its worker has begun another batch since) and ``suspicions``
+    (those of its ``failures`` that may be its own fault).
     """
 
     seq: int
@@ -47,6 +48,8 @@ class Batch:
     updated: float | None = None
     failures: int = 0
     leased: bool = False
+    runs: int = 0
+    earlier: int = 0
     overtaken: bool = False
     suspicions: int = 0
 
@@ -60,7 +63,7 @@ class BatchQueue:
         self._sizes: dict[int, Batch] = {}
         self._running: dict[int, Batch] = {}
         self._begun_last: dict[tuple[str, int], Batch] = {}
-        self._unfinished_bytes = 0
+        self._unfinished_files = self._unfinished_bytes = 0
         self._payloads: dict[int, bytes] = {}
         self._payload_bytes = 0
         # Replaced ones whose rows are still to be written, or are being written.
@@ -85,6 +88,7 @@ class BatchQueue:
             batch = Batch(*row)
             batch.attempt = self._first_attempt
             self._sizes[batch.seq] = batch
+            self._unfinished_files += batch.files
             self._unfinished_bytes += batch.bytes
             if batch.state == IN_PROGRESS:
                 self._running[batch.seq] = batch
@@ -100,6 +104,7 @@ class BatchQueue:
             seq = self._next_seq
             self._next_seq += 1
             self._sizes[seq] = Batch(seq, files, size_bytes, attempt=self._first_attempt, suspicions=suspicions)
+            self._unfinished_files += files
             self._unfinished_bytes += size_bytes
             self._fresh.append(seq)
             self._job.journal(
@@ -122,15 +127,29 @@ class BatchQueue:
         """Whether no batch has been sealed in this job."""
         return self._next_seq == _FIRST
 
-    def lease(self) -> tuple[Batch, bytes] | None:
-        """The lowest waiting batch, as a new attempt, with its payload; None when none is durable yet."""
+    def lowest(self, count: int) -> list[int]:
+        """The lowest batches that may be leased now, in order."""
+        with self._job.mutex:
+            return self._waiting[:1] if count == 1 else heapq.nsmallest(count, self._waiting)
+
+    def lease(self, chosen: int | None = None) -> tuple[Batch, bytes] | None:
+        """The lowest waiting batch, or the one chosen of those, as a new attempt, with its payload.
+
+        None when none is durable yet.
+        """
         with self._job.mutex:
             if not self._waiting:
                 return None
-            seq = heapq.heappop(self._waiting)
+            if chosen is None or chosen == self._waiting[0]:
+                seq = heapq.heappop(self._waiting)
+            else:
+                seq = chosen
+                self._waiting.remove(seq)
+                heapq.heapify(self._waiting)
             batch = self._sizes[seq]
             batch.attempt += 1
             batch.leased, batch.overtaken = True, False
+            batch.runs, batch.earlier = 1, 0
             batch.files_done = batch.bytes_done = 0
             self._changed.add(seq)
             payload = self._replaced.get(seq) or self._saving.get(seq) or self._drop_payload(seq)
@@ -138,6 +157,25 @@ class BatchQueue:
                 return batch, payload
         row = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
         return batch, row[0][0]
+
+    def lease_again(self, seq: int) -> bytes | None:
+        """Hand a batch in progress out a second time, beside the attempt that goes on: its payload.
+
+        None if it is complete or waits, or was handed out twice before.
+        """
+        with self._job.mutex:
+            batch = self._sizes.get(seq)
+            if batch is None or not batch.leased or batch.earlier:
+                return None
+            batch.earlier = batch.attempt
+            batch.attempt += 1
+            batch.runs += 1
+            self._changed.add(seq)
+        return self.payload(seq)
+
+    def find(self, seq: int) -> Batch | None:
+        """A batch that is not complete."""
+        return self._sizes.get(seq)
 
     def taken(self, seq: int, attempt: int, member: str, worker: int) -> None:
         """A worker has begun this attempt."""
@@ -172,6 +210,7 @@ class BatchQueue:
                 self._waiting.remove(seq)
                 heapq.heapify(self._waiting)
             del self._sizes[seq]
+            self._unfinished_files -= batch.files
             self._unfinished_bytes -= batch.bytes
             self._running.pop(seq, None)
             self._forget_worker(batch)
@@ -185,11 +224,15 @@ class BatchQueue:
 
         ``failed``: on the source. ``suspect``: the batch itself may be the cause, unless its worker had left it behind
         for another one and held it only until its packs were durable.
-        None if the attempt is over: another one was handed out, or accepted, or it was given back before.
+        None if the attempt is over: another one was handed out, or accepted, or it was given back before. None also if
+        the other one of two goes on.
         """
         with self._job.mutex:
             batch = self._current(seq, attempt)
             if batch is None or not batch.leased:
+                return None
+            batch.runs -= 1
+            if batch.runs:
                 return None
             batch.leased = False
             suspected = suspect and not batch.overtaken
@@ -201,11 +244,11 @@ class BatchQueue:
             return batch
 
     def payload(self, seq: int) -> bytes | None:
-        """The payload of a batch that was handed out, None if it is complete."""
+        """The payload of a batch, None if it is complete."""
         with self._job.mutex:
-            replaced = self._replaced.get(seq) or self._saving.get(seq)
-        if replaced:
-            return replaced
+            at_hand = self._replaced.get(seq) or self._saving.get(seq) or self._payloads.get(seq)
+        if at_hand:
+            return at_hand
         rows = self._job.read("SELECT payload FROM batches WHERE seq = ?", (seq,))
         return bytes(rows[0][0]) if rows else None
 
@@ -229,10 +272,21 @@ class BatchQueue:
         with self._job.mutex:
             return len(self._sizes)
 
+    def remaining(self) -> tuple[int, int]:
+        """Files and bytes of all batches that are not complete, but for what their workers have read."""
+        with self._job.mutex:
+            done = sum(batch.files_done for batch in self._running.values())
+            return self._unfinished_files - done, self.remaining_bytes()
+
     def remaining_bytes(self) -> int:
         """Bytes of all batches that are not complete (for the estimate of the end)."""
         with self._job.mutex:
             return self._unfinished_bytes - sum(batch.bytes_done for batch in self._running.values())
+
+    def handed_out(self) -> list[Batch]:
+        """The batches that are with members, those included that wait there for their turn."""
+        with self._job.mutex:
+            return [batch for batch in self._sizes.values() if batch.leased]
 
     def in_progress(self) -> list[Batch]:
         """The batches that members hold, or held when they were lost."""
@@ -287,4 +341,4 @@ class BatchQueue:
 
     def _current(self, seq: int, attempt: int) -> Batch | None:
         batch = self._sizes.get(seq)
-        return batch if batch is not None and batch.attempt == attempt else None
+        return batch if batch is not None and attempt in (batch.attempt, batch.earlier) else None

@@ -82,6 +82,13 @@ def test_a_count_starts_at_one(text: str) -> None:
         values.parallel_or_auto(text)
 
 
+def test_a_share_is_part_of_the_whole() -> None:
+    assert [values.share(text) for text in ("1", "0.25")] == [1.0, 0.25]
+    for text in ("0", "1.5", "-1", "nan", "half"):
+        with pytest.raises(click.BadParameter, match="no share"):
+            values.share(text)
+
+
 def test_a_slip_of_the_finger_starts_no_million_processes() -> None:
     assert values.parallel("1024") == 1024
     with pytest.raises(click.BadParameter, match="more than 1024"):

@@ -65,6 +65,20 @@ def test_the_workers_get_this_machines_elsewhere(scene: Scene, tmp_path: Path) -
     )
 
 
+def test_the_stores_credentials_may_be_this_machines_own(scene: Scene, tmp_path: Path) -> None:
+    scene.backup(tmp_path)
+    asked: list[str] = []
+
+    def own(location: str) -> dict[str, str]:
+        asked.append(location)
+        return {"AWS_ACCESS_KEY_ID": "own"}
+
+    fitter = Fitter("nas-1", tmp_path / "cache", lambda: sight_of(scene, tmp_path / "scene"), (), own)
+    fitted = decode(fitter.fit(BACKUP, encode(setup_for(scene))), WorkerSetup)
+    assert fitted.storage_options.credentials == {"AWS_ACCESS_KEY_ID": "own"}
+    assert asked == [str(scene.repository)]
+
+
 def test_a_copy_of_the_repository_is_refused(scene: Scene, tmp_path: Path) -> None:
     """It has the same key and id; it lacks the lock that the job holds now."""
     copy = tmp_path / "copy"

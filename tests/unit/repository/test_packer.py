@@ -21,25 +21,11 @@ from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import MasterKey, Sealer
 from argosy.restic_format.pack import PLAIN_ENTRY_BYTES, encode_entry, pack_size_bytes, seal_header
 from argosy.storage.interface import Buffer
-from tests.support.storage_doubles import Died, DyingBeforePut, FullStorage, MemoryStorage
+from tests.support.storage_doubles import Died, DyingBeforePut, FullStorage, GatedStorage, MemoryStorage
 
 PATIENCE_SECONDS = 30.0
 KIB = 1024
 MIB = 1024 * 1024
-
-
-class GatedStorage(MemoryStorage):
-    """Holds each put back until the gate is opened, and tells how many wait there."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.arrived = threading.Semaphore(0)
-        self.gate = threading.Event()
-
-    def put(self, name: str, data: Buffer, *, create: bool = False) -> None:
-        self.arrived.release()
-        assert self.gate.wait(PATIENCE_SECONDS)
-        super().put(name, data, create=create)
 
 
 class SinkStorage(MemoryStorage):
@@ -158,6 +144,27 @@ def test_it_waits_while_as_many_packs_as_threads_are_on_their_way(key: MasterKey
     thread.join(PATIENCE_SECONDS)
     packer.flush()
     assert all(ref.stored for ref in added)
+
+
+def test_one_may_wait_until_the_store_has_caught_up(key: MasterKey) -> None:
+    storage = GatedStorage()
+    packer = make_packer(storage, key, upload_threads=2)
+    first, second = [packer.add(make_blob(64 * KIB)) for _ in range(2)]
+    packer.add(make_blob())
+    packer.wait_until_under_way(2)
+    waiting = threading.Thread(target=packer.wait_until_under_way, args=(1,))
+    waiting.start()
+    for _ in range(2):
+        assert storage.arrived.acquire(timeout=PATIENCE_SECONDS)
+    assert waiting.is_alive()
+    storage.let_one_pass()
+    waiting.join(PATIENCE_SECONDS)
+    assert first.stored != second.stored
+    storage.gate.set()
+    packer.wait_until_under_way(0)
+    assert first.stored
+    assert second.stored
+    assert storage.arrived.acquire(blocking=False) is False, "the open pack is none of them"
 
 
 def test_memory_stays_within_the_threads_and_two_packs(key: MasterKey) -> None:

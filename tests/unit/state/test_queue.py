@@ -220,17 +220,56 @@ def test_a_replaced_payload_is_what_later_attempts_get(queue: BatchQueue, file: 
     assert queue._payload_bytes == 0
 
 
-def test_remaining_bytes_are_those_of_what_is_not_complete(queue: BatchQueue, job: JobDatabase) -> None:
+def test_what_remains_is_what_is_not_complete(queue: BatchQueue, job: JobDatabase) -> None:
     for size in (100, 200, 300):
-        queue.enqueue(b"", 1, size)
+        queue.enqueue(b"", 10, size)
     job.commit()
-    assert queue.remaining_bytes() == 600
+    assert queue.remaining() == (30, 600)
     number, attempt, _ = lease(queue)
     queue.taken(number, attempt, "member", 1)
-    queue.progress(number, attempt, 0, 60)
-    assert queue.remaining_bytes() == 540
+    queue.progress(number, attempt, 2, 60)
+    assert queue.remaining() == (28, 540)
     queue.complete(number, attempt)
-    assert queue.remaining_bytes() == 500
+    assert queue.remaining() == (20, queue.remaining_bytes()) == (20, 500)
+
+
+def test_the_first_result_of_two_attempts_counts_once(queue: BatchQueue, job: JobDatabase) -> None:
+    for _ in range(2):
+        queue.enqueue(b"payload", 1, 10)
+    job.commit()
+    for seq, first_wins in ((1, True), (2, False)):
+        assert queue.lease_again(seq) is None
+        number, first, _ = lease(queue)
+        assert queue.lease_again(seq) == b"payload"
+        assert queue.lease_again(seq) is None
+        assert number == seq
+        attempts = (first, first + 1) if first_wins else (first + 1, first)
+        assert [queue.complete(seq, attempt) for attempt in attempts] == [True, False]
+    assert queue.unfinished == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_batch_waits_again_once_both_of_two_attempts_were_lost(
+    queue: BatchQueue, job: JobDatabase, order: tuple[int, int]
+) -> None:
+    queue.enqueue(b"payload", 1, 10)
+    job.commit()
+    number, attempt, _ = lease(queue)
+    queue.lease_again(number)
+    assert queue.give_back(number, attempt + order[0]) is None
+    assert queue.waiting == 0
+    assert queue.give_back(number, attempt + order[1]) is not None
+    assert queue.waiting == 1
+    assert lease(queue)[1] == attempt + 2
+
+
+def test_one_of_two_attempts_goes_on_when_the_other_is_lost(queue: BatchQueue, job: JobDatabase) -> None:
+    queue.enqueue(b"payload", 1, 10)
+    job.commit()
+    number, attempt, _ = lease(queue)
+    queue.lease_again(number)
+    queue.give_back(number, attempt + 1)
+    assert queue.complete(number, attempt)
 
 
 def test_only_the_batch_that_a_lost_worker_was_at_is_suspected(queue: BatchQueue, job: JobDatabase) -> None:

@@ -18,6 +18,7 @@ from argosy import __version__
 from argosy.engine.nats import wire
 from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.link import Link
+from argosy.engine.nats.pace import Pace
 from argosy.engine.nats.session import Prepare, Session
 from argosy.engine.nats.tokens import TokenDraw
 from argosy.errors import EngineError
@@ -29,6 +30,7 @@ _LEASES_OF_PATIENCE = 4
 _DEFAULT_LEASE_SECONDS = 15.0
 _REMEMBERED_LINKS = 1000
 _LEAVE_SECONDS = 10.0
+_USUAL = wire.Terms()
 
 
 @dataclass(slots=True)
@@ -48,6 +50,7 @@ class Agent:
         workers: int,
         allowed: Collection[str],
         *,
+        terms: wire.Terms = _USUAL,
         prepare: Prepare = lambda _handler, setup: setup,
         state_changed: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -56,6 +59,7 @@ class Agent:
         self._name = wire.check_member_name(name)
         self._workers = workers
         self._allowed = allowed
+        self._terms = terms
         self._prepare = prepare
         self._state_changed = state_changed
         self._instance = uuid.uuid4().hex
@@ -119,6 +123,7 @@ class Agent:
             0 if self._leaving else self._workers,
             list(self._running),
             list(self._ended)[-16:],
+            self._terms,
         )
 
     def _hear(self, answer: bytes) -> None:
@@ -165,7 +170,8 @@ class Agent:
         def ended() -> None:
             self._connection.soon(self._forget, number)
 
-        session = Session(self._name, self._workers, self._allowed, self._prepare, ended, self._state_changed)
+        pace = Pace(self._terms.weight)
+        session = Session(self._name, self._workers, self._allowed, self._prepare, ended, self._state_changed, pace)
         draw = TokenDraw(self._connection, engine, self._lease_seconds, session.drawn)
 
         def heard(messages: list[bytes]) -> None:

@@ -35,6 +35,8 @@ _DRAIN_SECONDS = 2.0
 _CANCEL_AGAIN_SECONDS = 0.2
 _END_SECONDS = 10.0
 _REFUSED_SECONDS = 3.0
+# A certificate that was given out just now: the master looks at its register once a second.
+_GIVEN_OUT_SECONDS = 3.0
 
 # With each TLS connection that ends it warns that nats-py's protocol class is written for plain ones too.
 logging.getLogger("asyncio").setLevel(logging.ERROR)
@@ -60,6 +62,7 @@ class Connection:
         self._subscriptions: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
         self._closing = False
         self._refused = asyncio.Event()
+        self._refusal = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconnected: Callable[[], None] = lambda: None
         self.loop = asyncio.new_event_loop()
@@ -71,7 +74,7 @@ class Connection:
         try:
             self.run(self._connect_in_time(patience_seconds))
         except FAULTS as error:
-            cause = self.last_error or str(error) or "no answer"
+            cause = self._refusal or self.last_error or str(error) or "no answer"
             raise EngineError(
                 f"no connection to {self.url}: {cause}",
                 hint="Check that the master runs, that the address and port are right, and the certificates.",
@@ -176,7 +179,7 @@ class Connection:
 
     async def _connect_in_time(self, patience_seconds: float) -> None:
         """TimeoutError after the patience, or as soon as the server or its certificate is found to be the wrong one."""
-        self._refused = asyncio.Event()
+        self._refused, self._refusal = asyncio.Event(), ""
         connecting = asyncio.ensure_future(self._connect())
         refused = asyncio.ensure_future(self._refused.wait())
         done, _ = await asyncio.wait(
@@ -234,8 +237,11 @@ class Connection:
 
     async def _failed(self, error: Exception) -> None:
         self.last_error = str(error) or type(error).__name__
-        if isinstance(error, (ssl.SSLError, nats.errors.AuthorizationError)):
+        if isinstance(error, ssl.SSLError):
             self._refused.set()
+        elif _is_refusal(error):
+            self._refusal = self.last_error = "the certificate is not, or no longer, in the master's register"
+            self.loop.call_later(_GIVEN_OUT_SECONDS, self._refused.set)
         _log.debug("%s: %s", self.url, self.last_error)
 
     async def _came_back(self) -> None:
@@ -253,6 +259,11 @@ class Connection:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a task of the cluster's connection ended: %r", error)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """While nats-py connects for the first time it has no class of its own for this."""
+    return isinstance(error, nats.errors.AuthorizationError) or "authorization violation" in str(error).lower()
 
 
 async def _end_all(tasks: Iterable[asyncio.Task[Any]]) -> None:

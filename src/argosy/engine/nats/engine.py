@@ -26,6 +26,7 @@ from argosy.engine.interface import (
 from argosy.engine.nats import wire
 from argosy.engine.nats.hub import Attached, Desk, Heard, Hub, Lost
 from argosy.engine.nats.placement import Place, Placement
+from argosy.engine.notices import LateNotices
 from argosy.errors import EngineError
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
@@ -48,20 +49,24 @@ class NatsEngine:
         self._close_seconds = close_seconds
         self._placement = Placement()
         self._desk: Desk | None = None
-        self._began = False
-        self._begin = b""
-        self._last_notice: bytes | None = None
+        self._handler = ""
+        self._setup = b""
+        self._notices = LateNotices()
         self._events: list[Event] = []
         self._last_draw_seconds = 0.0
         self._expelled: set[str] = set()
         self._failure: EngineError | None = None
 
+    @property
+    def is_spread(self) -> bool:
+        """See ``Engine.is_spread``."""
+        return True
+
     def start(self, setup: bytes, handler: str) -> None:
         """See ``Engine.start``."""
-        if self._began:
+        if self._handler:
             raise EngineError("the engine was started before")
-        self._began = True
-        self._begin = wire.encode(wire.Begin(handler, setup, self._idle_seconds, self._close_seconds))
+        self._handler, self._setup = handler, setup
         self._desk = self._hub.open_desk()
         self._hear()
 
@@ -116,12 +121,13 @@ class NatsEngine:
             if place.joined_at_seconds is not None and self._desk is not None
         ]
 
-    def broadcast(self, payload: bytes) -> None:
+    def broadcast(self, payload: bytes, *, keep: bool = False) -> None:
         """See ``Engine.broadcast``. A member that leaves ``MAX_UNREAD_BYTES`` of it unread is struck off."""
         desk = self._usable()
-        self._last_notice = wire.encode(wire.Tell(payload))
+        notice = wire.encode(wire.Tell(payload, keep))
+        self._notices.add(notice, keep=keep)
         for link in self._placement.places:
-            desk.send(link, self._last_notice)
+            desk.send(link, notice)
             if desk.unsent_bytes(link) > MAX_UNREAD_BYTES:
                 desk.lose(link, "no longer reads its messages")
 
@@ -151,7 +157,7 @@ class NatsEngine:
     def close(self) -> None:
         """See ``Engine.close``."""
         if self._desk is None:
-            self._began = True
+            self._handler = self._handler or "none"
             return
         self._send_to_all(wire.Close(), _CANCEL_SECONDS)
         deadline = time.monotonic() + self._close_seconds + _FAREWELL_SECONDS
@@ -164,7 +170,7 @@ class NatsEngine:
         if self._failure and not self._events:
             raise self._failure
         if self._desk is None:
-            raise EngineError("the engine is closed" if self._began else "the engine was not started")
+            raise EngineError("the engine is closed" if self._handler else "the engine was not started")
         return self._desk
 
     def _send_to_all(self, message: msgspec.Struct, patience_seconds: float) -> None:
@@ -219,9 +225,12 @@ class NatsEngine:
             self._desk.lose(place.link, "was expelled")
             return
         self._placement.attach(place)
-        self._desk.send(place.link, self._begin)
-        if self._last_notice is not None:
-            self._desk.send(place.link, self._last_notice)
+        tailor, setup = self._hub.tailor, self._setup
+        if place.terms.own_credentials:
+            setup = tailor.without_credentials(self._handler, setup)
+        self._send(place.link, wire.Begin(self._handler, setup, self._idle_seconds, self._close_seconds))
+        for notice in self._notices:
+            self._desk.send(place.link, notice)
 
     def _lose(self, link: int, reason: str) -> None:
         if link not in self._placement.places:
@@ -295,9 +304,14 @@ class NatsEngine:
 
     def _hand_over(self, link: int, token: int) -> None:
         self._last_draw_seconds = time.monotonic()
-        drawn = self._placement.draw(link)
+        only, tailor = self._placement.places[link].terms.only, self._hub.tailor
+        drawn = self._placement.draw(link, lambda task: not only or tailor.suits(self._handler, task.payload, only))
         if drawn is None:
-            self._send(link, wire.Void(token))
+            unsuited = self._placement.waiting > 0
+            self._send(link, wire.Void(token, unsuited))
+            if unsuited:
+                # The token is for another member.
+                self._usable().tokens.need()
             return
         task, is_flush_due = drawn
         self._send(link, wire.Hand(token, task.id, task.attempt, task.payload))

@@ -28,6 +28,7 @@ from argosy.engine.nats.connection import FAULTS, Connection
 from argosy.engine.nats.inbox import Inbox
 from argosy.engine.nats.link import Link
 from argosy.engine.nats.placement import Place
+from argosy.engine.nats.tailoring import Plain, Tailor
 from argosy.engine.nats.tokens import TokenSource, ensure_stream
 from argosy.errors import EngineError
 
@@ -75,6 +76,7 @@ class Membership:
     host: str
     pid: int
     workers: int
+    terms: wire.Terms
     joined_at_seconds: float
     last_seen_seconds: float
     heard_seconds: float
@@ -125,8 +127,12 @@ class Desk:
 class Hub:
     """Made on an open connection of the master's; ``start`` before the first engine."""
 
-    def __init__(self, connection: Connection, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self, connection: Connection, *, lease_seconds: float = LEASE_SECONDS, tailor: Tailor | None = None
+    ) -> None:
+        """``tailor`` knows payloads and setups, for members on terms of their own."""
         self.connection = connection
+        self.tailor = tailor or Plain()
         self.lease_seconds = lease_seconds
         self._instance = uuid.uuid4().hex
         self._members: dict[str, Membership] = {}
@@ -207,7 +213,8 @@ class Hub:
         member.links[number] = link
         self._links[number] = (member, desk)
         desk.links[number] = (member, link)
-        desk.inbox.put(Attached(Place(number, member.name, member.host, member.pid, member.workers)))
+        place = Place(number, member.name, member.host, member.pid, member.workers, member.terms)
+        desk.inbox.put(Attached(place))
 
     async def _receive(self, message: Msg) -> None:
         segment = wire.decode(message.data, wire.Segment)
@@ -271,7 +278,7 @@ class Hub:
 
     def _take_in(self, hello: wire.Hello, now: float) -> Membership:
         member = Membership(
-            hello.name, hello.instance, hello.host, hello.pid, hello.workers, time.time(), time.time(), now
+            hello.name, hello.instance, hello.host, hello.pid, hello.workers, hello.terms, time.time(), time.time(), now
         )
         self._members[hello.name] = member
         for desk in self._desks.values():

@@ -8,9 +8,11 @@ the number alone. A member is known here by its link: one that comes back has an
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from argosy.engine.interface import WINDOW_PER_WORKER, Task, WorkerState
+from argosy.engine.nats.wire import Terms
 from argosy.errors import EngineError
 
 
@@ -32,6 +34,7 @@ class Place:
     host: str
     pid: int
     worker_limit: int
+    terms: Terms = field(default_factory=Terms)
     first_worker: int = 0
     joined_at_seconds: float | None = None
     handed: int = 0
@@ -98,12 +101,13 @@ class Placement:
         self._flush_behind.discard(task.id)
         self._insert(task)
 
-    def draw(self, link: int) -> tuple[Task, bool] | None:
-        """The lowest waiting task for this member, and whether to flush behind it. None if none waits."""
-        if not self._waiting:
-            return None
-        task = self._waiting.pop(0)
+    def draw(self, link: int, suits: Callable[[Task], bool] = lambda _: True) -> tuple[Task, bool] | None:
+        """The lowest waiting task that suits this member, and whether to flush behind it. None if none does."""
         place = self.places[link]
+        task = next((task for task in self._waiting if not self._avoids(task, place) and suits(task)), None)
+        if task is None:
+            return None
+        self._waiting.remove(task)
         place.held[task.id] = Held(task)
         place.handed += 1
         return task, task.id in self._flush_behind
@@ -115,10 +119,14 @@ class Placement:
             self._flush_behind.update(task_id for task_id, held in place.held.items() if not held.worker)
 
     def withdrawals(self) -> list[tuple[int, Task]]:
-        """Tasks to take back from members where they wait, for workers elsewhere that have nothing to do."""
+        """Tasks to take back from members where they wait, for workers elsewhere that have nothing to do.
+
+        Not for those of a choosy member: they may leave what is taken back.
+        """
         if self._waiting:
             return []
-        idle = sum(max(0, place.worker_limit - place.in_window) for place in self.places.values())
+        eager = [place for place in self.places.values() if not place.terms.is_choosy]
+        idle = sum(max(0, place.worker_limit - place.in_window) for place in eager)
         idle -= sum(held.withdrawn for place in self.places.values() for held in place.held.values())
         behind = [
             (held.task.id, place.link, held)
@@ -162,6 +170,10 @@ class Placement:
         number = place.first_worker + worker
         self._last_worker[place.name] = max(number, self._last_worker.get(place.name, 0))
         return number
+
+    def _avoids(self, task: Task, place: Place) -> bool:
+        others = (other for other in self.places.values() if other.name != place.name and not other.terms.is_choosy)
+        return task.avoid == place.name and any(others)
 
     def _surplus(self, place: Place) -> list[Held]:
         """What waits at a member beyond what its workers can begin now, highest ids first."""

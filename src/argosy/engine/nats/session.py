@@ -26,6 +26,7 @@ from argosy.engine.interface import (
 from argosy.engine.local import LocalEngine
 from argosy.engine.nats import wire
 from argosy.engine.nats.inbox import LIMIT_BYTES, Inbox
+from argosy.engine.nats.pace import Pace
 from argosy.engine.nats.stream import Settled
 from argosy.errors import ArgosyError, EngineError
 
@@ -34,6 +35,9 @@ _log = logging.getLogger(__name__)
 _TURN_SECONDS = 1.0
 _FAREWELL_SECONDS = 5.0
 _BEHIND_SECONDS = 0.01
+# After it heard that what waits is not for this member.
+_UNSUITED_SECONDS = 1.0
+_ALWAYS = Pace(1.0)
 
 
 Prepare: TypeAlias = Callable[[str, bytes], bytes]
@@ -75,9 +79,10 @@ class Session(threading.Thread):
         prepare: Prepare,
         ended: Callable[[], None],
         say: Callable[[str], None] = lambda _: None,
+        pace: Pace = _ALWAYS,
     ) -> None:
         """``allowed`` are the handlers that this member runs; ``ended`` is called at the very end. ``say`` hears, in
-        words, why this member takes no part.
+        words, why this member takes no part; ``pace`` says when it rests.
         """
         super().__init__(name=f"session-{name}", daemon=True)
         self.inbox: Inbox[wire.Down] = Inbox()
@@ -87,6 +92,8 @@ class Session(threading.Thread):
         self._prepare = prepare
         self._ended = ended
         self._tell_here = say
+        self._pace = pace
+        self._unsuited_until_seconds = 0.0
         self._engine: LocalEngine | None = None
         self._over = threading.Event()
         self._leaving = threading.Event()
@@ -192,13 +199,15 @@ class Session(threading.Thread):
                 self._tokens[task_id] = token
                 self._kept.append(Task(task_id, attempt, payload))
                 self._offer_kept(engine)
-            case wire.Void(token):
+            case wire.Void(token, unsuited):
                 self._answered.append(token)
                 self._draw.settle(token)
+                if unsuited:
+                    self._unsuited_until_seconds = time.monotonic() + _UNSUITED_SECONDS
             case wire.Withdraw(task_id, attempt):
                 engine.withdraw(task_id, attempt)
-            case wire.Tell(payload):
-                engine.broadcast(payload)
+            case wire.Tell(payload, keep):
+                engine.broadcast(payload, keep=keep)
             case wire.Flush():
                 self._flush_behind_kept = bool(self._kept)
                 engine.flush()
@@ -232,11 +241,16 @@ class Session(threading.Thread):
             self._say(wire.Room(room))
 
     def _update_demand(self, engine: LocalEngine) -> None:
-        demand = engine.wanted() - len(self._kept)
+        demand = engine.wanted() - len(self._kept) if self._may_take_more(engine) else 0
         if self._answered or demand != self._last_demand:
             self._last_demand = demand
             answered, self._answered = self._answered, []
             self._draw.update(demand, answered)
+
+    def _may_take_more(self, engine: LocalEngine) -> bool:
+        now, in_window = time.monotonic(), self._workers * WINDOW_PER_WORKER - engine.wanted()
+        busy = min(in_window, self._workers) / self._workers
+        return self._pace.may_take_more(now, busy) and now >= self._unsuited_until_seconds
 
     def _relay(self, event: Event) -> None:
         match event:

@@ -12,7 +12,7 @@ import msgspec
 
 from argosy.errors import EngineError
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 WORK_STREAM = "ARGOSY_WORK"
 STATE_BUCKET = "argosy_status"
@@ -92,6 +92,23 @@ class _Message(msgspec.Struct, frozen=True, array_like=True):
     pass
 
 
+class Terms(_Message, frozen=True):
+    """On which terms a member takes part.
+
+    ``weight`` is the share of its time that it works (above 0, at most 1). ``only`` keeps it to some tasks (see
+    ``tailoring.Tailor``); empty: to none. ``own_credentials``: it is sent none.
+    """
+
+    weight: float = 1.0
+    only: list[bytes] = []
+    own_credentials: bool = False
+
+    @property
+    def is_choosy(self) -> bool:
+        """Whether it leaves tasks to others although it has nothing to do."""
+        return self.weight < 1 or bool(self.only)
+
+
 class Hello(_Message, frozen=True):
     """A member is there. ``instance`` tells two runs of it apart; ``ended`` are links that it has given up."""
 
@@ -104,6 +121,7 @@ class Hello(_Message, frozen=True):
     workers: int
     links: list[int]
     ended: list[int]
+    terms: Terms = Terms()
 
 
 class Welcome(_Message, frozen=True):
@@ -161,9 +179,10 @@ class Hand(_Tagged, frozen=True):
 
 
 class Void(_Tagged, frozen=True):
-    """The answer to a drawn token: nothing waits."""
+    """The answer to a drawn token: nothing waits, or nothing that suits this member."""
 
     token: int
+    unsuited: bool = False
 
 
 class Withdraw(_Tagged, frozen=True):
@@ -174,9 +193,10 @@ class Withdraw(_Tagged, frozen=True):
 
 
 class Tell(_Tagged, frozen=True):
-    """A broadcast for all workers."""
+    """A broadcast for all workers; ``keep`` as in ``interface.Engine.broadcast``."""
 
     payload: bytes
+    keep: bool = False
 
 
 class Flush(_Tagged, frozen=True):

@@ -7,7 +7,7 @@ batches that need it complete, then trees are built, then indexes name the packs
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from argosy.archiver.confirming import first_contradiction
@@ -34,7 +34,6 @@ from argosy.engine.interface import (
     MemberJoined,
     MemberLeft,
     Report,
-    Task,
     TaskComplete,
     TaskFailed,
     TaskLapsed,
@@ -42,7 +41,9 @@ from argosy.engine.interface import (
     TaskTaken,
 )
 from argosy.errors import Interrupted
+from argosy.operations.backup.handing_out import HandingOut, batch_of
 from argosy.operations.backup.indexing import Indexer
+from argosy.operations.backup.misfits import Misfits
 from argosy.operations.backup.options import BackupObserver
 from argosy.operations.backup.watching import Watcher
 from argosy.repository.packer import StoredPack
@@ -87,19 +88,19 @@ class Coordinator:
         self._trees = trees
         self._results = results
         self._suspects = Suspects(ledger, results)
+        self._misfits = Misfits()
+        self._expelled: set[str] = set()
+        self._handing_out = HandingOut(ledger, engine, scanner, after_scan=options.after_scan)
         self._indexer = indexer
         self._observer = observer
         self._confirm_lock = confirm_lock
         self._lease_seconds = lease_seconds
         # Scan and workers start while the lock must stand alone; nothing is written before it is confirmed.
         self._confirm_at: float | None = time.monotonic() + LOCK_ALONE_SECONDS
-        self._options = options
         self._crash_point = options.crash_point
         self._watcher = Watcher(ledger, scanner, observer)
         self._next_commit = 0.0
         self._next_members = 0.0
-        self._flushed_for = -1
-        self._offered = 0
         self._notice_due = False
         self._deadline = None if options.stop_after_seconds is None else time.monotonic() + options.stop_after_seconds
 
@@ -110,7 +111,7 @@ class Coordinator:
         try:
             while not self._finished():
                 self._check_stop()
-                self._offer()
+                self._handing_out.offer()
                 self._confirm()
                 for event in self._engine.events(self._patience_seconds()):
                     self._handle(event)
@@ -133,6 +134,13 @@ class Coordinator:
         self._notice_due = True
         self._engine.wake()
 
+    def end_workers(self) -> None:
+        """After ``run``. A worker that is busy now is at a batch that another one has done: nothing is waited for."""
+        if self._is_any_worker_busy():
+            self._engine.cancel()
+        else:
+            self._engine.close()
+
     def record_rest(self) -> None:
         """After the last flush: record what was stored meanwhile."""
         self._record_tree_packs()
@@ -146,18 +154,21 @@ class Coordinator:
             self._confirm()
         self._engine.flush()
         deadline = time.monotonic() + _STOP_GRACE_SECONDS
-        while time.monotonic() < deadline and any(
-            worker.holding for member in self._engine.members() for worker in member.workers
-        ):
+        while time.monotonic() < deadline and self._is_any_worker_busy():
             for event in self._engine.events(0.2):
                 self._handle(event)
         self._ledger.job.commit()
+
+    def _is_any_worker_busy(self) -> bool:
+        return any(worker.holding for member in self._engine.members() for worker in member.workers)
 
     def _confirm(self) -> None:
         if self._confirm_at is not None and time.monotonic() >= self._confirm_at:
             self._confirm_lock()
             self._confirm_at = None
             self._engine.broadcast(encode(Notice(self._lease_seconds())))
+            # Of an earlier run of the job.
+            self._tell_of(self._indexer.unindexed())
 
     def _finished(self) -> bool:
         return self._confirm_at is None and self._nothing_left()
@@ -187,25 +198,6 @@ class Coordinator:
             return 0.0
         return COMMIT_SECONDS
 
-    def _offer(self) -> None:
-        if self._options.after_scan and not self._scanner.done:
-            return
-        while self._engine.wanted() > 0:
-            leased = self._ledger.queue.lease()
-            if leased is None:
-                break
-            batch, payload = leased
-            self._engine.offer(Task(batch.seq, batch.attempt, payload))
-            self._offered += 1
-        self._flush_at_the_end()
-
-    def _flush_at_the_end(self) -> None:
-        """Once nothing more is to be offered, open packs must not wait to become full."""
-        queue = self._ledger.queue
-        if self._scanner.done and queue.unfinished and not queue.waiting and self._flushed_for != self._offered:
-            self._flushed_for = self._offered
-            self._engine.flush()
-
     def _revive_scan(self) -> None:
         """A worker found a directory where a file had been: the scan goes on."""
         if self._scanner.done and self._scanner.error is None and not self._ledger.frontier.empty:
@@ -217,19 +209,20 @@ class Coordinator:
             case Report(payload=payload):
                 report = decode(payload, PackReport)
                 self._indexer.record(StoredPack(report.pack_id, report.size_bytes, report.header), "data")
-            case TaskTaken(task_id=seq, attempt=attempt, member=member, worker=worker):
-                ledger.queue.taken(seq, attempt, member, worker)
-            case TaskProgress(task_id=seq, attempt=attempt, payload=payload):
+            case TaskTaken(task_id=task, attempt=attempt, member=member, worker=worker):
+                ledger.queue.taken(batch_of(task), attempt, member, worker)
+                self._handing_out.taken(batch_of(task))
+            case TaskProgress(task_id=task, attempt=attempt, payload=payload):
                 progress = decode(payload, BatchProgress)
-                ledger.queue.progress(seq, attempt, progress.files, progress.size_bytes)
+                ledger.queue.progress(batch_of(task), attempt, progress.files, progress.size_bytes)
             case TaskComplete(payload=payload):
                 self._crash_point("batch complete, not recorded")
                 self._completed(event, decode(payload, BatchResult))
             case TaskFailed():
                 self._failed(event)
-            case TaskLapsed(task_id=seq, attempt=attempt, taken=taken, reason=reason, worker=worker):
-                ledger.reports.log(f"worker {worker} was lost with batch {seq}: {reason}")
-                self._give_back(seq, attempt, reason, suspect=taken)
+            case TaskLapsed(task_id=task, attempt=attempt, taken=taken, reason=reason, worker=worker):
+                ledger.reports.log(f"worker {worker} was lost with batch {batch_of(task)}: {reason}")
+                self._give_back(batch_of(task), attempt, reason, suspect=taken)
             case MemberJoined(member=name):
                 self._see_members(name)
             case MemberLeft(member=name, reason=reason):
@@ -239,32 +232,61 @@ class Coordinator:
 
     def _completed(self, event: TaskComplete, result: BatchResult) -> None:
         """Take a result, unless a member elsewhere missed what is here (R8): then it sees something else."""
-        contradiction = first_contradiction(result) if result.elsewhere else ""
+        seq, contradiction = batch_of(event.task_id), first_contradiction(result) if result.elsewhere else ""
         if not contradiction:
-            self._results.apply(event.task_id, event.attempt, event.member, result)
+            batch = self._ledger.queue.find(seq)
+            if self._results.apply(seq, event.attempt, event.member, result) and batch is not None:
+                self._handing_out.completed(batch, result)
             self._suspects.completed()
+            self._misfits.completed(event.member)
             return
-        self._ledger.reports.log(f"{event.member} was expelled with batch {event.task_id}: {contradiction}")
-        self._ledger.queue.give_back(event.task_id, event.attempt)
-        self._engine.expel(event.member, contradiction)
+        if self._ledger.queue.give_back(seq, event.attempt) is not None:
+            self._handing_out.given_back(seq)
+        self._expel(event.member, contradiction)
 
     def _failed(self, event: TaskFailed) -> None:
+        seq = batch_of(event.task_id)
         if event.raised:
-            self._give_back(event.task_id, event.attempt, event.payload.decode("utf-8", "replace"), suspect=True)
+            reason = event.payload.decode("utf-8", "replace")
+            self._give_back(seq, event.attempt, reason, suspect=True)
+            if self._misfits.failed(event.member, seq) and self._has_others(event.member):
+                self._expel(event.member, f"it fails at one batch after the other: {reason}")
             return
         failure = decode_failure(event.payload)
         if isinstance(failure, WorkerError):
-            raise failure.as_error()
+            self._give_back(seq, event.attempt, failure.message, suspect=False)
+            if event.member not in self._expelled and not self._has_others(event.member):
+                raise failure.as_error()
+            self._expel(event.member, failure.message)
+            return
         assert isinstance(failure, SourceLost)
         self._source.check()
-        self._ledger.reports.log(f"batch {event.task_id} met {failure.reason}; it is tried again")
-        batch = self._ledger.queue.give_back(event.task_id, event.attempt, failed=True)
-        if batch is not None and batch.failures >= MOST_FAILURES:
-            self._ledger.make_lenient(event.task_id)
+        self._ledger.reports.log(f"batch {seq} met {failure.reason}; it is tried again")
+        batch = self._ledger.queue.give_back(seq, event.attempt, failed=True)
+        if batch is None:
+            return
+        self._handing_out.given_back(seq)
+        if batch.failures >= MOST_FAILURES:
+            self._ledger.make_lenient(seq)
+
+    def _has_others(self, member: str) -> bool:
+        """Whether the job can go on without this member, or does so already."""
+        return any(other.name != member for other in self._engine.members())
+
+    def _expel(self, member: str, reason: str) -> None:
+        """Go on without a member: it sees, or lacks, what the others do not. The last one's fault is the job's end."""
+        if member in self._expelled:
+            return
+        self._expelled.add(member)
+        self._ledger.reports.log(f"{member} was expelled: {reason}")
+        self._engine.expel(member, reason)
 
     def _give_back(self, seq: int, attempt: int, reason: str, *, suspect: bool) -> None:
         batch = self._ledger.queue.give_back(seq, attempt, suspect=suspect)
-        if batch is not None and batch.suspicions >= MOST_FAILURES:
+        if batch is None:
+            return
+        self._handing_out.given_back(seq)
+        if batch.suspicions >= MOST_FAILURES:
             self._source.check()
             self._crash_point("before a batch is split or set aside")
             self._suspects.narrow(batch, reason)
@@ -295,10 +317,17 @@ class Coordinator:
                 self._trees.heard(pack)
         if self._notice_due or heard:
             self._notice_due = False
-            ids = b"".join([pack.blob_ids for pack in heard if pack.blob_type == BlobType.DATA])
-            self._engine.broadcast(encode(Notice(self._lease_seconds(), ids)))
+            self._engine.broadcast(encode(Notice(self._lease_seconds())))
+            self._tell_of(heard)
+        self._handing_out.told()
         if self._indexer.write_due():
             self._ledger.job.commit()
+
+    def _tell_of(self, packs: Sequence[StoredPack]) -> None:
+        """Let workers, those included that begin later, store none of these packs' blobs again."""
+        ids = b"".join([pack.blob_ids for pack in packs if pack.blob_type == BlobType.DATA])
+        if ids:
+            self._engine.broadcast(encode(Notice(blob_ids=ids)), keep=True)
 
     def _see_members(self, name: str) -> None:
         for member in self._engine.members():

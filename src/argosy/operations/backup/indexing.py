@@ -51,6 +51,11 @@ class IndexQueue:
             self._lookup.add_pending(heard)
         return heard
 
+    def unindexed(self) -> list[StoredPack]:
+        """The packs that no index names yet, but for those that ``tell_lookup`` is still to tell of."""
+        unheard = {pack.id for pack in self._unheard}
+        return [pack for pack in self._unindexed.values() if pack.id not in unheard]
+
     def write_due(self) -> bool:
         """Write indexes if enough blobs or minutes have gathered; True if it did (commit then)."""
         late = self._unindexed and time.monotonic() - self._oldest > INDEX_SECONDS

@@ -163,7 +163,7 @@ class Backup:
         self._refresh_listeners.append(coordinator.lease_refreshed)
         try:
             tree = coordinator.run()
-            engine.close()
+            coordinator.end_workers()
             trees.flush()
             coordinator.record_rest()
         except Interrupted as error:

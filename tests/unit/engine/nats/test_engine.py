@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,9 +41,9 @@ def cluster(server: NatsServer) -> Iterator[Cluster]:
     cluster.close()
 
 
-def started(cluster: Cluster, stack: ExitStack, handler: str = SCRIPTED) -> EngineDriver:
+def started(cluster: Cluster, stack: ExitStack, handler: str = SCRIPTED, setup: bytes = b"") -> EngineDriver:
     engine = NatsEngine(cluster.hub, idle_seconds=3600.0)
-    engine.start(b"", handler)
+    engine.start(setup, handler)
     stack.callback(engine.cancel)
     return EngineDriver(engine)
 
@@ -61,6 +61,41 @@ def test_a_waiting_task_goes_to_a_member_that_has_nothing_to_do(
     gate.open()
     driver.until_ended(0)
     assert {event.task_id: event.member for event in driver.all(TaskTaken)} == {0: "busy", 1: "idle"}
+
+
+class Choosing:
+    """A member kept to some words gets the tasks that begin so, and a setup of its own."""
+
+    def suits(self, handler: str, payload: bytes, only: Sequence[bytes]) -> bool:
+        assert handler == SCRIPTED
+        return payload.startswith(tuple(only))
+
+    def without_credentials(self, handler: str, setup: bytes) -> bytes:
+        assert handler == SCRIPTED
+        return setup.replace(b"secret", b"")
+
+
+def test_a_member_that_is_kept_to_some_tasks_leaves_the_others(cluster: Cluster, stack: ExitStack) -> None:
+    cluster.hub.tailor = Choosing()
+    cluster.join("kept", 1, wire.Terms(only=[b"echo ours"]))
+    driver = started(cluster, stack)
+    driver.offer(b"echo theirs", b"echo ours")
+    driver.until_ended(1)
+    assert driver.ended() == [1]
+    cluster.join("free", 1)
+    driver.offer(b"echo ours", b"echo theirs", first_id=2)
+    driver.until_ended(0, 1, 2, 3)
+    members = {event.task_id: event.member for event in driver.all(TaskTaken)}
+    assert (members[0], members[1], members[3]) == ("free", "kept", "free")
+
+
+def test_a_member_with_credentials_of_its_own_is_sent_none(cluster: Cluster, stack: ExitStack) -> None:
+    cluster.hub.tailor = Choosing()
+    cluster.join("own", 1, wire.Terms(own_credentials=True))
+    driver = started(cluster, stack, setup=b"the secret setup")
+    driver.offer(b"setup")
+    driver.until_ended(0)
+    assert driver.completed() == {0: b"the  setup"}
 
 
 def test_payloads_above_the_servers_limit_go_in_parts(cluster: Cluster, stack: ExitStack) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from argosy.engine.interface import Task, WorkerState
 from argosy.engine.nats.placement import Place, Placement
+from argosy.engine.nats.wire import Terms
 from argosy.errors import EngineError
 
 
@@ -51,6 +52,22 @@ def test_the_lowest_waiting_task_is_handed_over_first() -> None:
     offered(placement, 9, 3, 7)
     assert [drawn(placement, 1), drawn(placement, 2), drawn(placement, 1)] == [3, 7, 9]
     assert placement.draw(1) is None
+
+
+def test_a_member_may_get_the_lowest_that_suits_it() -> None:
+    placement = placement_of(1, 1)
+    offered(placement, 1, 2, 3)
+    assert placement.draw(1, lambda task: task.id > 1) == (Task(2, 1, b""), False)
+    assert placement.draw(1, lambda _: False) is None
+    assert [drawn(placement, 2), drawn(placement, 2)] == [1, 3]
+
+
+def test_a_task_goes_to_the_member_that_it_avoids_only_where_there_is_no_other() -> None:
+    placement = placement_of(1, 1)
+    placement.offer(Task(1, 1, b"", avoid="m1"))
+    assert placement.draw(1) is None
+    placement.places[2].terms = Terms(weight=0.5)
+    assert drawn(placement, 1) == 1
 
 
 def test_a_task_leaves_the_window_when_its_work_has_returned_and_is_held_on() -> None:
@@ -141,6 +158,15 @@ class TestWithdrawal:
         drawn(placement, 1)
         assert placement.withdrawals() == []
         drawn(placement, 2)
+        assert placement.withdrawals() == []
+
+    @pytest.mark.parametrize("terms", [Terms(weight=0.5), Terms(only=[b"/mnt"])])
+    def test_nothing_is_withdrawn_for_a_member_that_may_leave_it(self, terms: Terms) -> None:
+        placement = placement_of(1)
+        placement.attach(Place(2, "m2", "host", 1, 1, terms))
+        offered(placement, 0, 1)
+        drawn(placement, 1)
+        drawn(placement, 1)
         assert placement.withdrawals() == []
 
     def test_a_member_keeps_what_its_own_workers_can_begin(self) -> None:

@@ -1,0 +1,124 @@
+"""Which batches an engine is offered, and when: with a ledger, and doubles of engine and scan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from argosy.archiver.ledger import Ledger
+from argosy.archiver.messages import BatchResult, DirectoryPart
+from argosy.archiver.open_batch import BatchLimits, OpenBatch
+from argosy.archiver.scan import Scanner
+from argosy.archiver.twins import LARGE_BYTES
+from argosy.engine.interface import Engine, Member, Task
+from argosy.filesystem.directory import Entry
+from argosy.filesystem.metadata import OwnerNames
+from argosy.operations.backup.handing_out import HandingOut
+from argosy.state.assemblies import Assembly
+from argosy.state.frontier import ScanDirectory
+from argosy.state.job_database import open_job_database
+
+
+@dataclass
+class Offered:
+    """An engine that takes what it is offered, and a scan that has ended."""
+
+    is_spread: bool = True
+    done: bool = True
+    window: int = 4
+    tasks: list[Task] = field(default_factory=list)
+    flushes: int = 0
+
+    def wanted(self) -> int:
+        return self.window - len(self.tasks)
+
+    def offer(self, task: Task) -> None:
+        self.tasks.append(task)
+
+    def members(self) -> list[Member]:
+        return []
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A job with three batches: the first two hold the same file, the third another one of that size."""
+    job = open_job_database(tmp_path / "a.job")
+    ledger = Ledger(job, [], OwnerNames())
+    ledger.assemblies.open(Assembly(ledger.frontier.new_id(), 0, b""))
+    same, other = os.urandom(LARGE_BYTES), os.urandom(LARGE_BYTES)
+    for name, content in (("one", same), ("two", same), ("three", other)):
+        seal(ledger, tmp_path / name, content)
+    job.commit()
+    yield ledger
+    job.close()
+
+
+def seal(ledger: Ledger, directory: Path, content: bytes) -> None:
+    directory.mkdir()
+    (directory / "file").write_bytes(content)
+    found = ScanDirectory(ledger.frontier.new_id(), 1, os.fsencode(directory.name), os.fsencode(directory), None)
+    ledger.assemblies.expect(1, 1)
+    ledger.frontier.add([found])
+    assert ledger.frontier.take(0) is found
+    stat = os.stat(directory / "file")
+    part = DirectoryPart(found.id, 1, found.name, found.path, b"", stat.st_dev, whole=True)
+    batch = OpenBatch(BatchLimits())
+    batch.parts.append(part)
+    batch.add(part, Entry(b"file", stat))
+    batch.ended.append(found)
+    ledger.seal(batch, None)
+
+
+def handing_out(ledger: Ledger, offered: Offered) -> HandingOut:
+    return HandingOut(ledger, cast("Engine", offered), cast("Scanner", offered), after_scan=False)
+
+
+def complete(ledger: Ledger, subject: HandingOut, task: Task) -> None:
+    batch = ledger.queue.find(task.id)
+    assert batch is not None
+    assert ledger.queue.complete(task.id, task.attempt)
+    subject.completed(batch, BatchResult([], [], [], []))
+
+
+def ids(offered: Offered) -> list[int]:
+    return [task.id for task in offered.tasks]
+
+
+def test_a_twin_waits_until_what_it_holds_is_stored_and_told(ledger: Ledger) -> None:
+    """Others go before it; and since it waits for them, workers store what they have."""
+    offered = Offered()
+    subject = handing_out(ledger, offered)
+    subject.offer()
+    assert ids(offered) == [1, 3]
+    assert offered.flushes == 1
+    complete(ledger, subject, offered.tasks.pop(0))
+    subject.offer()
+    assert ids(offered) == [3]
+    subject.told()
+    subject.offer()
+    assert ids(offered) == [3, 2]
+
+
+def test_the_first_of_two_twins_goes_first_again_when_it_was_lost(ledger: Ledger) -> None:
+    offered = Offered()
+    subject = handing_out(ledger, offered)
+    subject.offer()
+    lost = offered.tasks.pop(0)
+    ledger.queue.give_back(lost.id, lost.attempt)
+    subject.given_back(lost.id)
+    subject.offer()
+    assert ids(offered) == [3, 1]
+
+
+def test_on_one_machine_batches_go_in_order(ledger: Ledger) -> None:
+    offered = Offered(is_spread=False)
+    handing_out(ledger, offered).offer()
+    assert ids(offered) == [1, 2, 3]
