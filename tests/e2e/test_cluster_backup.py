@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from argosy.daemon import master
+from argosy.daemon import backup_work
+from argosy.daemon.protocol import backup_order
 from argosy.errors import EngineError, Interrupted, SourceGone, UsageError, WrongPassword
 from argosy.operations.backup.options import BackupOptions, BackupResult
 from argosy.operations.backup.run import run_backup
@@ -48,7 +49,7 @@ def test_a_job_over_a_master_and_two_proxies_makes_the_same_tree(scene: Scene, s
     with running_master(scene, workers=1) as bed, bed.client() as client:
         bed.start_proxy("one")
         bed.start_proxy("two")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=10), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=10)))
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.tree_id == expected
 
@@ -73,7 +74,7 @@ class Hold:
         def run_held(access: Access, options: BackupOptions, *arguments: Any, **named: Any) -> BackupResult:
             return run_backup(access, dataclasses.replace(options, crash_point=self._reach), *arguments, **named)
 
-        monkeypatch.setattr(master, "run_backup", run_held)
+        monkeypatch.setattr(backup_work, "run_backup", run_held)
 
     def wait(self) -> None:
         """Until the job is held."""
@@ -107,7 +108,7 @@ def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(
     expected = alone.init_like(scene).backup(source).tree_id
     with running_master(scene) as bed, bed.client() as client:
         victim = bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         victim.kill()
         bed.until_said("one was silent")
@@ -130,7 +131,7 @@ def test_a_proxy_knows_what_the_repository_holds(scene: Scene, source: Path) -> 
         os.utime(path, (1, 1))
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=50), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=50)))
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.counters["files_changed"] == 400
     assert result.counters["data_blobs"] == 0
@@ -140,14 +141,14 @@ def test_a_job_that_is_stopped_is_resumed_by_the_next_request(scene: Scene, tmp_
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         client.stop(submitted.run)
         hold.release()
         with pytest.raises(Interrupted):
             client.follow(submitted.run, scene.heard.observer())
         (job,) = scene.job_files()
-        again = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        again = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         result = client.follow(again.run, scene.heard.observer())
     assert result.resumed
     assert result.job_id == job.stem == submitted.run
@@ -157,36 +158,36 @@ def test_a_master_that_ends_leaves_a_job_that_the_next_one_resumes(scene: Scene,
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         proxy = bed.start_proxy("one")
-        client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         # Without it the job cannot end before its master does.
         proxy.kill()
         hold.release()
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("two")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.resumed, (scene.heard.messages, result.parent, result.counters)
 
 
 def test_an_error_of_the_job_is_the_commands_error(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
-        submitted = client.submit(scene.access("wrong"), scene.options(source), create=False)
+        submitted = client.submit(scene.access("wrong"), backup_order(scene.options(source)))
         with pytest.raises(WrongPassword):
             client.follow(submitted.run, scene.heard.observer())
 
 
 def test_a_source_that_is_not_there_is_named(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
-        submitted = client.submit(scene.access(), scene.options(source / "absent"), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source / "absent")))
         with pytest.raises(SourceGone, match="absent"):
             client.follow(submitted.run, scene.heard.observer())
 
 
 def test_a_job_waits_for_the_one_before_it(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
-        first = client.submit(scene.access(), scene.options(source), create=False)
-        second = client.submit(scene.access(), scene.options(source / "d00"), create=False)
+        first = client.submit(scene.access(), backup_order(scene.options(source)))
+        second = client.submit(scene.access(), backup_order(scene.options(source / "d00")))
         assert (first.ahead, second.ahead) == (0, 1)
         client.stop(second.run)
         bed.start_proxy("one")
@@ -199,7 +200,7 @@ def test_the_servers_end_does_not_end_the_job(scene: Scene, tmp_path: Path, hold
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         os.kill(bed.master.server.pid, signal.SIGKILL)
         hold.release()
@@ -211,7 +212,7 @@ def test_the_servers_end_does_not_end_the_job(scene: Scene, tmp_path: Path, hold
 def test_the_key_and_the_password_stand_in_no_file_of_a_proxy(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
         proxy = bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source)))
         client.follow(submitted.run, scene.heard.observer())
         key = scene.open().key
         secrets = [PASSWORD.encode(), key.encrypt, key.mac_k + key.mac_r]
@@ -227,11 +228,11 @@ def test_a_proxy_that_may_not_read_what_the_master_can_takes_no_part(scene: Scen
     (source / "d07" / "f007").chmod(0)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("blind", without_rights=True)
-        submitted = client.submit(scene.access(), scene.options(source), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source)))
         with pytest.raises(EngineError, match=r"blind was expelled: it cannot read .*f007, which the master can"):
             client.follow(submitted.run, scene.heard.observer())
         bed.start_proxy("seeing")
-        again = client.submit(scene.access(), scene.options(source), create=False)
+        again = client.submit(scene.access(), backup_order(scene.options(source)))
         result = client.follow(again.run, scene.heard.observer())
     assert result.resumed
     assert result.exit_code == 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
@@ -14,6 +15,7 @@ from argosy.cli.wording import counted, duration, size
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
+    from argosy.cli.cluster_jobs import JobShow
     from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Problem
 
 _PROGRESS_SECONDS = 10.0
@@ -28,12 +30,15 @@ _PROGRESS_SECONDS = 10.0
 )
 @click.option("--with-cache", is_flag=True, help="trust this machine's cache of trees and snapshots")
 @click.option("--check-unused", is_flag=True, hidden=True, help="restic's old flag, without effect")
+@submitting_flags
 def command(
     ctx: Context,
+    /,
     read_data: bool,
     read_data_subset: str | None,
     with_cache: bool,
     check_unused: bool,  # noqa: ARG001 - restic ignores it too
+    **flags: Any,
 ) -> int:
     """Test the repository for errors.
 
@@ -50,12 +55,24 @@ def command(
     subset = READ_ALL if read_data else None
     if read_data_subset is not None:
         subset = parse_subset(read_data_subset)
+    options = CheckOptions(subset, with_cache=with_cache)
+    if flags["cluster"]:
+        from argosy.cli.cluster_jobs import run_by_cluster
+        from argosy.daemon.protocol import CheckOrder
+
+        return run_by_cluster(ctx, flags, CheckOrder(options), check_show(ctx))
     reporter = _Reporter(ctx.output)
     with ctx.stopping() as stop_requested:
-        options = CheckOptions(subset, with_cache=with_cache)
         result = run_check(ctx.access, options, reporter.observer(stop_requested))
-    reporter.end(result)
-    return result.exit_code
+    return reporter.end(result)
+
+
+def check_show(ctx: Context) -> JobShow:
+    """How a cluster's check is shown."""
+    from argosy.cli.cluster_jobs import JobShow
+
+    reporter = _Reporter(ctx.output)
+    return JobShow(reporter.observer, reporter.end)
 
 
 class _Reporter:
@@ -81,11 +98,15 @@ class _Reporter:
             stop_requested=stop_requested,
         )
 
-    def end(self, result: CheckResult) -> None:
-        """The summary."""
+    def end(self, result: CheckResult) -> int:
+        """Print the summary; the exit code."""
         if self._output.json:
             self._output.document(_summary(result))
-            return
+        else:
+            self._say_end(result)
+        return result.exit_code
+
+    def _say_end(self, result: CheckResult) -> None:
         done = f"{counted(result.snapshots, 'snapshot')}, {counted(result.trees, 'tree')}, " + counted(
             result.packs, "pack"
         )
