@@ -23,7 +23,7 @@ _PATIENCE_SECONDS = 20.0
 
 cluster_flag = click.option("--cluster", metavar="URL", help="the master that runs the job: tls://HOST:PORT")
 join_flag = click.option("--join", metavar="FILE", help="the file that 'argosy cluster add' wrote for this host")
-_detach_flag = click.option("--detach", is_flag=True, help="with --cluster: submit the job and leave it running")
+_detach_flag = click.option("--detach", is_flag=True, help="submit the job to the cluster and leave it running")
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
