@@ -10,6 +10,9 @@ every member:
 - *calls*: files are small, and each call that a worker makes to the source (open, stat, read, extended attributes) is
   answered after 2 ms. A preloaded library (``slow_source.c``) does that, in the proxies alone. Files a second are shown
   as a share of so many times what one member does.
+- *restore*: the links and files of *links*, the other way: what was backed up before is restored to one directory that
+  all see. Throughput is the bytes of all packs by the seconds of the job, as a share of so many times what one member
+  does.
 
 Idle is the share of the last tenth of the job in which a member held no batch, by the job's own state map, looked at
 twice a second.
@@ -26,7 +29,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.cluster.bed import Bed, why_no_bed
 from tests.cluster.hosts import Cluster, cluster_on
@@ -38,9 +41,12 @@ LARGE_BYTES = 8_000_000
 SMALL_BYTES = 1_000
 FILES_IN_DIRECTORY = 1_000
 CALL_NS = 2_000_000
-GOALS = {"links": 0.93, "calls": 0.9}
+GOALS = {"links": 0.93, "calls": 0.9, "restore": 0.85}
 _SHIM = Path(__file__).with_name("slow_source.c")
 _INTERVAL = "0.5s"
+
+Looks: TypeAlias = list[tuple[float, dict[str, Any]]]
+"""When the status was looked at, and the members of the running job by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,43 +95,78 @@ def _measure(home: Path, kind: str, members: int, seconds: float, shim: Path) ->
             flags = ("--read-concurrency", "2")
         for name in names:
             cluster.start_proxy(name, environment)
-        if kind == "links":
+        if kind == "restore":
+            _back_up(cluster, flags)
+        if kind != "calls":
             for name in names:
                 bed.limit(cluster.hosts[name], LINK_BITS_PER_SECOND)
-        return _run(cluster, names, files, flags)
+        return _restore(cluster, names, files) if kind == "restore" else _run(cluster, names, files, flags)
+
+
+def _back_up(cluster: Cluster, flags: tuple[str, ...]) -> None:
+    """By the master's host alone, over a link without limit."""
+    cluster.argosy.run("backup", "-r", _location(cluster), "--init", *flags, "share")
+
+
+def _location(cluster: Cluster) -> str:
+    assert cluster.store is not None
+    return cluster.store.location("benchmark")
+
+
+def _restore(cluster: Cluster, names: list[str], files: int) -> Outcome:
+    target = cluster.home / "target"
+    words = ("restore", "latest", "--cluster", cluster.url, "-r", _location(cluster), "--target", str(target), "--json")
+    looks = _watched(cluster, words)[1]
+    (job,) = cluster.argosy.documents("jobs", "--cluster", cluster.url, "--last", "1")
+    begin, end = _moment(job["started"]), _moment(job["ended"])
+    return _outcome(cluster, names, files, (begin, end), looks)
 
 
 def _run(cluster: Cluster, names: list[str], files: int, flags: tuple[str, ...]) -> Outcome:
-    assert cluster.store is not None
-    location = cluster.store.location("benchmark")
+    location = _location(cluster)
     cluster.argosy.run("init", "-r", location)
+    words = ("backup", "--cluster", cluster.url, "-r", location, *flags, "--json", "share")
+    summary, looks = _watched(cluster, words)
+    begin, end = _moment(summary["backup_start"]), _moment(summary["backup_end"])
+    return _outcome(cluster, names, files, (begin, end), looks)
+
+
+def _watched(cluster: Cluster, words: tuple[str, ...]) -> tuple[dict[str, Any], Looks]:
+    """Run a command whose job is looked at meanwhile: its summary, and the looks."""
     watch = ("status", "--cluster", cluster.url, "--watch", "--interval", _INTERVAL, "--json")
     with tempfile.TemporaryFile() as seen:
         watching = subprocess.Popen(cluster.argosy.command(*watch), env=cluster.argosy.variables(), stdout=seen)
-        words = ("backup", "--cluster", cluster.url, "-r", location, *flags, "--json", "share")
         try:
             summary = decode_lines(cluster.argosy.run(*words).stdout)[-1]
         finally:
             watching.kill()
             watching.wait()
         seen.seek(0)
-        looks = _looks(seen.read())
-    begin, end = _moment(summary["backup_start"]), _moment(summary["backup_end"])
+        return summary, _looks(seen.read())
+
+
+def _outcome(cluster: Cluster, names: list[str], files: int, span: tuple[float, float], looks: Looks) -> Outcome:
+    begin, end = span
     last = dict.fromkeys(names, 0)
     for _, members in looks:
         last.update({name: members[name]["bytes_done"] for name in names if name in members})
     total = max(1, sum(last.values()))
     tail = [members for moment, members in looks if end - (end - begin) / 10 <= moment <= end]
     idle = [
-        sum(not members.get(name, {}).get("batches") for members in tail) / len(tail) if tail else float("nan")
+        sum(not _holds(members.get(name, {})) for members in tail) / len(tail) if tail else float("nan")
         for name in names
     ]
-    stored = cluster.stored_bytes(location)
+    stored = cluster.stored_bytes(_location(cluster))
     return Outcome(len(names), end - begin, stored, files, [last[name] / total for name in names], idle)
 
 
-def _looks(output: bytes) -> list[tuple[float, dict[str, Any]]]:
-    """When the status was looked at, and the members of the running job by name."""
+def _holds(member: dict[str, Any]) -> bool:
+    """Whether a member holds a batch: a backup's are listed, a restore's counted."""
+    return bool(member.get("batches") or member.get("holding"))
+
+
+def _looks(output: bytes) -> Looks:
+    """See ``Looks``."""
     found = []
     for line in output.splitlines(keepends=True):
         if line.endswith(b"\n"):
@@ -137,7 +178,7 @@ def _looks(output: bytes) -> list[tuple[float, dict[str, Any]]]:
 
 def _make(source: Path, kind: str, members: int, seconds: float) -> int:
     """Write what keeps so many members busy for about so many seconds; the number of files."""
-    if kind == "links":
+    if kind != "calls":
         count, size = round(members * seconds * LINK_BITS_PER_SECOND / 8 / LARGE_BYTES), LARGE_BYTES
     else:
         count, size = round(members * seconds * 200), SMALL_BYTES
@@ -167,7 +208,7 @@ def _table(kind: str, runs: list[list[Outcome]]) -> str:
 
 
 def _speed(kind: str, outcome: Outcome) -> tuple[float, str]:
-    if kind == "links":
+    if kind != "calls":
         bits = outcome.stored_bytes * 8 / outcome.seconds
         return bits, f"{bits / 1e6:.1f} Mbit/s"
     files = outcome.files / outcome.seconds
@@ -184,7 +225,7 @@ def _moment(text: str) -> float:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description="Measure how a cluster grows.")
-    parser.add_argument("--kinds", default="links,calls", help="which, with commas: links, calls")
+    parser.add_argument("--kinds", default="links,calls", help="which, with commas: links, calls, restore")
     parser.add_argument("--runs", default=1, type=int, metavar="N", help="how often (1)")
     parser.add_argument("--seconds", default=30.0, type=float, metavar="S", help="about so long is each job (30)")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="where to work (the folder for temporary files)")

@@ -27,6 +27,7 @@
     ├── CertificateError (1)        a cluster's certificates: none, taken, revoked, expired, damaged, not private
     ├── EngineError (1)             workers cannot be started or kept alive
     ├── RestoreError (1)            the target cannot be written
+    │   └── TargetLost              it went away while it was written to
     └── Interrupted (130)           stopped on request; resumable
 
 Exit codes 3 (some source data could not be read) and 4 (`verify` found differences) are results, not errors: the
@@ -158,6 +159,10 @@ class EngineError(ArgosyError):
 
 class RestoreError(ArgosyError):
     """The restore target cannot be written."""
+
+
+class TargetLost(RestoreError):
+    """The restore target went away while it was written to: on this machine, perhaps not on others."""
 
 
 class Interrupted(ArgosyError):

@@ -17,8 +17,9 @@ import msgspec
 import pytest
 
 from argosy.archiver.messages import WorkerSetup, decode, encode
-from argosy.daemon import master
+from argosy.daemon import backup_work
 from argosy.daemon.fitting import HANDLERS
+from argosy.daemon.protocol import backup_order
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
 from argosy.errors import EngineError, Interrupted, SourceGone, UsageError, WrongPassword
@@ -59,7 +60,7 @@ def test_a_job_over_a_master_and_two_proxies_makes_the_same_tree(scene: Scene, s
     with running_master(scene, workers=1) as bed, bed.client() as client:
         bed.start_proxy("one")
         bed.start_proxy("two")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=10), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=10)))
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.tree_id == expected
 
@@ -88,7 +89,7 @@ class Hold:
         def run_held(access: Access, options: BackupOptions, *arguments: Any, **named: Any) -> BackupResult:
             return run_backup(access, dataclasses.replace(options, crash_point=self._reach), *arguments, **named)
 
-        monkeypatch.setattr(master, "run_backup", run_held)
+        monkeypatch.setattr(backup_work, "run_backup", run_held)
 
     def wait(self) -> None:
         """Until the job is held."""
@@ -125,7 +126,7 @@ def test_batches_of_a_killed_proxy_are_in_progress_then_done_by_another(
     expected = alone.init_like(scene).backup(source).tree_id
     with running_master(scene) as bed, bed.client() as client:
         victim = bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         victim.kill()
         bed.until_said("one was silent")
@@ -152,7 +153,7 @@ def test_a_proxy_that_joins_late_knows_what_was_stored_before(scene: Scene, tmp_
     with running_master(scene) as bed, bed.client() as client:
         early = bed.start_proxy("one")
         options = scene.options(source, batch_files=10, pack_size_bytes=1 << 20)
-        submitted = client.submit(scene.access(), options, create=False)
+        submitted = client.submit(scene.access(), backup_order(options))
         hold.wait()
         early.kill()
         bed.until_said("one was silent")
@@ -170,7 +171,7 @@ def test_a_proxy_that_cannot_write_is_left_out_and_the_others_go_on(scene: Scene
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("reading", without_rights=True)
         bed.start_proxy("writing")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=10), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=10)))
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.exit_code == 0
     assert result.counters["files_new"] == 400
@@ -180,7 +181,7 @@ def test_a_proxy_that_fails_at_each_batch_is_expelled(scene: Scene, source: Path
     """No file is set aside for it, since what fails there is tried elsewhere; the other one sleeps meanwhile."""
     with running_master(scene, lease_seconds=60.0) as bed, bed.client() as client:
         sound = bed.start_proxy("sound")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=10), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=10)))
         hold.wait()
         sound.send_signal(signal.SIGSTOP)
         try:
@@ -228,7 +229,7 @@ def test_a_proxy_knows_what_the_repository_holds(scene: Scene, source: Path) -> 
         os.utime(path, (1, 1))
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=50), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=50)))
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.counters["files_changed"] == 400
     assert result.counters["data_blobs"] == 0
@@ -238,14 +239,14 @@ def test_a_job_that_is_stopped_is_resumed_by_the_next_request(scene: Scene, tmp_
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         client.stop(submitted.run)
         hold.release()
         with pytest.raises(Interrupted):
             client.follow(submitted.run, scene.heard.observer())
         (job,) = scene.job_files()
-        again = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        again = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         result = client.follow(again.run, scene.heard.observer())
     assert result.resumed
     assert result.job_id == job.stem == submitted.run
@@ -255,36 +256,36 @@ def test_a_master_that_ends_leaves_a_job_that_the_next_one_resumes(scene: Scene,
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         proxy = bed.start_proxy("one")
-        client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         # Without it the job cannot end before its master does.
         proxy.kill()
         hold.release()
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("two")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         result = client.follow(submitted.run, scene.heard.observer())
     assert result.resumed, (scene.heard.messages, result.parent, result.counters)
 
 
 def test_an_error_of_the_job_is_the_commands_error(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
-        submitted = client.submit(scene.access("wrong"), scene.options(source), create=False)
+        submitted = client.submit(scene.access("wrong"), backup_order(scene.options(source)))
         with pytest.raises(WrongPassword):
             client.follow(submitted.run, scene.heard.observer())
 
 
 def test_a_source_that_is_not_there_is_named(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
-        submitted = client.submit(scene.access(), scene.options(source / "absent"), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source / "absent")))
         with pytest.raises(SourceGone, match="absent"):
             client.follow(submitted.run, scene.heard.observer())
 
 
 def test_a_job_waits_for_the_one_before_it(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
-        first = client.submit(scene.access(), scene.options(source), create=False)
-        second = client.submit(scene.access(), scene.options(source / "d00"), create=False)
+        first = client.submit(scene.access(), backup_order(scene.options(source)))
+        second = client.submit(scene.access(), backup_order(scene.options(source / "d00")))
         assert (first.ahead, second.ahead) == (0, 1)
         client.stop(second.run)
         bed.start_proxy("one")
@@ -297,7 +298,7 @@ def test_the_servers_end_does_not_end_the_job(scene: Scene, tmp_path: Path, hold
     source = many_files(tmp_path / "source", 300)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source, batch_files=2), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         os.kill(bed.master.server.pid, signal.SIGKILL)
         hold.release()
@@ -309,7 +310,7 @@ def test_the_servers_end_does_not_end_the_job(scene: Scene, tmp_path: Path, hold
 def test_the_key_and_the_password_stand_in_no_file_of_a_proxy(scene: Scene, source: Path) -> None:
     with running_master(scene) as bed, bed.client() as client:
         proxy = bed.start_proxy("one")
-        submitted = client.submit(scene.access(), scene.options(source), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source)))
         client.follow(submitted.run, scene.heard.observer())
         key = scene.open().key
         secrets = [PASSWORD.encode(), key.encrypt, key.mac_k + key.mac_r]
@@ -325,11 +326,11 @@ def test_a_proxy_that_may_not_read_what_the_master_can_takes_no_part(scene: Scen
     (source / "d07" / "f007").chmod(0)
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("blind", without_rights=True)
-        submitted = client.submit(scene.access(), scene.options(source), create=False)
+        submitted = client.submit(scene.access(), backup_order(scene.options(source)))
         with pytest.raises(EngineError, match=r"blind was expelled: it cannot read .*f007, which the master can"):
             client.follow(submitted.run, scene.heard.observer())
         bed.start_proxy("seeing")
-        again = client.submit(scene.access(), scene.options(source), create=False)
+        again = client.submit(scene.access(), backup_order(scene.options(source)))
         result = client.follow(again.run, scene.heard.observer())
     assert result.resumed
     assert result.exit_code == 0

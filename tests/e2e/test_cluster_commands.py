@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from argosy.certificates.cluster_directory import ClusterDirectory
 from argosy.daemon.guarding import server_configuration
 from tests.support.cluster import nats_server
-from tests.support.cluster_commands import Commands, cluster_of_commands
+from tests.support.cluster_commands import (
+    Commands,
+    cluster_of_commands,
+    stopped_proxies,
+    until_followed,
+    until_running,
+)
 from tests.support.command import decode_lines
 from tests.support.restic import require_restic
 
@@ -49,38 +52,6 @@ def repository(tmp_path: Path) -> Path:
 def backup(cluster: Commands, repository: Path, source: Path, *flags: str) -> list[str | bytes | Path]:
     """The words of a backup over the cluster."""
     return ["backup", "--cluster", cluster.url, "-r", repository, "--init", *flags, source]
-
-
-def jobs_of(cluster: Commands) -> list[dict[str, Any]]:
-    (document,) = cluster.argosy.documents("status", "--cluster", cluster.url)
-    return list(document["jobs"])
-
-
-@contextmanager
-def stopped_proxies(cluster: Commands) -> Iterator[None]:
-    """Within, no proxy does anything: a job that is submitted cannot end. The lease is long enough."""
-    processes = [proxy.process for proxy in cluster.proxies.values()]
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.send_signal(signal.SIGCONT)
-
-
-def until_running(cluster: Commands) -> str:
-    """Wait until the submitted job runs; its id."""
-    while True:
-        for job in jobs_of(cluster):
-            if job["state"] == "running":
-                return str(job["job_id"])
-
-
-def until_followed(process: subprocess.Popen[bytes]) -> None:
-    """Wait until a command with --json shows how far its job is."""
-    assert process.stdout is not None
-    assert any(b'"status"' in line for line in process.stdout)
 
 
 def test_restic_reads_what_a_cluster_wrote(cluster: Commands, repository: Path, source: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.cluster import server_program
 from tests.support.command import Argosy
@@ -138,3 +139,36 @@ def cluster_of_commands(home: Path) -> Iterator[Commands]:
     commands.argosy.run("cluster", "init", "--address", "localhost:4222")
     with commands.stack:
         yield commands
+
+
+def jobs_of(cluster: Commands) -> list[dict[str, Any]]:
+    """What the master says of its jobs."""
+    (document,) = cluster.argosy.documents("status", "--cluster", cluster.url)
+    return list(document["jobs"])
+
+
+@contextmanager
+def stopped_proxies(cluster: Commands) -> Iterator[None]:
+    """Within, no proxy does anything: a job that is submitted cannot end. The lease is long enough."""
+    processes = [proxy.process for proxy in cluster.proxies.values()]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def until_running(cluster: Commands) -> str:
+    """Wait until the submitted job runs; its id."""
+    while True:
+        for job in jobs_of(cluster):
+            if job["state"] == "running":
+                return str(job["job_id"])
+
+
+def until_followed(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a command with --json shows how far its job is."""
+    assert process.stdout is not None
+    assert any(b'"status"' in line for line in process.stdout)

@@ -6,22 +6,18 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from argosy.cli.backup_reporter import queue_words, scan_words
+from argosy.cli.member_words import member_lines
 from argosy.cli.pace import Pace
-from argosy.cli.wording import counted, duration, printable, size
+from argosy.cli.wording import counted, duration, size
 from argosy.operations.backup.options import BackupProgress
 
 _BAR_CELLS = 30
-_MEMBERS_SHOWN = 20
 
 
 def backup_picture(progress: BackupProgress, seconds: float, pace: Pace) -> RenderableType:
     """Scan, queue, a line for each member; at last how far it is."""
     lines = [_head(progress, seconds, pace), f"scan    {scan_words(progress)}", f"queue   {queue_words(progress)}"]
-    for name, workers, held, files, size_bytes in progress.members[:_MEMBERS_SHOWN]:
-        holds = f"{counted(workers, 'worker')}, {counted(held, 'batch', 'batches')}"
-        lines.append(f"  {printable(name):<16} {holds:<24} {counted(files, 'file')}, {size(size_bytes)}")
-    if len(progress.members) > _MEMBERS_SHOWN:
-        lines.append(f"  and {len(progress.members) - _MEMBERS_SHOWN} members more")
+    lines += member_lines(progress.members)
     texts = [Text(line, no_wrap=True, overflow="ellipsis") for line in lines]
     if progress.unread:
         texts.append(Text(f"{progress.unread:,} could not be read", style="red"))

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from argosy.cli.display import Display
+from argosy.cli.member_words import members_document
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.cli.wording import counted, duration, json_text, printable, size
@@ -104,10 +105,7 @@ def status_document(progress: BackupProgress, seconds: float, pace: Pace) -> dic
         "queue_bytes": progress.queue_bytes,
         "bytes_stored": progress.packed_bytes,
         "bytes_per_second": int(pace.bytes_per_second),
-        "members": [
-            {"name": name, "workers": workers, "batches": held, "files_done": files, "bytes_done": size_bytes}
-            for name, workers, held, files, size_bytes in progress.members
-        ],
+        "members": members_document(progress.members),
     }
 
 

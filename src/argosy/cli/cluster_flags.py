@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from argosy.cli.certs import certs_directory
+from argosy.cli.certs import certs_directory, certs_flag
 from argosy.cli.context import Context
 from argosy.errors import UsageError
 
@@ -23,6 +23,21 @@ _PATIENCE_SECONDS = 20.0
 
 cluster_flag = click.option("--cluster", metavar="URL", help="the master that runs the job: tls://HOST:PORT")
 join_flag = click.option("--join", metavar="FILE", help="the file that 'argosy cluster add' wrote for this host")
+_detach_flag = click.option("--detach", is_flag=True, help="submit the job to the cluster and leave it running")
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def reaching_flags(function: Decorated) -> Decorated:
+    """Give a command ``cluster``, ``certs`` and ``join``: what ``operator`` needs."""
+    for flag in (join_flag, certs_flag, cluster_flag):
+        function = flag(function)
+    return function
+
+
+def submitting_flags(function: Decorated) -> Decorated:
+    """The same, and ``detach``, for commands that submit a job."""
+    return reaching_flags(_detach_flag(function))
 
 
 def load_join(ctx: Context, certs: str | None, join: str | None, role: Role) -> JoinFile:

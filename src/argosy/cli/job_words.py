@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from argosy.cli.wording import counted, duration, json_text, moment, printable, size
@@ -215,27 +215,78 @@ def job_lines(job: JobStatus | JobHistory, unread: Sequence[tuple[bytes | str, s
     if isinstance(job, JobHistory):
         ended = f", ended {moment(job.ended)} after {duration(job.ended - job.started)}"
     lines = [
-        f"job {document['job_id']}: {document['kind']} of {', '.join(map(printable, document['paths']))}"
-        f" to {printable(document['repository'])}",
+        f"job {document['job_id']}: {job_title(document['kind'], document['repository'], document['paths'])}",
         f"  {document['state']}; started {moment(started_at(job))}{ended}",
     ]
     if document["reason"]:
         lines.append(f"  {document['reason']}")
     if document["snapshot_id"]:
         lines.append(f"  snapshot {document['snapshot_id'][:8]}")
-    for label, kind in (("files", "files"), ("directories", "dirs")):
-        numbers = (f"{counters.get(f'{kind}_{what}', 0):,} {what}" for what in ("new", "changed", "unmodified"))
-        lines.append(f"  {label}: {', '.join(numbers)}")
-    processed = f"{counters.get('total_files_processed', 0):,} files, {size(counters.get('total_bytes_processed', 0))}"
-    added = f"{size(counters.get('data_added', 0))} ({size(counters.get('data_added_packed', 0))} stored)"
-    lines.append(f"  processed {processed}; added {added}")
+    lines += _RESULT_LINES.get(document["kind"], _backup_lines)(counters)
     if unread:
-        lines.append(f"  could not be read ({len(unread):,}):")
+        lines.append(f"  {_FAULTS.get(document['kind'], 'could not be read')} ({len(unread):,}):")
         lines += [f"    {printable(path)}: {reason}" for path, reason in unread]
     if job.log:
         lines.append("  what happened:")
         lines += [f"    {line}" for line in log_lines(job.log)]
     return lines
+
+
+def job_title(kind: str, repository: str, paths: Sequence[bytes | str]) -> str:
+    """What a job does, from where to where."""
+    named = ", ".join(map(printable, paths))
+    match kind:
+        case "restore":
+            return f"restore from {printable(repository)} to {named}"
+        case "check":
+            return f"check of {printable(repository)}"
+    return f"{kind} of {named} to {printable(repository)}"
+
+
+def processed(counters: Mapping[str, Any]) -> tuple[int, int]:
+    """Entries and bytes that a job has been through, whatever its kind."""
+    for entries, size_bytes in _PROCESSED:
+        if entries in counters:
+            return counters[entries], counters.get(size_bytes, 0)
+    return 0, 0
+
+
+def _backup_lines(counters: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for label, kind in (("files", "files"), ("directories", "dirs")):
+        numbers = (f"{counters.get(f'{kind}_{what}', 0):,} {what}" for what in ("new", "changed", "unmodified"))
+        lines.append(f"  {label}: {', '.join(numbers)}")
+    files, size_bytes = processed(counters)
+    added = f"{size(counters.get('data_added', 0))} ({size(counters.get('data_added_packed', 0))} stored)"
+    return [*lines, f"  processed {files:,} files, {size(size_bytes)}; added {added}"]
+
+
+def _restore_lines(counters: Mapping[str, Any]) -> list[str]:
+    if not counters:
+        return []
+    numbers = (f"{counters.get(f'files_{what}', 0):,} {what}" for what in ("restored", "skipped", "deleted"))
+    return [f"  entries: {', '.join(numbers)}; {size(counters.get('bytes_restored', 0))} restored"]
+
+
+def _check_lines(counters: Mapping[str, Any]) -> list[str]:
+    if not counters:
+        return []
+    numbers = (f"{counters.get(what, 0):,} {what}" for what in ("snapshots", "trees", "packs"))
+    read = f"{counters.get('packs_read', 0):,} packs of {size(counters.get('bytes_read', 0))} read"
+    return [f"  checked {', '.join(numbers)}; {read}"]
+
+
+_RESULT_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "restore": _restore_lines,
+    "check": _check_lines,
+}
+_FAULTS = {"restore": "was not restored, or not wholly", "check": "is damaged"}
+_PROCESSED = (
+    ("total_files_processed", "total_bytes_processed"),
+    ("files_restored", "bytes_restored"),
+    ("packs_read", "bytes_read"),
+    ("total_files", "total_bytes"),
+)
 
 
 def log_lines(log: Sequence[tuple[float, str]]) -> list[str]:

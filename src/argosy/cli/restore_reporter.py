@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from argosy.cli.display import Display, ProgressReporter
+from argosy.cli.member_words import members_document
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.cli.wording import counted, duration, json_text, moment, printable, size
-from argosy.operations.restore.options import RestoreProgress, RestoreResult
+from argosy.operations.restore.options import RestoreObserver, RestoreProgress, RestoreResult
 from argosy.repository.snapshots import StoredSnapshot
 
 _LIST_LEVEL = 2
@@ -32,6 +34,18 @@ class RestoreReporter(ProgressReporter[RestoreProgress]):
     def progress(self, progress: RestoreProgress) -> None:
         """Show how far it is."""
         self.show(progress, progress.verified_bytes if progress.verifying else progress.bytes_restored)
+
+    def observer(self, stop_requested: Callable[[], bool]) -> RestoreObserver:
+        """What the operation is given."""
+        return RestoreObserver(
+            begun=self.begun,
+            progress=self.progress,
+            message=self.output.message,
+            item=self.item,
+            error=self.error,
+            verifying=self.verifying,
+            stop_requested=stop_requested,
+        )
 
     def item(self, action: str, path: bytes, size_bytes: int | None) -> None:
         """An entry, for those who asked for a list. Deleted ones are named as they stood at the target (restic)."""
@@ -110,7 +124,7 @@ def status_document(progress: RestoreProgress, seconds: float, pace: Pace) -> di
     document |= {"planned": progress.planned, "bytes_per_second": int(pace.bytes_per_second)}
     if progress.verifying:
         document |= {"files_verified": progress.verified_files, "bytes_verified": progress.verified_bytes}
-    return document
+    return document | {"members": members_document(progress.members)}
 
 
 def summary_document(result: RestoreResult, seconds: float) -> dict[str, Any]:

@@ -10,23 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from argosy.daemon import protocol
+from argosy.daemon.kinds import Kind, decode_value, kind_named
 from argosy.daemon.protocol import (
+    AskJob,
+    AskJobs,
     AskStatus,
-    BackupRequest,
+    Ended,
     Follow,
     Followed,
+    Job,
+    Jobs,
+    Order,
     Refusal,
+    Request,
     Status,
     Stop,
     Stopped,
     Submitted,
-    Told,
-    Unread,
 )
 from argosy.engine.nats import wire
 from argosy.engine.nats.connection import Connection
 from argosy.errors import EngineError, UsageError
-from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
 from argosy.operations.session import Access
 
 _ANSWER_SECONDS = 10.0
@@ -41,16 +45,14 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def submit(self, access: Access, options: BackupOptions, *, create: bool) -> Submitted:
-        """Hand a backup to the master. ArgosyError if it does not take it."""
-        request = BackupRequest(
+    def submit(self, access: Access, order: Order) -> Submitted:
+        """Hand a job to the master. ArgosyError if it does not take it."""
+        request = Request(
             protocol.PROTOCOL,
             _absolute(access.location),
             access.password(),
             access.storage_options,
-            protocol.plain_options(options),
-            options.rules.given,
-            create,
+            order,
             access.key_hint,
             access.no_lock,
             access.retry_lock_seconds,
@@ -64,26 +66,25 @@ class Client:
         answer: Submitted = self._ask(protocol.SUBMIT, data, Submitted)
         return answer
 
-    def follow(self, run: str, observer: BackupObserver) -> BackupResult:
-        """Tell the observer what the run says, to its end. Raises the error that the run ended with.
+    def find(self, run: str) -> Followed:
+        """What kind of job it is whose id starts so, and how it stands. UsageError if there is none."""
+        return self._followed(run, 0, patient=False)
 
-        If the observer asks for a stop the run is stopped, and followed to its end.
+    def follow(self, run: str, observer: Any) -> Any:
+        """Tell the observer what the run says, to its end; the operation's result.
+
+        The observer is of the type of the job's kind. Raises the error that the run ended with. If the observer asks
+        for a stop the run is stopped, and followed to its end.
         """
-        after, job, asked_to_stop = 0, "", False
+        after, asked_to_stop = 0, False
         while True:
-            try:
-                found = self._followed(run, after)
-            except UsageError:
-                if run == job or not job:
-                    raise
-                # A master that was started again has taken the job up as another run.
-                run, after = job, 0
-                continue
-            run, after, job = found.run, found.next, found.job
-            _tell(observer, found)
+            found = self._followed(run, after)
+            # A master that was started again has taken the job up as another run.
+            run, after, kind = found.run, found.next, kind_named(found.kind)
+            _tell(kind, observer, found)
             match found.ended:
-                case BackupResult():
-                    return found.ended
+                case Ended(result):
+                    return decode_value(result, kind.result)
                 case Refusal():
                     raise found.ended.as_error()
             if not asked_to_stop and observer.stop_requested():
@@ -100,9 +101,19 @@ class Client:
         status: Status = self._ask(protocol.STATUS, protocol.encode(AskStatus()), Status)
         return status
 
-    def _followed(self, run: str, after: int) -> Followed:
+    def jobs(self, most: int) -> Jobs:
+        """All jobs; of those that ended so many."""
+        jobs: Jobs = self._ask(protocol.JOBS, protocol.encode(AskJobs(most)), Jobs)
+        return jobs
+
+    def job(self, job: str) -> Job:
+        """All that is known of the job whose id starts so. UsageError if there is none, or several."""
+        found: Job = self._ask(protocol.JOB, protocol.encode(AskJob(job)), Job)
+        return found
+
+    def _followed(self, run: str, after: int, *, patient: bool = True) -> Followed:
         """Ask until there is an answer: the server or the master may be on its way back."""
-        question = protocol.encode(Follow(run, after))
+        question = protocol.encode(Follow(run, after, patient))
         lost_at = time.monotonic() + _LOST_AFTER_SECONDS
         while time.monotonic() < lost_at:
             answer = self._request(protocol.FOLLOW, question)
@@ -144,15 +155,13 @@ def _absolute(location: str) -> str:
     return str(Path(location).absolute()) if ":" not in location.split("/")[0] else location
 
 
-def _tell(observer: BackupObserver, found: Followed) -> None:
+def _tell(kind: Kind, observer: Any, found: Followed) -> None:
+    if found.missed:
+        observer.message(f"the master no longer keeps {found.missed:,} lines that the job has said before this")
     for entry in found.entries:
-        match entry:
-            case Told(text):
-                observer.message(text)
-            case Unread(path, reason):
-                observer.unread(path, reason)
-    if found.progress is not None:
-        observer.progress(found.progress)
+        kind.tell(observer, entry)
+    if found.progress:
+        observer.progress(decode_value(found.progress, kind.progress))
 
 
 def _understood(answer: bytes, kind: Any) -> Any:

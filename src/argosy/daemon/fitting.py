@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from argosy.archiver.messages import WorkerSetup, decode, encode
+from argosy.archiver import messages as backup
 from argosy.archiver.path_map import PathMap
 from argosy.daemon.sight import Sight, first_difference, look_at, refusal
-from argosy.daemon.tailoring import with_credentials
+from argosy.daemon.tailoring import Credentials, Setup, with_credentials
+from argosy.daemon.target_sight import target_difference
 from argosy.errors import EngineError
 from argosy.operations.backup.handler import HANDLER as BACKUP
+from argosy.operations.check import messages as check
+from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.restore.run import HANDLER as RESTORE
+from argosy.operations.restore.run import protected_directories
 from argosy.operations.session import LOOKUP_NAME
 from argosy.repository.cache import repository_cache_directory
 from argosy.repository.layout import FileKind
@@ -20,19 +26,15 @@ from argosy.repository.lookup import DedupLookup
 from argosy.repository.repository import Repository, open_granted
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
+from argosy.restorer import messages as restore
 from argosy.storage.interface import Storage
 from argosy.storage.open import open_storage
 from argosy.storage.options import StorageOptions
-
-HANDLERS = (BACKUP,)
-"""What the workers of a member run, and nothing else."""
 
 _LOOKS = 3
 
 Ask = Callable[[], Sight]
 """Asks the master what it sees at this moment."""
-Credentials = Callable[[str], Mapping[str, str]]
-"""Those for the store at a location."""
 
 
 class Fitter:
@@ -52,37 +54,76 @@ class Fitter:
         self._ask = ask
         self._maps = list(maps)
         self._credentials = credentials
+        self._fitting: dict[str, Callable[[bytes], bytes]] = {
+            BACKUP: self._fit_backup,
+            RESTORE: self._fit_restore,
+            CHECK: self._fit_check,
+        }
 
     def fit(self, handler: str, setup: bytes) -> bytes:
         """The setup for this machine's workers. ArgosyError if it sees something else than the master."""
-        if handler != BACKUP:
+        if handler not in self._fitting:
             raise EngineError(f"{self._member} cannot run {handler}", hint="Install the same version everywhere.")
-        wanted = decode(setup, WorkerSetup)
         if self._credentials is not None:
-            wanted = decode(with_credentials(handler, setup, self._credentials(wanted.location)), WorkerSetup)
-        key, config = MasterKey.from_bytes(wanted.master_key), decode_config(wanted.repository_config)
-        storage = open_storage(wanted.location, wanted.storage_options)
+            setup = with_credentials(handler, setup, self._credentials)
+        return self._fitting[handler](setup)
+
+    def _fit_backup(self, setup: bytes) -> bytes:
+        wanted = backup.decode(setup, backup.WorkerSetup)
+        with self._proved_repository(wanted) as repository:
+            lookup = self._synchronized_lookup(repository, wanted.job_id)
+        return backup.encode(msgspec.structs.replace(wanted, lookup_path=str(lookup), elsewhere=True, maps=self._maps))
+
+    def _fit_restore(self, setup: bytes) -> bytes:
+        wanted = restore.decode(setup, restore.WorkerSetup)
+        settings = wanted.settings
+        with self._proved_repository(wanted) as repository:
+            lookup = self._synchronized_lookup(repository)
+            if settings.delete:
+                # Devices have other numbers here.
+                protected = protected_directories(repository.storage, self._cache_directory)
+                settings = msgspec.structs.replace(settings, protected=protected)
+        target = PathMap(self._maps).here(wanted.target)
+        return restore.encode(
+            msgspec.structs.replace(wanted, lookup_path=str(lookup), target=target, settings=settings)
+        )
+
+    def _fit_check(self, setup: bytes) -> bytes:
+        wanted = check.decode_setup(setup)
+        with self._proved_repository(wanted) as repository:
+            cache = repository_cache_directory(self._cache_directory, repository.id) if wanted.cache_directory else ""
+        return check.encode(msgspec.structs.replace(wanted, cache_directory=str(cache)))
+
+    @contextmanager
+    def _proved_repository(self, setup: Setup) -> Iterator[Repository]:
+        """The job's repository as it is seen here, once it is known to be the same."""
+        key, config = MasterKey.from_bytes(setup.master_key), decode_config(setup.repository_config)
+        storage = open_storage(setup.location, setup.storage_options)
         try:
             repository = open_granted(storage, key, config)
             self._compare(repository)
-            lookup = self._synchronized_lookup(repository, wanted.job_id)
+            yield repository
         finally:
             storage.close()
-        return encode(msgspec.structs.replace(wanted, lookup_path=str(lookup), elsewhere=True, maps=self._maps))
 
     def _compare(self, repository: Repository) -> None:
-        """Prove that the same source and repository are here (R10). What changes meanwhile is looked at again."""
+        """Prove that the same source or target, and the same repository, are here (R10).
+
+        What changes meanwhile is looked at again.
+        """
         difference = ""
         for _ in range(_LOOKS):
             theirs = self._ask()
             here = PathMap(self._maps).here
             ours = Sight(look_at((entry.path for entry in theirs.entries), here), _lock_names(repository.storage))
             difference = first_difference(theirs, ours)
+            if not difference and theirs.target is not None:
+                difference = target_difference(theirs.target, here, self._member)
             if not difference:
                 return
         raise refusal(self._member, difference)
 
-    def _synchronized_lookup(self, repository: Repository, job_id: str) -> Path:
+    def _synchronized_lookup(self, repository: Repository, job_id: str = "") -> Path:
         """This machine's own lookup, equal to the repository's indexes (R4)."""
         directory = repository_cache_directory(self._cache_directory, repository.id)
         lookup = DedupLookup(directory / LOOKUP_NAME, repository.key, job=job_id)
@@ -91,6 +132,10 @@ class Fitter:
         finally:
             lookup.close()
         return lookup.path
+
+
+HANDLERS = (BACKUP, RESTORE, CHECK)
+"""What the workers of a member run, and nothing else."""
 
 
 def lock_names_at(location: str, options: StorageOptions) -> list[str]:

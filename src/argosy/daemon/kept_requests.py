@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from argosy.daemon import protocol
-from argosy.daemon.protocol import BackupRequest
+from argosy.daemon.protocol import Request
 from argosy.errors import ArgosyError, StateError
 
 _SUFFIX = ".request"
@@ -25,7 +25,7 @@ class KeptRequests:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def keep(self, run: str, request: BackupRequest) -> None:
+    def keep(self, run: str, request: Request) -> None:
         """Write a run's request, without password and credentials, durably. StateError if that fails.
 
         It takes the place of the same request that still waits for a password.
@@ -57,11 +57,11 @@ class KeptRequests:
         """The run has ended; nothing happens if it has no file."""
         (self._directory / f"{run}{_SUFFIX}").unlink(missing_ok=True)
 
-    def all(self) -> Iterator[tuple[str, BackupRequest | ArgosyError]]:
+    def all(self) -> Iterator[tuple[str, Request | ArgosyError]]:
         """Each run with its request, oldest first, or with what is wrong with its file."""
         for path in sorted(self._directory.glob(f"*{_SUFFIX}")):
             try:
-                yield path.stem, protocol.decode(path.read_bytes(), BackupRequest)
+                yield path.stem, protocol.decode(path.read_bytes(), Request)
             except ArgosyError as error:
                 yield path.stem, error
             except OSError as error:

@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
-from argosy.archiver.targets import resolve_targets
 from argosy.daemon import protocol
-from argosy.daemon.fitting import HANDLERS, lock_names_at
+from argosy.daemon.accounts import Accounts
+from argosy.daemon.backup_work import BackupWork
+from argosy.daemon.check_work import CheckWork
+from argosy.daemon.fitting import HANDLERS
 from argosy.daemon.kept_requests import KeptRequests
-from argosy.daemon.protocol import AskStatus, BackupRequest, Follow, Followed, MemberState, Status, Stop, Submitted
+from argosy.daemon.protocol import (
+    AskJob,
+    AskJobs,
+    AskStatus,
+    BackupOrder,
+    CheckOrder,
+    Ended,
+    Follow,
+    Followed,
+    Job,
+    Jobs,
+    MemberState,
+    Refusal,
+    Request,
+    RestoreOrder,
+    Status,
+    Stop,
+    Submitted,
+)
+from argosy.daemon.restore_work import RestoreWork
 from argosy.daemon.runs import Run, Runs
-from argosy.daemon.sight import Sight, look_at, sample_paths
+from argosy.daemon.sight import Sight
 from argosy.daemon.tailoring import MembersTailor
+from argosy.daemon.work import JobWork, Surroundings
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
-from argosy.engine.nats.engine import NatsEngine
 from argosy.engine.nats.hub import LEASE_SECONDS, Hub
 from argosy.engine.nats.server import NatsServer
 from argosy.errors import ArgosyError, EngineError, Interrupted, UsageError
-from argosy.operations.backup.options import BackupOptions, BackupResult
-from argosy.operations.backup.run import run_backup
-from argosy.operations.init import open_or_create
 from argosy.operations.jobs import new_job_id, prepare_state_directory
-from argosy.operations.session import Access
-from argosy.operations.status import read_jobs
-
-_log = logging.getLogger(__name__)
 
 NAME = "master"
 _OPEN_SECONDS = 30.0
-# At the end of a job its members wait for whoever has the last batch: over a link of 40 Mbit/s for 3 seconds.
-_BATCH_BYTES = 16 << 20
 _ANY_HOST = frozenset({"", "0.0.0.0", "::"})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,6 @@ class Master:
         self._server: NatsServer | None = None
         self._requests = KeptRequests(settings.state_directory / "requests")
         self._closing = False
-        self._looked_at: tuple[BackupRequest, BackupOptions] | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -121,7 +132,11 @@ class Master:
             agent = Agent(self._connect(), NAME, settings.workers, HANDLERS)
             agent.start()
             self._stack.callback(agent.close)
-        self._runs = Runs(self._connection.loop)
+        self._surroundings = Surroundings(
+            self._hub, settings.state_directory, settings.cache_directory, lambda: self._closing
+        )
+        self._runs = Runs(self._connection.loop, self._ending)
+        self._accounts = Accounts(settings.state_directory, self._runs)
         self._stack.callback(self._close_runs)
         self._take_up_interrupted()
         self._connection.run(self._serve())
@@ -141,20 +156,36 @@ class Master:
                 password = self._settings.password()
                 credentials = self._settings.credentials(request.location)
             except ArgosyError as error:
-                self._say(f"job {name} to {request.location} cannot be taken up again: {error.message}")
+                self._say(f"job {name} at {request.location} cannot be taken up again: {error.message}")
                 continue
             if password is None:
-                self._say(f"job {name} to {request.location} waits for its password: submit the same backup again")
+                self._say(f"job {name} at {request.location} waits for its password: submit the same again")
                 continue
             options = msgspec.structs.replace(request.storage_options, credentials=credentials)
             # The new request takes the place of the old one.
-            run, _ = self._enqueue(msgspec.structs.replace(request, password=password, storage_options=options))
+            again = msgspec.structs.replace(request, password=password, storage_options=options)
+            try:
+                run, _ = self._enqueue(again, former=name)
+            except UsageError as error:
+                self._say(f"the request of job {name} is dropped: {error.message}")
+                self._requests.drop(name)
+                continue
             self._say(f"job {name} is taken up again as {run.id}")
 
-    def _enqueue(self, request: BackupRequest) -> tuple[Run, int]:
-        name = new_job_id()
+    def _enqueue(self, request: Request, former: str = "") -> tuple[Run, int]:
+        name, work = new_job_id(), self._work_for(request)
         self._requests.keep(name, request)
-        return self._runs.submit(name, lambda run: self._back_up(request, run))
+        return self._runs.submit(name, work, former)
+
+    def _work_for(self, request: Request) -> JobWork:
+        around = self._surroundings
+        match request.order:
+            case BackupOrder():
+                return BackupWork(request, request.order, around)
+            case RestoreOrder():
+                return RestoreWork(request, request.order, around)
+            case CheckOrder():
+                return CheckWork(request, request.order, around)
 
     def _connect(self) -> Connection:
         settings = self._settings
@@ -176,25 +207,29 @@ class Master:
             (protocol.FOLLOW, self._follow),
             (protocol.STOP, self._stop),
             (protocol.STATUS, self._status),
+            (protocol.JOBS, self._jobs),
+            (protocol.JOB, self._job),
         ):
             await self._connection.serve(wire.control_subject(verb), _answering(answer))
         await self._connection.serve(wire.look_subject("*"), _answering(self._look))
 
     async def _submit(self, data: bytes) -> Submitted:
-        request: BackupRequest = protocol.decode(data, BackupRequest)
+        request: Request = protocol.decode(data, Request)
         if request.protocol != protocol.PROTOCOL:
             raise UsageError(
                 f"the master speaks protocol {protocol.PROTOCOL}, this command {request.protocol}",
-                hint="Install the same version of Argosy at both ends.",
+                hint=protocol.PROGRAMS_DIFFER,
             )
-        protocol.options_of(request)
         run, ahead = self._enqueue(request)
-        self._say(f"job {run.id} was submitted: a backup to {request.location}")
+        self._say(f"job {run.id} was submitted: {run.work.words}")
         return Submitted(run.id, ahead)
 
     async def _follow(self, data: bytes) -> Followed:
         asked: Follow = protocol.decode(data, Follow)
-        return await self._runs.follow(self._runs.find(asked.run), asked.after)
+        run = self._runs.find(asked.run)
+        # What another run of the same job has said, before a restart, this one has not.
+        after = asked.after if asked.run == run.id else 0
+        return await self._runs.follow(run, after, patient=asked.patient)
 
     async def _stop(self, data: bytes) -> protocol.Stopped:
         run = self._runs.find(protocol.decode(data, Stop).run)
@@ -206,9 +241,7 @@ class Master:
 
     async def _status(self, data: bytes) -> Status:
         protocol.decode(data, AskStatus)
-        jobs = await self._connection.loop.run_in_executor(
-            None, lambda: read_jobs(self._settings.state_directory, lambda error: _log.warning(error.message))
-        )
+        runs, jobs = await self._elsewhere(self._accounts.open)
         members = [
             MemberState(
                 member.name,
@@ -220,73 +253,38 @@ class Master:
             )
             for member in self._hub.members()
         ]
-        # What happened to a job may be long, and nobody shows it here.
-        return Status(members, [replace(job, log=[]) for job in jobs])
+        return Status(members, jobs, runs)
+
+    async def _jobs(self, data: bytes) -> Jobs:
+        most = protocol.decode(data, AskJobs).most
+        return await self._elsewhere(lambda: self._accounts.jobs(most))
+
+    async def _job(self, data: bytes) -> Job:
+        wanted = protocol.decode(data, AskJob).job
+        return await self._elsewhere(lambda: self._accounts.job(wanted))
 
     async def _look(self, _data: bytes) -> Sight:
-        """What the master sees now of the running job's source and repository."""
-        looked_at = self._looked_at
-        if looked_at is None:
+        """What the master sees now of the running job's source or target, and of its repository."""
+        run = self._runs.current
+        if run is None:
             raise EngineError("no job runs any more")
-        return await self._connection.loop.run_in_executor(None, _sight_of, *looked_at)
+        return await self._elsewhere(run.work.look)
 
-    def _back_up(self, request: BackupRequest, run: Run) -> BackupResult:
-        settings = self._settings
-        own = tuple(os.fsencode(path) for path in (settings.state_directory, settings.cache_directory))
-        options = protocol.options_of(request, more_paths=own)
-        workers = sum(member.workers for member in self._hub.members())
-        options = replace(options, host=options.host or os.uname().nodename, workers=max(1, workers), job_id=run.id)
-        options = replace(options, batch_bytes=min(options.batch_bytes, _BATCH_BYTES))
-        access = Access(
-            location=request.location,
-            password=lambda: request.password,
-            cache_directory=settings.cache_directory,
-            storage_options=request.storage_options,
-            key_hint=request.key_hint,
-            no_lock=request.no_lock,
-            retry_lock_seconds=request.retry_lock_seconds,
-        )
-        observer = run.observer()
-        create = None
-        if request.create:
-            create = open_or_create(
-                access,
-                settings.state_directory,
-                lambda: request.password,
-                lambda made: observer.message(f"created restic repository {made.id[:10]} at {made.location}"),
-                dry_run=options.dry_run,
-            )
-        self._looked_at = (request, options)
-        try:
-            result = run_backup(
-                access,
-                options,
-                settings.state_directory,
-                observer,
-                create=create,
-                make_engine=lambda _workers, _name: NatsEngine(self._hub),
-            )
-        except Interrupted:
-            # By the master's end: the request is kept for the next start. Or by --stop-after, or by who cancelled it.
-            if not self._closing:
-                self._requests.drop(run.id)
-            self._say(f"job {run.id} was stopped and can be resumed")
-            raise
-        except ArgosyError as error:
+    async def _elsewhere(self, read: Callable[[], T]) -> T:
+        """What reads files is no work for the loop's thread."""
+        return await self._connection.loop.run_in_executor(None, read)
+
+    def _ending(self, run: Run, ended: Ended | Refusal) -> None:
+        """A job is about to be known as ended: its request goes, unless the master's own end stops it."""
+        is_stopped = isinstance(ended, Refusal) and ended.kind == Interrupted.__name__
+        if not (self._closing and (is_stopped or not run.begun)):
             self._requests.drop(run.id)
-            self._say(f"job {run.id} ended: {error.message}")
-            raise
-        finally:
-            self._looked_at = None
-        self._requests.drop(run.id)
-        self._say(f"job {run.id} is done")
-        return result
-
-
-def _sight_of(request: BackupRequest, options: BackupOptions) -> Sight:
-    targets = resolve_targets(options.paths, options.working_directory, shown_as=options.shown_as)
-    entries = look_at(sample_paths(target.path for target in targets))
-    return Sight(entries, lock_names_at(request.location, request.storage_options))
+        if isinstance(ended, Ended):
+            self._say(f"job {run.id} is done")
+        elif is_stopped:
+            self._say(f"job {run.id} was stopped and can be resumed")
+        else:
+            self._say(f"job {run.id} ended: {ended.message}")
 
 
 def _answering(answer: Callable[[bytes], Awaitable[Any]]) -> Callable[[str, bytes], Awaitable[bytes]]:

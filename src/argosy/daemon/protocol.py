@@ -12,15 +12,20 @@ import msgspec
 
 from argosy.errors import ArgosyError, UsageError, error_named
 from argosy.filesystem.exclude import ExcludeRules, GivenRules
-from argosy.operations.backup.options import BackupOptions, BackupProgress, BackupResult
+from argosy.operations.backup.options import BackupOptions
+from argosy.operations.check.options import CheckOptions
+from argosy.operations.crew import MemberLook
+from argosy.operations.restore.options import RestoreOptions
 from argosy.operations.status import JobStatus
+from argosy.state.history import JobHistory
 from argosy.storage.options import StorageOptions
 
-PROTOCOL = 1
+PROTOCOL = 2
+PROGRAMS_DIFFER = "Install the same version of Argosy at both ends."
 # One message of NATS, with room for its envelope.
 MOST_REQUEST_BYTES = 1000 * 1000
 
-SUBMIT, FOLLOW, STOP, STATUS = "submit", "follow", "stop", "status"
+SUBMIT, FOLLOW, STOP, STATUS, JOBS, JOB = "submit", "follow", "stop", "status", "jobs", "job"
 
 _NOT_SENT = frozenset({"rules", "crash_point"})
 
@@ -43,22 +48,44 @@ class Refusal(_Message, frozen=True):
         return error_named(self.kind, self.message, self.hint)
 
 
-class BackupRequest(_Message, frozen=True):
-    """A backup to run. Holds secrets: it stands in memory alone."""
+class BackupOrder(_Message, frozen=True):
+    """A backup's options, as plain values; rules beside them. ``create``: make a missing repository."""
+
+    options: dict[str, Any]
+    rules: GivenRules
+    create: bool = False
+
+
+class RestoreOrder(_Message, frozen=True):
+    """A restore; the target's path is absolute."""
+
+    options: RestoreOptions
+
+
+class CheckOrder(_Message, frozen=True):
+    """A check."""
+
+    options: CheckOptions
+
+
+Order: TypeAlias = BackupOrder | RestoreOrder | CheckOrder
+"""What is to be done."""
+
+
+class Request(_Message, frozen=True):
+    """A job to run. Holds secrets: it stands in memory alone."""
 
     protocol: int
     location: str
     password: bytes
     storage_options: StorageOptions
-    options: dict[str, Any]
-    rules: GivenRules
-    create: bool = False
+    order: Order
     key_hint: str | None = None
     no_lock: bool = False
     retry_lock_seconds: float = 0.0
 
     def __repr__(self) -> str:
-        return f"BackupRequest(location={self.location!r})"
+        return f"Request(location={self.location!r})"
 
 
 class Submitted(_Message, frozen=True):
@@ -69,37 +96,45 @@ class Submitted(_Message, frozen=True):
 
 
 class Follow(_Message, frozen=True):
-    """Ask what a run (or a job, by the start of its id) has said since entry ``after``."""
+    """Ask what a run (or a job, by the start of its id) has said since entry ``after``.
+
+    ``patient``: if that is nothing, wait a moment for something.
+    """
 
     run: str
     after: int
+    patient: bool = True
 
 
-class Unread(_Message, frozen=True):
-    """A source entry could not be read."""
+class Said(_Message, frozen=True):
+    """One call of a job's observer; see ``daemon.kinds``."""
 
-    path: bytes
-    reason: str
-
-
-class Told(_Message, frozen=True):
-    """A sentence for the user."""
-
-    text: str
+    call: str
+    arguments: bytes
 
 
-Entry: TypeAlias = Told | Unread
+class Ended(_Message, frozen=True):
+    """The operation's result; see ``daemon.kinds``."""
+
+    result: bytes
 
 
 class Followed(_Message, frozen=True):
-    """The entries from the one asked for on; ``next`` is what to ask for then. ``ended`` comes with the last ones."""
+    """The entries from the one asked for on; ``next`` is what to ask for then. ``ended`` comes with the last ones.
+
+    ``paths`` are what is backed up, or where to it is restored. ``missed`` counts entries that are no longer kept.
+    ``progress`` is the latest, empty if there is none yet.
+    """
 
     run: str
     job: str
+    kind: str
+    paths: list[bytes]
     next: int
-    entries: list[Entry]
-    progress: BackupProgress | None
-    ended: BackupResult | Refusal | None = None
+    missed: int
+    entries: list[Said]
+    progress: bytes
+    ended: Ended | Refusal | None = None
 
 
 class Stop(_Message, frozen=True):
@@ -129,16 +164,72 @@ class MemberState(_Message, frozen=True):
     last_seen: float
 
 
+class RunState(_Message, frozen=True):
+    """A job that has no file: a restore or a check that runs, or any job that waits for its turn.
+
+    Times are Unix seconds. ``entries`` and ``size_bytes`` are what is done, ``errors`` what went wrong so far.
+    """
+
+    id: str
+    kind: str
+    location: str
+    paths: list[bytes]
+    is_running: bool
+    submitted: float
+    active: float
+    entries: int = 0
+    size_bytes: int = 0
+    errors: int = 0
+    members: list[MemberLook] = []
+    log: list[tuple[float, str]] = []
+
+
 class Status(_Message, frozen=True):
     """Members and jobs as the master has them."""
 
     members: list[MemberState]
     jobs: list[JobStatus]
+    runs: list[RunState]
+
+
+class AskJobs(_Message, frozen=True):
+    """Ask for all jobs; of those that ended so many."""
+
+    most: int
+
+
+class Jobs(_Message, frozen=True):
+    """The jobs, newest first in each list, without what they could not read and what happened to them."""
+
+    runs: list[RunState]
+    jobs: list[JobStatus]
+    ended: list[JobHistory]
+
+
+class AskJob(_Message, frozen=True):
+    """Ask for all that is known of the job whose id starts so."""
+
+    job: str
+
+
+class Job(_Message, frozen=True):
+    """One of the three is there. ``unread`` and the job's log lack ``left_out`` entries that no message holds."""
+
+    run: RunState | None = None
+    job: JobStatus | None = None
+    ended: JobHistory | None = None
+    unread: list[tuple[bytes, str]] = []
+    left_out: int = 0
 
 
 def encode(message: object) -> bytes:
-    """The bytes on the wire."""
-    return msgspec.msgpack.encode(message)
+    """The bytes on the wire. UsageError for a text that is not UTF-8: paths are bytes, and may be."""
+    try:
+        return msgspec.msgpack.encode(message)
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{escaped(error.object)!r} is not UTF-8, which a cluster cannot be told", hint="Name it in another way."
+        ) from error
 
 
 def decode(data: bytes, kind: Any) -> Any:
@@ -146,30 +237,32 @@ def decode(data: bytes, kind: Any) -> Any:
     try:
         return msgspec.msgpack.decode(data, type=kind)
     except msgspec.MsgspecError as error:
-        raise ArgosyError(
-            f"the other end speaks another protocol ({error})", hint="Install the same version of Argosy at both ends."
-        ) from error
+        raise ArgosyError(f"the other end speaks another protocol ({error})", hint=PROGRAMS_DIFFER) from error
 
 
 def refusal_of(error: ArgosyError) -> Refusal:
-    """The message for an error."""
-    return Refusal(type(error).__name__, error.message, error.hint)
+    """The message for an error; a name in it that is not UTF-8 is escaped."""
+    return Refusal(type(error).__name__, escaped(error.message), escaped(error.hint))
 
 
-def plain_options(options: BackupOptions) -> dict[str, Any]:
-    """What travels of a backup's options: plain values. Rules are sent beside them."""
-    return {
+def escaped(text: str) -> str:
+    """A text as messages can hold it: a name in it may not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def backup_order(options: BackupOptions, *, create: bool = False) -> BackupOrder:
+    """What travels of a backup's options."""
+    plain = {
         field.name: getattr(options, field.name) for field in dataclasses.fields(options) if field.name not in _NOT_SENT
     }
+    return BackupOrder(plain, options.rules.given, create)
 
 
-def options_of(request: BackupRequest, *, more_paths: tuple[bytes, ...] = ()) -> BackupOptions:
-    """The options that a request holds; ``more_paths`` are left out besides. UsageError if they make no sense."""
+def options_of(order: BackupOrder, *, more_paths: tuple[bytes, ...] = ()) -> BackupOptions:
+    """The options that an order holds; ``more_paths`` are left out besides. UsageError if they make no sense."""
     hints = get_type_hints(BackupOptions)
     try:
-        values = {name: msgspec.convert(value, hints[name]) for name, value in request.options.items()}
-        return BackupOptions(**values, rules=ExcludeRules.of(request.rules, more_paths=more_paths))
+        values = {name: msgspec.convert(value, hints[name]) for name, value in order.options.items()}
+        return BackupOptions(**values, rules=ExcludeRules.of(order.rules, more_paths=more_paths))
     except (KeyError, TypeError, msgspec.ValidationError) as error:
-        raise UsageError(
-            f"the request's options make no sense here ({error})", hint="Install the same version at both ends."
-        ) from error
+        raise UsageError(f"the request's options make no sense here ({error})", hint=PROGRAMS_DIFFER) from error

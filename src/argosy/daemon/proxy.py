@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from argosy.daemon import protocol
-from argosy.daemon.fitting import HANDLERS, Credentials, Fitter
+from argosy.daemon.fitting import HANDLERS, Fitter
 from argosy.daemon.protocol import Refusal
 from argosy.daemon.sight import Sight
+from argosy.daemon.tailoring import Credentials
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection

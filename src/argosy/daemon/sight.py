@@ -2,7 +2,7 @@
 
 Of the source a sample is compared: the roots and some entries below each. Of the repository it is the locks: a job
 holds one whose name is drawn at random and anew every few minutes, so that a copy or another repository cannot show
-it.
+it. Of a restore's target it is a file that the master makes there (``target_sight``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import islice
 
 import msgspec
 
+from argosy.daemon.target_sight import TargetProbe
 from argosy.errors import SourceError
 
 ENTRIES_A_ROOT = 16
@@ -33,10 +34,11 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Sight(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """What one machine sees. ``locks`` are the names of the repository's locks."""
+    """What one machine sees. ``locks`` are the names of the repository's locks; ``target`` is a restore's."""
 
     entries: list[Entry]
     locks: list[str]
+    target: TargetProbe | None = None
 
 
 def sample_paths(roots: Iterable[bytes]) -> list[bytes]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from argosy.restorer.directories import OpenDirectory
 from argosy.restorer.selection import Selection
+from argosy.restorer.target import is_probe
 
 # Each level takes a descriptor and some of Python's stack. What lies deeper is left, and named.
 _DEEPEST = 200
@@ -40,6 +41,8 @@ class Deleter:
         location = b"/" + path if path else b""
         for name in _names(directory.fd):
             place = location + b"/" + name
+            if not path and is_probe(name):
+                continue
             if name not in kept and self._selection.selects(place):
                 self._attempt(directory.fd, name, place, deleted, 0)
         return deleted

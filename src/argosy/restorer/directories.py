@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 
 from argosy.errors import RestoreError
@@ -75,17 +76,27 @@ class TargetDirectories:
     """Directories by their path relative to the target. Not thread-safe.
 
     ``root_fd`` is None if the target is missing and not to be made: then everything in it is missing too. ``create``
-    False: nothing is made or removed (dry runs, verification). ``replace``: what is no directory gives way.
+    False: nothing is made or removed (dry runs, verification). ``replace``: what is no directory gives way. ``hold`` is
+    called whenever a directory is asked for: it returns once the target may be changed.
     """
 
-    def __init__(self, root_fd: int | None, *, create: bool, replace: bool = False) -> None:
+    def __init__(
+        self,
+        root_fd: int | None,
+        *,
+        create: bool,
+        replace: bool = False,
+        hold: Callable[[], None] = lambda: None,
+    ) -> None:
         self._root = None if root_fd is None else OpenDirectory(root_fd)
         self._create = create
         self._replace = replace
+        self._hold = hold
         self._open: OrderedDict[bytes, OpenDirectory] = OrderedDict()
 
     def get(self, path: bytes) -> OpenDirectory:
         """The directory at ``path``. FileNotFoundError if it is missing and nothing is made, else Unreachable."""
+        self._hold()
         found = self._open.get(path)
         if found is not None:
             return found

@@ -14,6 +14,9 @@ from argosy.restorer.overwrite import Overwrite, Verdict
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Parts of a file end within a page. A client of NFS that has such a page whole writes all of it, over what another host
+# has written beside it meanwhile, unless the file is open with this (Linux, fs/nfs/write.c, nfs_can_extend_write).
+_EXACT_FLAG = os.O_DSYNC
 _PIN_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -113,9 +116,12 @@ def open_to_read(dir_fd: int, name: bytes) -> int:
     return _open(dir_fd, name, _READ_FLAGS)
 
 
-def open_to_update(dir_fd: int, name: bytes) -> int:
-    """Open a file of the target to write to it; its owner may, whatever its mode. ETXTBSY while it runs."""
-    return _open(dir_fd, name, _WRITE_FLAGS)
+def open_to_update(dir_fd: int, name: bytes, *, shared: bool = False) -> int:
+    """Open a file of the target to write to it; its owner may, whatever its mode. ETXTBSY while it runs.
+
+    ``shared``: other machines write other parts of it at the same time.
+    """
+    return _open(dir_fd, name, _WRITE_FLAGS | (_EXACT_FLAG if shared else 0))
 
 
 def _open(dir_fd: int, name: bytes, flags: int) -> int:

@@ -15,7 +15,7 @@ from argosy.restorer.overwrite import Overwrite
 from argosy.restorer.selection import SelectionSpec
 from argosy.storage.options import StorageOptions
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 T = TypeVar("T")
 
@@ -25,7 +25,8 @@ class RestoreSettings(msgspec.Struct, frozen=True, array_like=True):
 
     ``listing``: name every entry in the results. ``recorded``: tell which files were written, to be verified later.
     ``protected``: (device, inode) of directories that are never deleted. ``xattr_exclude``, ``xattr_include``:
-    patterns of names of extended attributes.
+    patterns of names of extended attributes. ``lease_seconds``: other machines write to the target at the same time,
+    and each may do so for this long after it has heard of the master (``restorer.lease``); 0 if there are none.
     """
 
     overwrite: Overwrite = Overwrite.ALWAYS
@@ -38,6 +39,12 @@ class RestoreSettings(msgspec.Struct, frozen=True, array_like=True):
     xattr_exclude: list[bytes] = []
     xattr_include: list[bytes] = []
     protected: list[tuple[int, int]] = []
+    lease_seconds: float = 0.0
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether workers on several machines write at the same time."""
+        return self.lease_seconds > 0
 
 
 class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):

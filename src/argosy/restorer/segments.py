@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 from argosy.errors import Damaged
 from argosy.filesystem.sparse import write_at
@@ -34,15 +35,15 @@ class SegmentRestorer:
         self._directories = directories
         self._target = target
         self._sparse = settings.sparse
+        # A dry run compares alone.
+        self._open = open_to_read if settings.dry_run else partial(open_to_update, shared=settings.is_shared)
         self._dry_run = settings.dry_run
 
     def run(self, segment: Segment, show: Callable[[int, int], None]) -> SegmentResult:
         """Write what is not there yet. RestoreError if the target is full, StorageError if the store fails."""
         location = b"/%b/%b" % (segment.path, segment.shown) if segment.path else b"/" + segment.shown
         try:
-            # A dry run compares alone.
-            open_file = open_to_read if self._dry_run else open_to_update
-            fd = open_file(self._directories.get(segment.path).fd, segment.name)
+            fd = self._open(self._directories.get(segment.path).fd, segment.name)
             try:
                 return self._write(segment, fd, show)
             finally:

@@ -21,6 +21,7 @@ from argosy.restorer.blob_fetching import BlobFetcher
 from argosy.restorer.content import BlobPlaces
 from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.finishing import Finisher
+from argosy.restorer.lease import TargetLease
 from argosy.restorer.memory import keep_freed_memory
 from argosy.restorer.messages import (
     PROTOCOL,
@@ -68,10 +69,12 @@ class RestoreWorker:
         repository = Repository.from_grant(self._storage, key, decode_config(setup.repository_config))
         lookup = DedupLookup(Path(setup.lookup_path), key, read_only=True)
         self._fetcher = BlobFetcher(repository, BlobReader(repository, lookup, memory_bytes=_READER_MEMORY_BYTES))
+        self._lease = TargetLease(settings.lease_seconds)
         self._directories = TargetDirectories(
             open_root(target, create=not settings.dry_run),
             create=not settings.dry_run,
             replace=not settings.overwrite.goes_by_existence,
+            hold=self._lease.hold,
         )
         places = BlobPlaces(repository, lookup)
         finisher = Finisher(self._directories, settings, target)
@@ -93,7 +96,9 @@ class RestoreWorker:
             self._outlet.complete(task.id, encode(outcome))
 
     def notice(self, payload: bytes) -> None:
-        """There is nothing to hear."""
+        """The master is there: that is all it ever says."""
+        del payload
+        self._lease.renew()
 
     def idle(self) -> None:
         """Nothing is held."""

@@ -41,6 +41,15 @@ class StorageOptions(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = DEFAULT_CONNECTIONS
     retry_seconds: int = DEFAULT_RETRY_SECONDS
 
+    def shared_by(self, workers: int) -> StorageOptions:
+        """One worker's share of the rates (at least a byte a second: 0 would mean no limit)."""
+        upload, download = self.limit_upload_bytes_per_second, self.limit_download_bytes_per_second
+        return msgspec.structs.replace(
+            self,
+            limit_upload_bytes_per_second=max(1, upload // workers) if upload else 0,
+            limit_download_bytes_per_second=max(1, download // workers) if download else 0,
+        )
+
     def __repr__(self) -> str:
         """Names of the credentials, never their values: this ends in tracebacks and logs."""
         return f"StorageOptions(credentials of {sorted(self.credentials)}, connections={self.connections})"

@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 import pytest
+from msgspec.structs import replace
 
 from argosy import errors
 from argosy.certificates.register import Entry
 from argosy.certificates.role import Role
-from argosy.cli import job_words
+from argosy.cli import job_words, run_words
 from argosy.cli.backup_reporter import status_document, summary_document
 from argosy.cli.commands import (
     attach,
@@ -48,7 +49,7 @@ from argosy.cli.pace import Pace
 from argosy.cli.prune_flags import plan_document
 from argosy.cli.repair_words import loss_document
 from argosy.cli.replaced_words import changed_document
-from argosy.daemon.protocol import MemberState
+from argosy.daemon.protocol import MemberState, RunState
 from argosy.operations.copy.options import CopyProgress
 from argosy.operations.prune.plan import PrunePlan
 from argosy.operations.repair.index import IndexRepair
@@ -101,6 +102,20 @@ RUNNING = JobStatus(
 )
 ENDED = JobHistory(
     "20260102-030405-abcdef", "backup", "/repository", ["/a"], 1e9, 1e9 + 60, "closed", "ab" * 32, "too old"
+)
+RUN = RunState(
+    "20260103-030405-abcdef",
+    "restore",
+    "/repository",
+    [b"/target"],
+    True,
+    1e9,
+    1e9,
+    8,
+    60,
+    1,
+    [("nas-1", 1, 2, 3, 4)],
+    [(1e9, "nas-2 left")],
 )
 MEMBER = MemberState("nas-1", "h", 7, 4, 1e9, 1e9)
 CERTIFICATE = Entry(name="nas", role=Role.MEMBER, serial="1f", valid_from=1, valid_until=2)
@@ -191,6 +206,8 @@ def test_every_exit_code_is_documented() -> None:
         ("copied", copy.status_document(CopyProgress(), 1.0, Pace())),
         ("jobs_status", job_words.status_document(RUNNING)),
         ("jobs_status", job_words.member_document(MEMBER)),
+        ("jobs_status", run_words.run_status_document(RUN)),
+        ("job", run_words.run_document(RUN)),
         ("job", job_words.job_document(RUNNING)),
         ("job", job_words.job_document(ENDED)),
         ("certificate", {**cluster.certificate_document(CERTIFICATE), "file": "nas.join"}),
@@ -236,6 +253,34 @@ def test_a_running_job_in_words() -> None:
         "batch 9: in progress, attempt 2, worker 1: 4 of 10 files, 700 B of 1000 B",
     ):
         assert words in text
+
+
+def test_a_restore_of_a_masters_in_words() -> None:
+    text = "\n".join(run_words.run_report(RUN, [(b"/b", "damaged")], now=1e9 + 5))
+    for words in (
+        "job 20260103-030405-abcdef: restore from /repository to /target",
+        "running, submitted",
+        "last progress 0:05 ago",
+        "8 entries, 60 B; 1 error",
+        "1 worker, 2 batches",
+        "3 entries, 4 B",
+        "/b: damaged",
+        "nas-2 left",
+    ):
+        assert words in text
+    assert run_words.run_state_of(replace(RUN, is_running=False)) == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("kind", "counters", "words"),
+    [
+        ("restore", {"files_restored": 7, "files_skipped": 1, "bytes_restored": 5}, "7 restored, 1 skipped, 0 deleted"),
+        ("check", {"snapshots": 1, "trees": 2, "packs": 3, "packs_read": 3, "bytes_read": 9}, "3 packs of 9 B read"),
+    ],
+)
+def test_what_an_ended_restore_or_check_came_to(kind: str, counters: dict[str, int], words: str) -> None:
+    text = "\n".join(job_words.job_lines(replace(ENDED, kind=kind, counters=counters), []))
+    assert words in text
 
 
 def test_an_ended_job_in_words() -> None:

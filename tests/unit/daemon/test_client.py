@@ -13,7 +13,7 @@ from argosy.engine.nats.connection import Connection
 from argosy.errors import EngineError
 from argosy.operations.backup.options import BackupObserver
 
-ENDED = Followed("run", "job", 0, [], None, Refusal("EngineError", "it ended", ""))
+ENDED = Followed("run", "job", "backup", [], 0, 0, [], b"", Refusal("EngineError", "it ended", ""))
 
 
 class Line:

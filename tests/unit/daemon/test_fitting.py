@@ -12,10 +12,15 @@ import pytest
 from argosy.archiver.messages import PROTOCOL, WorkerOptions, WorkerSetup, decode, encode
 from argosy.daemon.fitting import Fitter, lock_names_at
 from argosy.daemon.sight import Sight, look_at
+from argosy.daemon.target_sight import TargetMark
 from argosy.errors import EngineError, RepositoryError, RepositoryMissing, SourceError
 from argosy.operations.backup.handler import HANDLER as BACKUP
+from argosy.operations.check import messages as check
+from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.restore.run import HANDLER as RESTORE
 from argosy.repository.locks import acquire
 from argosy.restic_format.config import encode_config, make_config
+from argosy.restorer import messages as restore
 from argosy.storage.options import StorageOptions
 from tests.support.backups import Scene
 
@@ -136,3 +141,60 @@ def test_another_repository_with_the_same_key_is_named(scene: Scene, tmp_path: P
     other = msgspec.structs.replace(setup_for(scene), repository_config=encode_config(config))
     with pytest.raises(RepositoryError, match=f"not {config.id.hex()[:8]}"):
         Fitter("nas-1", tmp_path / "cache", lambda: Sight([], [])).fit(BACKUP, encode(other))
+
+
+def restore_setup(scene: Scene, target: Path) -> bytes:
+    wanted = setup_for(scene)
+    settings = restore.RestoreSettings(delete=True, protected=[(1, 2)])
+    return restore.encode(
+        restore.WorkerSetup(
+            restore.PROTOCOL,
+            wanted.location,
+            wanted.storage_options,
+            wanted.master_key,
+            wanted.repository_config,
+            "/the/masters/own/lookup",
+            os.fsencode(target),
+            settings,
+        )
+    )
+
+
+def test_a_restores_workers_get_the_target_as_it_is_seen_here(scene: Scene, tmp_path: Path) -> None:
+    target, cache = tmp_path / "target", tmp_path / "cache"
+    mark = TargetMark("/repository", os.fsencode(target))
+    sight = Sight([], [], mark.probe())
+    here = tmp_path / "here"
+    here.symlink_to(target)
+    maps = [(os.fsencode(target), os.fsencode(here))]
+    cache.mkdir()
+    fitted = restore.decode(
+        Fitter("nas-1", cache, lambda: sight, maps).fit(RESTORE, restore_setup(scene, target)), restore.WorkerSetup
+    )
+    assert fitted.target == os.fsencode(here)
+    assert Path(fitted.lookup_path).is_relative_to(cache)
+    # What must not be deleted has other numbers on each machine.
+    places = [path.stat() for path in (scene.repository, cache)]
+    assert fitted.settings.protected == [(place.st_dev, place.st_ino) for place in places]
+    nowhere = [(os.fsencode(target), os.fsencode(tmp_path / "nowhere"))]
+    with pytest.raises(SourceError, match="cannot be opened"):
+        Fitter("nas-1", cache, lambda: sight, nowhere).fit(RESTORE, restore_setup(scene, target))
+
+
+@pytest.mark.parametrize("with_cache", [True, False])
+def test_a_checks_workers_get_this_machines_cache_if_any(scene: Scene, tmp_path: Path, with_cache: bool) -> None:
+    wanted = setup_for(scene)
+    setup = check.WorkerSetup(
+        check.PROTOCOL,
+        wanted.location,
+        wanted.storage_options,
+        wanted.master_key,
+        wanted.repository_config,
+        "/the/masters/own/cache" if with_cache else "",
+    )
+    fitter = Fitter("nas-1", tmp_path / "cache", lambda: Sight([], []))
+    fitted = check.decode_setup(fitter.fit(CHECK, check.encode(setup)))
+    assert fitted.cache_directory.startswith(str(tmp_path / "cache")) == with_cache
+    assert bool(fitted.cache_directory) == with_cache
+    with pytest.raises(SourceError, match="lacks the job's lock"):
+        Fitter("nas-1", tmp_path, lambda: Sight([], ["ab" * 32])).fit(CHECK, check.encode(setup))

@@ -9,18 +9,17 @@ import msgspec
 import pytest
 
 from argosy.daemon.kept_requests import KeptRequests
-from argosy.daemon.protocol import BackupRequest
+from argosy.daemon.protocol import BackupOrder, Request
 from argosy.errors import ArgosyError, StateError
 from argosy.filesystem.exclude import ExcludeRules
 from argosy.storage.options import StorageOptions
 
-REQUEST = BackupRequest(
+REQUEST = Request(
     1,
     "s3:host/bucket",
     b"open sesame",
     StorageOptions(credentials={"AWS_SECRET_ACCESS_KEY": "hidden"}, connections=7),
-    {"paths": [b"/data"]},
-    ExcludeRules([b"*.tmp"]).given,
+    BackupOrder({"paths": [b"/data"]}, ExcludeRules([b"*.tmp"]).given),
 )
 
 
@@ -33,9 +32,9 @@ def test_a_request_is_kept_without_its_secrets(kept: KeptRequests, tmp_path: Pat
     kept.keep("job-1", REQUEST)
     ((name, found),) = kept.all()
     assert name == "job-1"
-    assert isinstance(found, BackupRequest)
+    assert isinstance(found, Request)
     assert (found.password, found.storage_options.credentials) == (b"", {})
-    assert (found.location, found.rules, found.storage_options.connections) == (REQUEST.location, REQUEST.rules, 7)
+    assert (found.location, found.order, found.storage_options.connections) == (REQUEST.location, REQUEST.order, 7)
     (path,) = (tmp_path / "requests").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert b"sesame" not in path.read_bytes()

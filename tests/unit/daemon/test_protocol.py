@@ -7,7 +7,18 @@ import dataclasses
 import pytest
 
 from argosy.daemon import protocol
-from argosy.daemon.protocol import BackupRequest, Followed, Refusal, Submitted, decode, encode, options_of, refusal_of
+from argosy.daemon.protocol import (
+    BackupOrder,
+    Followed,
+    Refusal,
+    Request,
+    Submitted,
+    backup_order,
+    decode,
+    encode,
+    options_of,
+    refusal_of,
+)
 from argosy.errors import ArgosyError, UsageError, WrongPassword
 from argosy.filesystem.exclude import CACHE_TAG, ExcludeRules
 from argosy.operations.backup.options import BackupOptions
@@ -17,19 +28,18 @@ RULES = ExcludeRules([b"*.tmp"], [b"*.BAK"], paths=[b"/data/cache"], tags=[CACHE
 OPTIONS = BackupOptions((b"/data/\xff",), host="nas", tags=("a", "b"), rules=RULES, time_ns=7, batch_files=3)
 
 
-def request(options: BackupOptions = OPTIONS) -> BackupRequest:
-    return BackupRequest(
+def request(options: BackupOptions = OPTIONS) -> Request:
+    return Request(
         protocol.PROTOCOL,
         "/repository",
         b"open sesame",
         StorageOptions(credentials={"AWS_SECRET_ACCESS_KEY": "hidden"}),
-        protocol.plain_options(options),
-        options.rules.given,
+        backup_order(options),
     )
 
 
 def test_a_backups_options_arrive_as_they_were() -> None:
-    arrived = options_of(decode(encode(request()), BackupRequest))
+    arrived = options_of(decode(encode(request()), Request).order)
     for field in dataclasses.fields(BackupOptions):
         if field.name not in ("rules", "crash_point"):
             assert getattr(arrived, field.name) == getattr(OPTIONS, field.name), field.name
@@ -37,7 +47,7 @@ def test_a_backups_options_arrive_as_they_were() -> None:
 
 
 def test_the_masters_own_directories_are_left_out_besides() -> None:
-    arrived = options_of(request(), more_paths=(b"/var/lib/argosy",))
+    arrived = options_of(backup_order(OPTIONS), more_paths=(b"/var/lib/argosy",))
     assert arrived.rules.excluded(b"/var/lib/argosy/jobs", is_dir=True)
     assert arrived.rules.excluded(b"/data/x.tmp", is_dir=False)
     assert not arrived.rules.excluded(b"/data/x", is_dir=False)
@@ -45,7 +55,7 @@ def test_the_masters_own_directories_are_left_out_besides() -> None:
 
 @pytest.mark.parametrize("options", [{"paths": 7}, {"no_such_option": 1}, {"paths": [b"/a"], "compression": "none"}])
 def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
-    wrong = BackupRequest(1, "/r", b"", StorageOptions(), options, RULES.given)
+    wrong = BackupOrder(options, RULES.given)
     with pytest.raises(UsageError, match="make no sense"):
         options_of(wrong)
 

@@ -4,19 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import pytest
 
 from argosy.daemon import runs
-from argosy.daemon.protocol import Followed, Refusal, Told, Unread
-from argosy.daemon.runs import Run, Runs, Work
+from argosy.daemon.diary import Diary
+from argosy.daemon.kinds import BACKUP, decode_value, encode_value
+from argosy.daemon.protocol import Ended, Followed, Refusal, Said
+from argosy.daemon.runs import Run, Runs
+from argosy.daemon.sight import Sight
 from argosy.errors import UsageError, WrongPassword
 from argosy.operations.backup.options import BackupResult
 from argosy.operations.jobs import new_job_id
 
 RESULT = BackupResult(b"s", b"t", None, "job", {}, 0, 1, 2, resumed=False)
+ENDED = Ended(encode_value(RESULT))
 PATIENCE_SECONDS = 30.0
+
+
+class Work:
+    """A backup that is a function of its run."""
+
+    kind = BACKUP
+    location = "/repository"
+    paths: ClassVar = [b"/data"]
+    words = "a backup"
+
+    def __init__(self, function: Callable[[Run], BackupResult]) -> None:
+        self.diary = Diary()
+        self.function = function
+        self.knows_secrets = True
+
+    def look(self) -> Sight:
+        return Sight([], [])
+
+    def carry_out(self, run: Run) -> BackupResult:
+        return self.function(run)
+
+    def forget_secrets(self) -> None:
+        self.knows_secrets = False
+
+
+def told(text: str) -> Said:
+    return Said("message", encode_value([text]))
 
 
 @pytest.fixture
@@ -33,8 +65,8 @@ def queue(loop: asyncio.AbstractEventLoop) -> Iterator[Runs]:
     queue.close()
 
 
-def submit(queue: Runs, work: Work) -> tuple[Run, int]:
-    return queue.submit(new_job_id(), work)
+def submit(queue: Runs, work: Callable[[Run], BackupResult], former: str = "") -> tuple[Run, int]:
+    return queue.submit(new_job_id(), Work(work), former)
 
 
 def followed(loop: asyncio.AbstractEventLoop, queue: Runs, run: Run) -> list[Followed]:
@@ -49,7 +81,7 @@ def followed(loop: asyncio.AbstractEventLoop, queue: Runs, run: Run) -> list[Fol
 def test_what_a_run_says_is_heard_in_order_to_its_end(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
     def work(run: Run) -> BackupResult:
         observer = run.observer()
-        observer.begun("job-7")
+        run.goes_on_with("job-7")
         observer.message("one")
         observer.unread(b"/a", "permission denied")
         observer.message("two")
@@ -59,13 +91,15 @@ def test_what_a_run_says_is_heard_in_order_to_its_end(loop: asyncio.AbstractEven
     found = followed(loop, queue, run)
     assert ahead == 0
     assert [entry for one in found for entry in one.entries] == [
-        Told("one"),
-        Unread(b"/a", "permission denied"),
-        Told("two"),
+        told("one"),
+        Said("unread", encode_value([b"/a", "permission denied"])),
+        told("two"),
     ]
-    assert (found[-1].job, found[-1].ended) == ("job-7", RESULT)
+    assert (found[-1].job, found[-1].kind, found[-1].ended) == ("job-7", "backup", ENDED)
+    assert decode_value(ENDED.result, BackupResult) == RESULT
     # Asked again from the beginning, it says the same.
-    assert followed(loop, queue, run)[-1].ended == RESULT
+    assert followed(loop, queue, run)[-1].ended == ENDED
+    assert not run.work.knows_secrets  # type: ignore[attr-defined]
 
 
 def test_the_end_comes_only_with_the_last_entries(
@@ -80,7 +114,7 @@ def test_the_end_comes_only_with_the_last_entries(
 
     run, _ = submit(queue, work)
     found = followed(loop, queue, run)
-    assert [entry for one in found for entry in one.entries] == [Told(str(number)) for number in range(5)]
+    assert [entry for one in found for entry in one.entries] == [told(str(number)) for number in range(5)]
 
 
 def test_the_oldest_entries_are_dropped_not_the_newest(
@@ -95,7 +129,9 @@ def test_the_oldest_entries_are_dropped_not_the_newest(
 
     run, _ = submit(queue, work)
     followed(loop, queue, run)
-    assert [entry for one in followed(loop, queue, run) for entry in one.entries] == [Told("7"), Told("8"), Told("9")]
+    found = followed(loop, queue, run)
+    assert [entry for one in found for entry in one.entries] == [told("7"), told("8"), told("9")]
+    assert [one.missed for one in found] == [7]
 
 
 def test_an_error_and_a_bug_end_their_run_alone(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
@@ -110,7 +146,7 @@ def test_an_error_and_a_bug_end_their_run_alone(loop: asyncio.AbstractEventLoop,
     bug = followed(loop, queue, stumbled)[-1].ended
     assert isinstance(bug, Refusal)
     assert "bug in Argosy" in bug.message
-    assert followed(loop, queue, fine)[-1].ended == RESULT
+    assert followed(loop, queue, fine)[-1].ended == ENDED
 
 
 def test_a_run_that_is_stopped_before_its_turn_never_begins(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
@@ -125,7 +161,7 @@ def test_a_run_that_is_stopped_before_its_turn_never_begins(loop: asyncio.Abstra
     assert ahead == 1
     second.stop()
     gate.set()
-    assert followed(loop, queue, first)[-1].ended == RESULT
+    assert followed(loop, queue, first)[-1].ended == ENDED
     ended = followed(loop, queue, second)[-1].ended
     assert isinstance(ended, Refusal)
     assert "before it began" in ended.message
@@ -133,7 +169,7 @@ def test_a_run_that_is_stopped_before_its_turn_never_begins(loop: asyncio.Abstra
 
 def test_a_run_is_found_by_the_start_of_its_jobs_id(loop: asyncio.AbstractEventLoop, queue: Runs) -> None:
     def work(run: Run) -> BackupResult:
-        run.observer().begun("20260102-030405-abcdef")
+        run.goes_on_with("20260102-030405-abcdef")
         return RESULT
 
     run, _ = submit(queue, work)
@@ -159,5 +195,24 @@ def test_close_stops_what_runs_and_what_waits(loop: asyncio.AbstractEventLoop) -
     waiting, _ = submit(queue, lambda _run: RESULT)
     assert begun.wait(PATIENCE_SECONDS)
     queue.close()
-    assert running.ended == RESULT
-    assert waiting.ended is not RESULT
+    assert running.ended == ENDED
+    assert waiting.ended != ENDED
+
+
+def test_a_run_that_goes_on_after_the_masters_end_is_found_by_its_former_name(
+    loop: asyncio.AbstractEventLoop, queue: Runs
+) -> None:
+    run, _ = submit(queue, lambda _run: RESULT, former="20260102-030405-abcdef")
+    assert queue.find("20260102-030405-abcdef") is run
+    assert followed(loop, queue, run)[-1].job == "20260102-030405-abcdef"
+
+
+def test_the_end_is_told_before_it_is_seen(loop: asyncio.AbstractEventLoop) -> None:
+    """What the end brings about, such as that a request is dropped, has happened when a client hears of it."""
+    seen: list[bool] = []
+    queue = Runs(loop, lambda run, ended: seen.append(run.ended is None and ended == ENDED))
+    run, _ = submit(queue, lambda _run: RESULT)
+    followed(loop, queue, run)
+    queue.close()
+    assert seen == [True]
+    assert queue.open() == []

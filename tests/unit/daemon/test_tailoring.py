@@ -43,7 +43,7 @@ def test_a_setup_goes_out_without_the_stores_credentials() -> None:
     setup = encode(WorkerSetup(2, "job", "s3:x/y", options, b"k" * 64, b"{}", "/lookup", OPTIONS))
     sent = MembersTailor().without_credentials(BACKUP, setup)
     assert b"secret" not in sent
-    found = decode(with_credentials(BACKUP, sent, {"AWS_SECRET_ACCESS_KEY": "own"}), WorkerSetup)
-    assert found.storage_options == StorageOptions(credentials={"AWS_SECRET_ACCESS_KEY": "own"}, connections=9)
+    found = decode(with_credentials(BACKUP, sent, lambda location: {"AWS_SECRET_ACCESS_KEY": location}), WorkerSetup)
+    assert found.storage_options == StorageOptions(credentials={"AWS_SECRET_ACCESS_KEY": "s3:x/y"}, connections=9)
     with pytest.raises(EngineError, match="cannot be replaced"):
         MembersTailor().without_credentials("another:handler", setup)

@@ -237,3 +237,49 @@ def test_what_there_is_to_wait_for_is_done_once_while_the_workers_work() -> None
     idle = Run(reads_well)
     idle.go()
     assert idle.begun == [0]
+
+
+def test_what_a_lost_member_held_is_offered_again_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a cluster's engine the member's part of the window is lost with it."""
+
+    def answer(task: Task) -> list[Event]:
+        if task.attempt:
+            return reads_well(task)
+        return [TaskLapsed(task.id, task.attempt, MEMBER, WORKER, "was silent", taken=False)]
+
+    run = Run(answer)
+    wanted, events, offer = run.engine.wanted, run.engine.events, run.engine.offer
+    turns: list[int] = []
+
+    def room() -> int:
+        return 0 if len(turns) == 1 else wanted()
+
+    def turn(timeout_seconds: float) -> Sequence[Event]:
+        turns.append(1)
+        return events(timeout_seconds)
+
+    def offer_if_wanted(task: Task) -> None:
+        assert room() > 0
+        offer(task)
+
+    monkeypatch.setattr(run.engine, "wanted", room)
+    monkeypatch.setattr(run.engine, "events", turn)
+    monkeypatch.setattr(run.engine, "offer", offer_if_wanted)
+    assert run.go([pack_work(1)]) == []
+    assert (run.result.packs_read, [task.attempt for task in run.engine.offered]) == (1, [0, 1])
+
+
+def test_a_window_that_is_full_of_finished_tasks_is_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task is complete before its place in a cluster's window is known to be free."""
+    run = Run(reads_well)
+    wanted, events = run.engine.wanted, run.engine.events
+    turns: list[int] = []
+
+    def turn(timeout_seconds: float) -> Sequence[Event]:
+        turns.append(1)
+        return events(timeout_seconds)
+
+    monkeypatch.setattr(run.engine, "wanted", lambda: 0 if len(turns) % 2 else wanted())
+    monkeypatch.setattr(run.engine, "events", turn)
+    assert run.go([pack_work(number) for number in range(20)]) == []
+    assert run.result.packs_read == 20

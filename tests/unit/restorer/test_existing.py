@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from argosy.restic_format.blob import blob_id
-from argosy.restorer.existing import Extent, Look, look_at
+from argosy.restorer.existing import Extent, Look, look_at, open_to_update
 from argosy.restorer.overwrite import Overwrite, Verdict
 from tests.support.trees import Fifo, File, HardLink, Symlink, make_tree
 
@@ -94,3 +95,14 @@ def test_an_older_file_is_replaced_whole_where_existence_counts(tmp_path: Path, 
     assert look(place, overwrite=Overwrite.IF_NEWER).verdict is Verdict.REPLACE
     assert look(place, overwrite=Overwrite.IF_NEWER, mtime_ns=TIME_NS - 1).verdict is Verdict.KEPT
     assert look(place, overwrite=Overwrite.NEVER).verdict is Verdict.KEPT
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_file_that_others_write_to_is_written_byte_by_byte(tmp_path: Path, place: int, shared: bool) -> None:
+    """Else a client of NFS may write a whole page, over what another host has just put beside the bytes."""
+    (tmp_path / "file").touch()
+    fd = open_to_update(place, b"file", shared=shared)
+    try:
+        assert bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DSYNC) == shared
+    finally:
+        os.close(fd)

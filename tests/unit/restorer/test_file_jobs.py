@@ -198,13 +198,13 @@ def test_a_missing_blob_leaves_nothing_of_a_new_file(works: Any, tmp_path: Path)
     assert work.files.outcome.restored == 0
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE])
 @pytest.mark.parametrize("blobs", [1, 2])
 def test_a_full_target_ends_the_restore(works: Any, monkeypatch: pytest.MonkeyPatch, code: int, blobs: int) -> None:
     work = works()
     monkeypatch.setattr(os, "write", fail_with(code))
     monkeypatch.setattr(os, "pwrite", fail_with(code))
-    with pytest.raises(RestoreError, match=r"the target /target (is full|cannot be written)") as caught:
+    with pytest.raises(RestoreError, match=r"the target /target (is full|cannot be written|went away)") as caught:
         work.files.take((work.job("file", 8, blobs), 0), b"four")
     assert caught.value.hint
 

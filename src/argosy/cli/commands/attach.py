@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from argosy.cli.certs import certs_flag
-from argosy.cli.cluster_flags import cluster_flag, join_flag, leave_on_hangup, operator
+from argosy.cli.cluster_flags import operator, reaching_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 
+if TYPE_CHECKING:
+    from argosy.cli.cluster_jobs import JobShow
+    from argosy.daemon.protocol import Followed
+
 
 @verb("attach")
-@cluster_flag
-@certs_flag
-@join_flag
+@reaching_flags
 @click.argument("job")
 def command(ctx: Context, job: str, join: str | None, certs: str | None, cluster: str | None) -> int:
     """Follow a job of a master to its end, from its beginning; exit as it does. Ctrl-C stops the job.
 
     JOB is the start of its id. `argosy status --cluster` lists those that run.
     """
-    from argosy.cli.backup_reporter import BackupReporter
-    from argosy.cli.commands.backup import backup_display, say_result
-    from argosy.operations.backup.options import BackupObserver
+    from argosy.cli.cluster_jobs import follow_job
 
-    with (
-        operator(ctx, cluster, certs, join) as client,
-        ctx.stopping("the job is being stopped; once more leaves it to itself") as stop,
-        BackupReporter(ctx.output, backup_display(ctx)) as reporter,
-    ):
-        leave_on_hangup()
-        observer = BackupObserver(reporter.progress, reporter.message, reporter.unread, stop)
-        result = client.follow(job, observer)
-    say_result(ctx, result, dry_run=False)
-    return result.exit_code
+    with operator(ctx, cluster, certs, join) as client:
+        found = client.find(job)
+        return follow_job(ctx, client, found.run, _show(ctx, found))
+
+
+def _show(ctx: Context, found: Followed) -> JobShow:
+    from argosy.cli.commands.backup import backup_show
+    from argosy.cli.commands.check import check_show
+    from argosy.cli.commands.restore import restore_show
+
+    match found.kind:
+        case "restore":
+            return restore_show(ctx, found.paths[0])
+        case "check":
+            return check_show(ctx)
+    return backup_show(ctx)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from argosy.cli.certs import certs_flag
-from argosy.cli.cluster_flags import cluster_flag, join_flag
+from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.commands.init import say_created
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.globals import COMPRESSION_MODES
 from argosy.cli.values import duration, moment, pack_size, parallel, parallel_or_auto, split_tags
+from argosy.errors import UsageError
 
 if TYPE_CHECKING:
+    from argosy.cli.cluster_jobs import JobShow
     from argosy.cli.display import Display
     from argosy.cli.sources import Excludes, Sources
     from argosy.operations.backup.options import BackupOptions, BackupProgress, BackupResult
@@ -112,10 +113,7 @@ def _backup_flags(function: Decorated) -> Decorated:
 
 @verb("backup")
 @_backup_flags
-@cluster_flag
-@click.option("--detach", is_flag=True, help="with --cluster: submit the job and leave it running")
-@certs_flag
-@join_flag
+@submitting_flags
 @click.argument("paths", nargs=-1)
 def command(ctx: Context, /, **flags: Any) -> int:
     """Back up files and directories into a new snapshot.
@@ -141,9 +139,7 @@ def command(ctx: Context, /, **flags: Any) -> int:
     excludes = collect_excludes(flags, ctx.given.variables, own, sources, flags["shown_as"])
     options = _options(ctx, flags, sources, excludes)
     if flags["cluster"]:
-        from argosy.cli.cluster_backup import back_up_by_cluster
-
-        code = back_up_by_cluster(ctx, flags, options, is_stream=stream is not None)
+        code = _back_up_by_cluster(ctx, flags, options, is_stream=stream is not None)
         return EXIT_INCOMPLETE if sources.missing and not code else code
     with (
         ctx.stopping(_STOPPING if stream is None else _STOPPING_STREAM) as stop,
@@ -157,6 +153,34 @@ def command(ctx: Context, /, **flags: Any) -> int:
             result = run_stream_backup(ctx.access, options, stream, ctx.state_directory, observer, create=create)
     say_result(ctx, result, dry_run=options.dry_run)
     return EXIT_INCOMPLETE if sources.missing else result.exit_code
+
+
+def _back_up_by_cluster(ctx: Context, flags: dict[str, Any], options: BackupOptions, *, is_stream: bool) -> int:
+    from argosy.cli.cluster_jobs import run_by_cluster
+    from argosy.daemon.protocol import backup_order
+
+    if is_stream:
+        raise UsageError("what comes through a pipe cannot be backed up by a cluster", hint="Leave out --cluster.")
+    order = backup_order(options, create=flags["init"])
+    show = backup_show(ctx, dry_run=options.dry_run)
+    return run_by_cluster(ctx, flags, order, show, is_new=flags["init"])
+
+
+def backup_show(ctx: Context, *, dry_run: bool = False) -> JobShow:
+    """How a cluster's backup is shown."""
+    from argosy.cli.backup_reporter import BackupReporter
+    from argosy.cli.cluster_jobs import JobShow
+    from argosy.operations.backup.options import BackupObserver
+
+    reporter = BackupReporter(ctx.output, backup_display(ctx))
+
+    def finish(result: BackupResult) -> int:
+        say_result(ctx, result, dry_run=dry_run)
+        return result.exit_code
+
+    return JobShow(
+        lambda stop: BackupObserver(reporter.progress, reporter.message, reporter.unread, stop), finish, reporter
+    )
 
 
 def _options(ctx: Context, flags: dict[str, Any], sources: Sources, excludes: Excludes) -> BackupOptions:

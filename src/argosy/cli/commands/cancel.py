@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import click
 
-from argosy.cli.certs import certs_flag
-from argosy.cli.cluster_flags import cluster_flag, join_flag, operator
+from argosy.cli.cluster_flags import operator, reaching_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 
 
 @verb("cancel")
-@cluster_flag
-@certs_flag
-@join_flag
+@reaching_flags
 @click.argument("job")
 def command(ctx: Context, job: str, join: str | None, certs: str | None, cluster: str | None) -> None:
-    """Stop a job of a master, so that the same backup goes on with it later. JOB is the start of its id."""
+    """Stop a job of a master, so that the same command goes on with it later. JOB is the start of its id."""
     with operator(ctx, cluster, certs, join) as client:
         stopped = client.stop(job)
     if ctx.json:
         ctx.output.document({"message_type": "job_cancelled", "job_id": stopped})
     else:
-        ctx.output.line(f"job {stopped} is being stopped; the same backup goes on with it")
+        ctx.output.line(f"job {stopped} is being stopped; the same command goes on with it")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from argosy.cli.check_report import CheckReport
+from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
@@ -16,6 +17,7 @@ from argosy.cli.wording import counted, duration, size
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
+    from argosy.cli.cluster_jobs import JobShow
     from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Problem
     from argosy.operations.check.subset import ReadSubset
 
@@ -34,8 +36,10 @@ _PROGRESS_SECONDS = 10.0
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="write what was found to FILE, as JSON")
 @click.option("--with-cache", is_flag=True, help="trust this machine's cache of trees and snapshots")
 @click.option("--check-unused", is_flag=True, hidden=True, help="restic's old flag, without effect")
+@submitting_flags
 def command(
     ctx: Context,
+    /,
     read_data: bool,
     read_data_subset: str | None,
     read_data_rolling: str | None,
@@ -43,6 +47,7 @@ def command(
     report: Path | None,
     with_cache: bool,
     check_unused: bool,  # noqa: ARG001 - restic ignores it too
+    **flags: Any,
 ) -> int:
     """Test the repository for errors.
 
@@ -53,14 +58,27 @@ def command(
     from argosy.operations.check.options import CheckOptions
     from argosy.operations.check.run import run_check
 
-    subset = _subset(read_data, read_data_subset, read_data_rolling)
+    options = CheckOptions(
+        _subset(read_data, read_data_subset, read_data_rolling), resume=not no_resume, with_cache=with_cache
+    )
     reporter = _Reporter(ctx.output, CheckReport(report, ctx.location) if report is not None else None)
+    if flags["cluster"]:
+        from argosy.cli.cluster_jobs import JobShow, run_by_cluster
+        from argosy.daemon.protocol import CheckOrder
+
+        return run_by_cluster(ctx, flags, CheckOrder(options), JobShow(reporter.observer, reporter.end))
     with ctx.stopping() as stop_requested:
-        options = CheckOptions(subset, resume=not no_resume, with_cache=with_cache)
-        state_directory = ctx.state_directory if subset is not None else None
+        state_directory = ctx.state_directory if options.subset is not None else None
         result = run_check(ctx.access, options, reporter.observer(stop_requested), state_directory=state_directory)
-    reporter.end(result)
-    return result.exit_code
+    return reporter.end(result)
+
+
+def check_show(ctx: Context) -> JobShow:
+    """How a cluster's check is shown."""
+    from argosy.cli.cluster_jobs import JobShow
+
+    reporter = _Reporter(ctx.output, None)
+    return JobShow(reporter.observer, reporter.end)
 
 
 def _subset(read_data: bool, subset: str | None, rolling: str | None) -> ReadSubset | None:
@@ -103,13 +121,17 @@ class _Reporter:
             stop_requested=stop_requested,
         )
 
-    def end(self, result: CheckResult) -> None:
-        """The summary."""
+    def end(self, result: CheckResult) -> int:
+        """Print the summary; the exit code."""
         if self._report is not None:
             self._report.end(_summary(result))
         if self._output.json:
             self._output.document(_summary(result))
-            return
+        else:
+            self._say_end(result)
+        return result.exit_code
+
+    def _say_end(self, result: CheckResult) -> None:
         done = f"{counted(result.snapshots, 'snapshot')}, {counted(result.trees, 'tree')}, " + counted(
             result.packs, "pack"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from argosy.cli.choosing import snapshot_flags
+from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.patterns import PATTERN, encoded, pattern_flags, selection
@@ -16,6 +18,7 @@ from argosy.cli.values import parallel_or_auto
 from argosy.errors import RestoreError
 
 if TYPE_CHECKING:
+    from argosy.cli.cluster_jobs import JobShow
     from argosy.cli.display import Display
     from argosy.operations.restore.options import RestoreOptions, RestoreProgress, RestoreResult
     from argosy.repository.snapshots import SnapshotFilter
@@ -53,6 +56,7 @@ def _restore_flags(function: Decorated) -> Decorated:
 @_restore_flags
 @pattern_flags
 @snapshot_flags
+@submitting_flags
 @click.argument("snapshot")
 def command(
     ctx: Context,
@@ -70,20 +74,42 @@ def command(
     locked, 12 the password is wrong, 130 interrupted.
     """
     from argosy.cli.restore_reporter import RestoreReporter
-    from argosy.operations.restore.options import RestoreObserver
     from argosy.operations.restore.run import run_restore
 
     options = _options(ctx, snapshot, flags, wanted)
+    if flags["cluster"]:
+        return _restore_by_cluster(ctx, flags, options)
     with (
         ctx.stopping("stopping: what is restored stays, the same command goes on; once more stops at once") as stop,
         RestoreReporter(ctx.output, _display(ctx), options.target) as reporter,
     ):
-        observer = RestoreObserver(
-            reporter.begun, reporter.progress, reporter.item, reporter.error, reporter.verifying, stop
-        )
-        result = run_restore(ctx.access, options, observer)
+        result = run_restore(ctx.access, options, reporter.observer(stop))
     reporter.finish(result)
     return _judge(result)
+
+
+def _restore_by_cluster(ctx: Context, flags: dict[str, Any], options: RestoreOptions) -> int:
+    from argosy.cli.cluster_jobs import run_by_cluster
+    from argosy.daemon.protocol import RestoreOrder
+    from argosy.operations.restore.options import refuse_contradictions
+
+    refuse_contradictions(options)
+    options = dataclasses.replace(options, target=os.path.abspath(options.target))
+    return run_by_cluster(ctx, flags, RestoreOrder(options), restore_show(ctx, options.target))
+
+
+def restore_show(ctx: Context, target: bytes) -> JobShow:
+    """How a cluster's restore is shown."""
+    from argosy.cli.cluster_jobs import JobShow
+    from argosy.cli.restore_reporter import RestoreReporter
+
+    reporter = RestoreReporter(ctx.output, _display(ctx), target)
+
+    def finish(result: RestoreResult) -> int:
+        reporter.finish(result)
+        return _judge(result)
+
+    return JobShow(reporter.observer, finish, reporter)
 
 
 def _judge(result: RestoreResult) -> int:
@@ -124,8 +150,9 @@ def _display(ctx: Context) -> Display[RestoreProgress] | None:
     from argosy.cli.restore_reporter import progress_line, status_document
 
     def live() -> Display[RestoreProgress]:
-        from argosy.cli.live import line_display
+        from argosy.cli.live import LiveDisplay
+        from argosy.cli.restore_picture import restore_picture
 
-        return line_display(ctx.output, progress_line)
+        return LiveDisplay(ctx.output, restore_picture)
 
     return choose_display(ctx, status_document, progress_line, live)

@@ -103,7 +103,7 @@ class Agent:
                 self._hear(answer)
             elif time.monotonic() - self._last_answer > self._lease_seconds * _LEASES_OF_PATIENCE:
                 # Whatever these workers still do, their tasks are with others by now.
-                self._abandon(list(self._running))
+                self._give_up()
             self._say_state(answer is not None)
             await asyncio.sleep(max(0.0, begin + HELLO_SECONDS - time.monotonic()))
 
@@ -192,6 +192,14 @@ class Agent:
         self._running[number] = _Running(session, link, draw)
         session.start()
         return self._running[number]
+
+    def _give_up(self) -> None:
+        """End all work. The master may have heard of this member all the time, though its answers were lost: only as
+        another one does it get new links to the engines that it was taken in by.
+        """
+        if self._running:
+            self._abandon(list(self._running))
+            self._instance = uuid.uuid4().hex
 
     def _abandon(self, links: list[int]) -> None:
         for number in links:

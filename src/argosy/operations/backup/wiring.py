@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import PROTOCOL, WorkerOptions, WorkerSetup
 from argosy.archiver.nodes import NodeEncoder
@@ -32,7 +30,6 @@ from argosy.repository.packer import Packer, StoredPack
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import encode_config
-from argosy.storage.options import StorageOptions
 
 UPLOAD_THREADS = 2
 MOST_SCAN_THREADS = 64
@@ -144,7 +141,7 @@ class Wiring:
             protocol=PROTOCOL,
             job_id=job_id,
             location=self._session.access.location,
-            storage_options=_share(self._session.access.storage_options, workers),
+            storage_options=self._session.access.storage_options.shared_by(workers),
             master_key=repository.key.material,
             repository_config=encode_config(repository.config),
             lookup_path=str(self._lookup.path),
@@ -205,13 +202,3 @@ class Wiring:
             return None
         root, place = self._targets[0].path, os.path.normpath(shown)
         return lambda path: place + path[len(root) :]
-
-
-def _share(options: StorageOptions, workers: int) -> StorageOptions:
-    """One worker's share of the rates (at least a byte a second: 0 would mean no limit)."""
-    upload, download = options.limit_upload_bytes_per_second, options.limit_download_bytes_per_second
-    return msgspec.structs.replace(
-        options,
-        limit_upload_bytes_per_second=max(1, upload // workers) if upload else 0,
-        limit_download_bytes_per_second=max(1, download // workers) if download else 0,
-    )

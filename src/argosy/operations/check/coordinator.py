@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from argosy.operations.check.messages import (
 )
 from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Part, Problem
 from argosy.operations.check.walk import TreeWalk
+from argosy.operations.crew import Crew
 
 _LOOK_SECONDS = 0.2
 _STOPPED_HINT = "Run the same command again: packs that were read are not read again for a day."
@@ -52,7 +54,9 @@ class Coordinator:
         self._result = result
         self._problem = problem
         self._sound = sound
+        self._crew = Crew(engine, observer.message)
         self._assigned: dict[int, _Assigned] = {}
+        self._again: deque[int] = deque()
         self._next_id = 0
         self._next_look = 0.0
         self._walk: TreeWalk | None = None
@@ -62,7 +66,7 @@ class Coordinator:
 
     def warm_up(self, workers: int) -> None:
         """Have the workers start: they import while the master reads the indexes."""
-        for _ in range(workers):
+        for _ in range(min(workers, self._engine.wanted())):
             self._offer(NoWork())
 
     def run(self, walk: TreeWalk, packs: Iterator[PackWork], begun: Callable[[], None]) -> None:
@@ -76,18 +80,24 @@ class Coordinator:
         while True:
             if self._observer.stop_requested():
                 raise Interrupted("stopped on request", hint=_STOPPED_HINT)
+            # The window may be full of tasks that are done: that alone does not mean that all are.
+            exhausted = False
             while self._engine.wanted() > 0:
+                if self._again:
+                    self._offer_again(self._again.popleft())
+                    continue
                 work: Work | None = walk.next_work()
                 if work is None and more_packs:
                     work = next(packs, None)
                     more_packs = work is not None
                 if work is None:
+                    exhausted = True
                     break
                 self._offer(work)
             if not waited:
                 begun()
                 waited = True
-            if not self._assigned:
+            if exhausted and not self._assigned:
                 break
             for event in self._engine.events(_LOOK_SECONDS):
                 self._handle(event)
@@ -100,19 +110,27 @@ class Coordinator:
         self._engine.offer(Task(self._next_id, 0, encode(work)))
         self._next_id += 1
 
+    def _offer_again(self, task_id: int) -> None:
+        assigned = self._assigned[task_id]
+        self._engine.offer(Task(task_id, assigned.attempt, encode(assigned.work)))
+
     def _handle(self, event: Event) -> None:
+        self._crew.hear(event)
         match event:
             case TaskProgress(payload=payload):
                 self._take(payload)
-            case TaskComplete(task_id=task_id, payload=payload):
-                assigned = self._assigned.pop(task_id)
+            case TaskComplete(task_id=task_id, payload=payload, member=member):
+                work = self._assigned.pop(task_id).work
                 self._take(payload)
-                if isinstance(assigned.work, TreeWork):
-                    self._trees_done += len(assigned.work.trees)
+                if isinstance(work, TreeWork):
+                    self._trees_done += len(work.trees)
+                    self._crew.credit(member, len(work.trees), 0)
+                elif isinstance(work, PackWork):
+                    self._crew.credit(member, len(work.packs), sum(size_bytes for _, size_bytes, _ in work.packs))
             case TaskFailed(task_id=task_id, payload=payload):
-                self._again(task_id, payload.decode("utf-8", "replace"), suspect=True)
+                self._failed(task_id, payload.decode("utf-8", "replace"), suspect=True)
             case TaskLapsed(task_id=task_id, reason=reason, taken=taken):
-                self._again(task_id, reason, suspect=taken)
+                self._failed(task_id, reason, suspect=taken)
 
     def _take(self, payload: bytes) -> None:
         found = decode_found(payload)
@@ -137,13 +155,13 @@ class Coordinator:
         if not (pack.unread or pack.damage or pack.index):
             self._sound(pack.id)
 
-    def _again(self, task_id: int, reason: str, *, suspect: bool) -> None:
-        """Offer a task once more, unless it has failed too often."""
+    def _failed(self, task_id: int, reason: str, *, suspect: bool) -> None:
+        """Have a task done once more, unless it has failed too often. A lost member's room went with it."""
         assigned = self._assigned[task_id]
         assigned.attempt += 1
         assigned.failures += suspect
         if assigned.failures < _MOST_FAILURES:
-            self._engine.offer(Task(task_id, assigned.attempt, encode(assigned.work)))
+            self._again.append(task_id)
             return
         del self._assigned[task_id]
         if isinstance(assigned.work, TreeWork):
@@ -168,5 +186,6 @@ class Coordinator:
                 bytes_done=result.bytes_read,
                 pack_bytes=self.bytes_to_read,
                 problems=result.problems,
+                members=self._crew.looks(),
             )
         )

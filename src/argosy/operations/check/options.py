@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from argosy.operations.check.subset import ReadSubset
+from argosy.operations.crew import MemberLook
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class CheckProgress:
-    """A look at a running check. ``packs`` and ``pack_bytes`` are what is to be read, 0 without --read-data."""
+    """A look at a running check. ``packs`` and ``pack_bytes`` are what is to be read, 0 without --read-data.
+
+    ``members``: see ``MemberLook``; entries are trees and packs.
+    """
 
     trees_done: int
     packs_done: int
@@ -85,6 +89,7 @@ class CheckProgress:
     bytes_done: int
     pack_bytes: int
     problems: int
+    members: list[MemberLook] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
-
-from argosy.engine.local import LocalEngine, worker_count
+from argosy.engine.interface import Engine, MakeEngine
+from argosy.engine.local import make_local_engine, worker_count
 from argosy.errors import ArgosyError, Damaged, LeaseLost, StateError
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.inventory import MOST_INDEX_BYTES, Inventory, PackMark
@@ -27,6 +27,8 @@ from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import encode_config
 
+HANDLER = "argosy.operations.check.worker:check_worker"
+
 # A task of packs: enough that its message costs nothing, little enough that the last ones end together.
 _BYTES_A_TASK = 8 * 1024 * 1024
 _PACKS_A_TASK = 64
@@ -34,11 +36,17 @@ _NOT_NOTED = "what is read is not noted, so that this check would start again if
 
 
 def run_check(
-    access: Access, options: CheckOptions, observer: CheckObserver, *, state_directory: Path | None = None
+    access: Access,
+    options: CheckOptions,
+    observer: CheckObserver,
+    *,
+    state_directory: Path | None = None,
+    make_engine: MakeEngine = make_local_engine,
 ) -> CheckResult:
     """Check a repository. What is wrong with it is told to the observer and counted in the result.
 
     What is read is noted in ``state_directory``; without one a check starts from the beginning, and none is rolling.
+    ``make_engine`` makes what carries the tasks.
 
     Raises ArgosyError only where the check itself cannot go on: no key opens the repository, it is locked, the lock
     was lost, the listings fail; Interrupted if asked to stop.
@@ -50,7 +58,7 @@ def run_check(
             session.repository.cache = None
         with ExitStack() as stack:
             # By now the workers have ended in order, or there is no reason to wait for them.
-            engine = LocalEngine(options.workers or worker_count())
+            engine = make_engine(options.workers or worker_count(), os.uname().nodename)
             stack.callback(engine.cancel)
             readings = _open_readings(session, options, observer, state_directory, stack)
             return _Check(session, options, observer, engine, stack, readings).run()
@@ -85,7 +93,7 @@ class _Check:
         session: Session,
         options: CheckOptions,
         observer: CheckObserver,
-        engine: LocalEngine,
+        engine: Engine,
         stack: ExitStack,
         readings: Readings | None,
     ) -> None:
@@ -103,7 +111,7 @@ class _Check:
     def run(self) -> CheckResult:
         repository, observer, reader = self._repository, self._observer, self._reader
         workers = self._options.workers or worker_count()
-        self._engine.start(encode(self._setup(workers)), "argosy.operations.check.worker:check_worker")
+        self._engine.start(encode(self._setup(workers)), HANDLER)
         coordinator = Coordinator(self._engine, observer, self._result, self._problem, self._sound)
         coordinator.warm_up(workers)
         # Snapshots before indexes, indexes before packs: what a running backup adds meanwhile is then no problem.
@@ -175,16 +183,12 @@ class _Check:
 
     def _setup(self, workers: int) -> WorkerSetup:
         access, repository = self._session.access, self._repository
-        options = access.storage_options
-        if options.limit_download_bytes_per_second:
-            # The limit holds for one process, and the master reads next to nothing meanwhile.
-            share = max(1, options.limit_download_bytes_per_second // workers)
-            options = msgspec.structs.replace(options, limit_download_bytes_per_second=share)
         cache = repository_cache_directory(access.cache_directory, repository.id) if self._options.with_cache else ""
         return WorkerSetup(
             protocol=PROTOCOL,
             location=access.location,
-            storage_options=options,
+            # The master reads next to nothing meanwhile.
+            storage_options=access.storage_options.shared_by(workers),
             master_key=repository.key.material,
             repository_config=encode_config(repository.config),
             cache_directory=str(cache),

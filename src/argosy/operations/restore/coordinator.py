@@ -11,6 +11,7 @@ import msgspec
 
 from argosy.engine.interface import Engine
 from argosy.errors import StorageError
+from argosy.operations.crew import Crew
 from argosy.operations.restore.options import RestoreObserver, RestoreProgress
 from argosy.operations.restore.tally import Tally
 from argosy.operations.restore.tasks import TaskLoop
@@ -26,6 +27,7 @@ from argosy.restorer.file_jobs import FileRestorer
 from argosy.restorer.finishing import Finisher
 from argosy.restorer.hard_links import FirstNames
 from argosy.restorer.large_files import LargeFile, LargeFileTools
+from argosy.restorer.lease import NOTICES_A_LEASE
 from argosy.restorer.ledger import Ledger, LedgerEntry
 from argosy.restorer.messages import Outcome, RestoreSettings, RestoreWork, Work
 from argosy.restorer.metadata import MetadataSetter
@@ -63,10 +65,13 @@ class Coordinator:
         check: Callable[[], None],
         scratch: Path,
     ) -> None:
+        self._engine = engine
         self._settings = settings
         self._observer = observer
         self._check = check
-        self._loop = TaskLoop(engine, self._turn)
+        self._next_notice = 0.0
+        self._crew = Crew(engine, observer.message)
+        self._loop = TaskLoop(engine, self._turn, self._crew)
         self._source = source
         self.tally = Tally(observer)
         self._next_look = 0.0
@@ -143,11 +148,20 @@ class Coordinator:
             verifying=self._verifying,
             verified_files=tally.verified,
             verified_bytes=tally.verified_bytes,
+            members=self._crew.looks(),
         )
 
     def _turn(self) -> None:
         self._check()
+        self._renew_leases()
         self._look()
+
+    def _renew_leases(self) -> None:
+        """Tell workers on other machines that their master is there."""
+        now = time.monotonic()
+        if self._settings.is_shared and now >= self._next_notice:
+            self._next_notice = now + self._settings.lease_seconds / NOTICES_A_LEASE
+            self._engine.broadcast(b"")
 
     def _look(self, *, last: bool = False) -> None:
         now = time.monotonic()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from argosy.errors import UsageError
+from argosy.operations.crew import MemberLook
 from argosy.repository.snapshots import LATEST, SnapshotFilter, StoredSnapshot
 from argosy.restorer.cuts import Cuts
 from argosy.restorer.overwrite import Overwrite
@@ -42,6 +43,7 @@ class RestoreProgress:
     """A look at a running restore. Entries are files, directories and others; skipped ones are in no total.
 
     ``planned`` says that the totals are final; ``expected_…`` are what the backup counted, for a whole snapshot.
+    ``members``: see ``MemberLook``.
     """
 
     entries_total: int
@@ -58,6 +60,7 @@ class RestoreProgress:
     verifying: bool = False
     verified_files: int = 0
     verified_bytes: int = 0
+    members: list[MemberLook] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,14 @@ class RestoreResult:
 class RestoreObserver:
     """How a restore tells its caller what happens. All are called from the caller's thread.
 
-    ``begun`` hears which snapshot it is. ``item`` gets restic's word (restored, updated, unchanged, deleted), the path
-    within the snapshot and, of a file, the size in bytes; ``error`` the path and the reason.
+    ``begun`` hears which snapshot it is, ``message`` what else there is to know. ``item`` gets restic's word (restored,
+    updated, unchanged, deleted), the path within the snapshot and, of a file, the size in bytes; ``error`` the path and
+    the reason.
     """
 
     begun: Callable[[StoredSnapshot, str], None] = lambda _snapshot, _subpath: None
     progress: Callable[[RestoreProgress], None] = lambda _: None
+    message: Callable[[str], None] = lambda _: None
     item: Callable[[str, bytes, int | None], None] = lambda _action, _path, _size: None
     error: Callable[[bytes, str], None] = lambda _path, _reason: None
     verifying: Callable[[], None] = lambda: None

@@ -7,7 +7,8 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from argosy.engine.local import LocalEngine, worker_count
+from argosy.engine.interface import MakeEngine
+from argosy.engine.local import make_local_engine, worker_count
 from argosy.errors import Interrupted, UsageError
 from argosy.operations.restore.coordinator import Coordinator, RestoreSource
 from argosy.operations.restore.options import (
@@ -23,13 +24,26 @@ from argosy.repository.snapshots import StoredSnapshot, find_subtree, resolve_sn
 from argosy.restic_format.config import encode_config
 from argosy.restorer.content import BlobPlaces
 from argosy.restorer.messages import PROTOCOL, RestoreSettings, WorkerSetup, encode
+from argosy.storage.interface import Storage
+
+HANDLER = "argosy.restorer.worker:restore_worker"
 
 _LOCK_SECONDS = 1.0
 _SETTLE_SECONDS = 0.2
 
 
-def run_restore(access: Access, options: RestoreOptions, observer: RestoreObserver) -> RestoreResult:
+def run_restore(
+    access: Access,
+    options: RestoreOptions,
+    observer: RestoreObserver,
+    *,
+    make_engine: MakeEngine = make_local_engine,
+    lease_seconds: float = 0.0,
+) -> RestoreResult:
     """Restore a snapshot, or the part of it that ``options`` select, below ``options.target``.
+
+    ``make_engine`` makes what carries the tasks. Where other machines write to the target, too, ``lease_seconds`` is
+    how long one of them may do so without a word from here; 0 where there are none.
 
     Entries that could not be restored are told to the observer and counted in the result. Raises ArgosyError for what
     ends a restore early; whatever was restored by then stays, and the same call goes on.
@@ -41,32 +55,15 @@ def run_restore(access: Access, options: RestoreOptions, observer: RestoreObserv
         # Snapshots before indexes: of what a backup adds meanwhile, the snapshot comes last.
         stored, subpath = resolve_snapshot(session.repository, options.snapshot, options.wanted)
         lookup = session.open_lookup()
+        source = _source(session, lookup, stored, subpath)
         scratch = Path(stack.enter_context(make_scratch(access.cache_directory)))
-        return _restore(session, options, observer, stored, subpath, lookup, scratch)
-
-
-def _restore(
-    session: Session,
-    options: RestoreOptions,
-    observer: RestoreObserver,
-    stored: StoredSnapshot,
-    subpath: str,
-    lookup: DedupLookup,
-    scratch: Path,
-) -> RestoreResult:
-    target = os.path.abspath(options.target)
-    reader = session.blob_reader(lookup)
-    root_tree = find_subtree(reader, stored.snapshot.tree, subpath)
-    source = RestoreSource(
-        stored, subpath, root_tree, reader, BlobPlaces(session.repository, lookup), session.storage.is_local
-    )
-    settings = _settings(session, options)
-    observer.begun(stored, subpath)
-    check = _Check(session, observer)
-    with ExitStack() as stack:
-        engine = LocalEngine(options.workers or worker_count())
+        target, settings = os.path.abspath(options.target), _settings(session, options, lease_seconds)
+        observer.begun(stored, subpath)
+        check = _Check(session, observer)
+        workers = options.workers or worker_count()
+        engine = make_engine(workers, os.uname().nodename)
         stack.callback(engine.cancel)
-        engine.start(encode(_setup(session, lookup, target, settings)), "argosy.restorer.worker:restore_worker")
+        engine.start(encode(_setup(session, lookup, target, settings, workers)), HANDLER)
         coordinator = Coordinator(engine, source, target, settings, options.cuts, observer, check, scratch)
         stack.callback(coordinator.close)
         try:
@@ -81,6 +78,13 @@ def _restore(
             raise
         engine.close()
         return _result(coordinator, options, source)
+
+
+def _source(session: Session, lookup: DedupLookup, stored: StoredSnapshot, subpath: str) -> RestoreSource:
+    reader = session.blob_reader(lookup)
+    root_tree = find_subtree(reader, stored.snapshot.tree, subpath)
+    places = BlobPlaces(session.repository, lookup)
+    return RestoreSource(stored, subpath, root_tree, reader, places, session.storage.is_local)
 
 
 class _Check:
@@ -121,7 +125,7 @@ def refuse_repository_as_target(session: Session, target: bytes) -> None:
         )
 
 
-def _settings(session: Session, options: RestoreOptions) -> RestoreSettings:
+def _settings(session: Session, options: RestoreOptions, lease_seconds: float) -> RestoreSettings:
     return RestoreSettings(
         overwrite=options.overwrite,
         sparse=options.sparse,
@@ -132,27 +136,30 @@ def _settings(session: Session, options: RestoreOptions) -> RestoreSettings:
         selection=options.selection,
         xattr_exclude=list(options.xattr_exclude),
         xattr_include=list(options.xattr_include),
-        protected=_protected(session) if options.delete else [],
+        protected=protected_directories(session.storage, session.access.cache_directory) if options.delete else [],
+        lease_seconds=lease_seconds,
     )
 
 
-def _protected(session: Session) -> list[tuple[int, int]]:
-    """(device, inode) of what a restore needs itself: the repository and the caches."""
+def protected_directories(storage: Storage, cache_directory: Path) -> list[tuple[int, int]]:
+    """(device, inode) on this machine of what a restore needs itself: the repository and the caches."""
     found = []
-    place = session.storage.local_path("config")
-    for path in ([place.parent] if place is not None else []) + [session.access.cache_directory]:
+    place = storage.local_path("config")
+    for path in ([place.parent] if place is not None else []) + [cache_directory]:
         with suppress(OSError):
             status = path.stat()
             found.append((status.st_dev, status.st_ino))
     return found
 
 
-def _setup(session: Session, lookup: DedupLookup, target: bytes, settings: RestoreSettings) -> WorkerSetup:
+def _setup(
+    session: Session, lookup: DedupLookup, target: bytes, settings: RestoreSettings, workers: int
+) -> WorkerSetup:
     key = session.repository.key
     return WorkerSetup(
         protocol=PROTOCOL,
         location=session.access.location,
-        storage_options=session.access.storage_options,
+        storage_options=session.access.storage_options.shared_by(workers),
         master_key=key.material,
         repository_config=encode_config(session.repository.config),
         lookup_path=str(lookup.path),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from argosy.engine.interface import MemberJoined, MemberLeft, Task, TaskComplete, TaskFailed, TaskLapsed, TaskTaken
+from argosy.engine.nats import agent
 from argosy.engine.nats.engine import NatsEngine
 from argosy.engine.nats.server import NatsServer
 from tests.support.cluster import Cluster, nats_server
@@ -148,6 +149,29 @@ def test_the_server_is_killed_and_nothing_is_lost_or_counted_twice(scene: Scene)
     assert not kill
     assert scene.driver.completed() == {number: b"%d" % number for number in range(300)}
     assert scene.each_attempt_ended_once()
+
+
+def test_a_member_that_did_not_hear_the_master_which_heard_it_gets_work_again(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over a link that is choked in one direction: it is never struck off, and gives its work up by itself."""
+    gate = Gate(tmp_path / "gate")
+    member = scene.cluster.join("deaf", 1).agent
+    scene.driver.offer(gate.payload)
+    scene.driver.until_taken(0)
+    first, say_hello = member._instance, member._say_hello
+
+    async def unheard() -> bytes | None:
+        answer = await say_hello()
+        return None if member._instance == first else answer
+
+    monkeypatch.setattr(agent, "_LEASES_OF_PATIENCE", 0)
+    monkeypatch.setattr(member, "_say_hello", unheard)
+    scene.driver.until(lambda: bool(scene.driver.all(MemberLeft)))
+    assert [event.task_id for event in scene.driver.all(TaskLapsed)] == [0]
+    scene.driver.until(lambda: scene.driver.engine.wanted() == 2)
+    scene.driver.offer(b"echo again", attempt=2)
+    scene.driver.until(lambda: scene.driver.completed() == {0: b"again"})
 
 
 def test_members_that_leave_in_order_are_missed_at_once(scene: Scene, tmp_path: Path) -> None:

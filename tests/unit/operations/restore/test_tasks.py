@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from argosy.engine.interface import Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
-from argosy.errors import EngineError, Interrupted, StorageUnavailable
+from argosy.engine.interface import Engine, Event, Member, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
+from argosy.errors import EngineError, Interrupted, StorageUnavailable, TargetLost
+from argosy.operations.crew import Crew
 from argosy.operations.restore.tasks import TaskLoop
 from argosy.restorer.messages import Outcome, Part, Progress, RestoreWork, Work, decode_work, encode, worker_error
 
@@ -22,6 +23,14 @@ class ScriptedEngine:
         self._answer = answer
         self._waiting: list[Task] = []
         self.offered: list[tuple[int, int]] = []
+        self.there: list[Member] = []
+        self.expelled: list[tuple[str, str]] = []
+
+    def members(self) -> list[Member]:
+        return self.there
+
+    def expel(self, member: str, reason: str) -> None:
+        self.expelled.append((member, reason))
 
     def wanted(self) -> int:
         return 2 - len(self._waiting)
@@ -34,6 +43,11 @@ class ScriptedEngine:
     def events(self, timeout_seconds: float) -> list[Event]:
         del timeout_seconds
         return [self._answer(self._waiting.pop(0))]
+
+
+def loop_over(engine: ScriptedEngine, check: Callable[[], None]) -> TaskLoop:
+    real = cast("Engine", engine)
+    return TaskLoop(real, check, Crew(real, lambda _text: None))
 
 
 def complete(task: Task) -> Event:
@@ -59,7 +73,7 @@ def run(answer: Callable[[Task], Event], count: int = 5) -> tuple[ScriptedEngine
         assert work.parts[0].directory == number
         settled.append((number, outcome.restored))
 
-    TaskLoop(engine, lambda: None).run(lambda: next(work, None), settle)  # type: ignore[arg-type]
+    loop_over(engine, lambda: None).run(lambda: next(work, None), settle)
     return engine, settled
 
 
@@ -106,7 +120,7 @@ def test_progress_counts_while_a_task_runs() -> None:
 
     engine._answer = answer
     work = works(1)
-    loop = TaskLoop(engine, lambda: seen.append(loop.running_bytes))  # type: ignore[arg-type]
+    loop = loop_over(engine, lambda: seen.append(loop.running_bytes))
     loop.run(lambda: next(work, None), lambda *_: None)
     assert seen == [0, 77]
 
@@ -117,4 +131,53 @@ def test_the_check_ends_the_loop() -> None:
 
     work = works(3)
     with pytest.raises(Interrupted):
-        TaskLoop(ScriptedEngine(complete), check).run(lambda: next(work, None), lambda *_: None)  # type: ignore[arg-type]
+        loop_over(ScriptedEngine(complete), check).run(lambda: next(work, None), lambda *_: None)
+
+
+def member(name: str) -> Member:
+    return Member(name, "host", 7, (), 0.0, 0.0)
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_a_member_that_has_lost_the_target_is_gone_on_without(others: bool) -> None:
+    """Alone there is nobody to go on: the restore ends with the reason."""
+    lost = worker_error(TargetLost("the target /t went away: Stale file handle"))
+
+    def answer(task: Task) -> Event:
+        if task.attempt:
+            return complete(task)
+        return TaskFailed(task.id, task.attempt, payload=lost, raised=False, **WHERE)
+
+    engine = ScriptedEngine(answer)
+    engine.there = [member("m"), *([member("n")] if others else [])]
+    work = works(1)
+    loop = loop_over(engine, lambda: None)
+    if others:
+        loop.run(lambda: next(work, None), lambda *_: None)
+        assert engine.expelled == [("m", "the target /t went away: Stale file handle")]
+        assert engine.offered == [(1, 0), (1, 1)]
+    else:
+        with pytest.raises(TargetLost, match="Stale file handle"):
+            loop.run(lambda: next(work, None), lambda *_: None)
+        assert engine.expelled == []
+
+
+def test_a_window_that_is_full_of_finished_tasks_is_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task is complete before its place in a cluster's window is known to be free."""
+    engine = ScriptedEngine(complete)
+    wanted, events = engine.wanted, engine.events
+    turns: list[int] = []
+    done: list[int] = []
+
+    def turn(timeout_seconds: float) -> list[Event]:
+        turns.append(1)
+        found: list[Event] = []
+        while engine._waiting:
+            found += events(timeout_seconds)
+        return found
+
+    monkeypatch.setattr(engine, "wanted", lambda: 0 if len(turns) % 2 else wanted())
+    monkeypatch.setattr(engine, "events", turn)
+    work = works(9)
+    loop_over(engine, lambda: None).run(lambda: next(work, None), lambda number, *_: done.append(number))
+    assert len(done) == 9
