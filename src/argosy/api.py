@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
+
+import msgspec
+from msgspec.structs import replace
 
 from argosy.operations.directories import default_cache_directory, default_state_directory
 from argosy.operations.session import Access, open_session
@@ -37,8 +39,7 @@ AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Password = str | bytes | Callable[[], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """A snapshot. ``id`` and ``tree`` are in hexadecimal; ``time`` is when the backup began."""
 
     id: str
@@ -50,8 +51,7 @@ class Snapshot:
     tree: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """An entry of a snapshot. ``path`` is absolute within it, bytes that are not UTF-8 as surrogate escapes.
 
     ``type``: file, dir, symlink, dev, chardev, fifo or socket. ``mode``: permissions and type as stat(2) has them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import signal
@@ -87,7 +86,7 @@ class Hold:
         self._go_on = threading.Event()
 
         def run_held(access: Access, options: BackupOptions, *arguments: Any, **named: Any) -> BackupResult:
-            return run_backup(access, dataclasses.replace(options, crash_point=self._reach), *arguments, **named)
+            return run_backup(access, msgspec.structs.replace(options, crash_point=self._reach), *arguments, **named)
 
         monkeypatch.setattr(backup_work, "run_backup", run_held)
 

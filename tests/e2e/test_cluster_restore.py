@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from argosy.daemon import restore_work
@@ -66,8 +66,8 @@ class Hold:
                     self._reached.set()
                     assert self._go_on.wait(PATIENCE_SECONDS)
 
-            small = dataclasses.replace(options, cuts=Cuts(entries=2))
-            return run_restore(access, small, dataclasses.replace(observer, progress=progress), **named)
+            small = msgspec.structs.replace(options, cuts=Cuts(entries=2))
+            return run_restore(access, small, msgspec.structs.replace(observer, progress=progress), **named)
 
         monkeypatch.setattr(restore_work, "run_restore", run_held)
 
@@ -118,7 +118,7 @@ def test_a_large_file_is_written_by_several_members(scene: Scene, tmp_path: Path
     (source / "large").write_bytes(os.urandom(LARGE_BYTES))
     scene.backup(source)
     target, done = tmp_path / "target", {}
-    heard = dataclasses.replace(
+    heard = msgspec.structs.replace(
         Heard().observer(),
         progress=lambda progress: done.update({name: size_bytes for name, _, _, _, size_bytes in progress.members}),
     )
@@ -145,7 +145,7 @@ def test_what_a_killed_proxy_held_is_restored_by_another(
         bed.until_said("one was silent")
         bed.start_proxy("two")
         hold.release()
-        observer = dataclasses.replace(heard.observer(), message=said.append)
+        observer = msgspec.structs.replace(heard.observer(), message=said.append)
         result = client.follow(submitted.run, observer)
         log = client.job(submitted.run).ended
     assert_restored(source, target)
@@ -201,7 +201,7 @@ def test_a_proxy_that_may_not_do_in_the_target_what_the_master_may_takes_no_part
         with pytest.raises(EngineError, match=r"weak does not see what the master sees: nothing can be made"):
             client.follow(submitted.run, heard.observer())
         bed.start_proxy("strong")
-        observer = dataclasses.replace(heard.observer(), message=said.append)
+        observer = msgspec.structs.replace(heard.observer(), message=said.append)
         result = client.follow(client.submit(scene.access(), order(target)).run, observer)
     assert_restored(source, target)
     assert result.exit_code == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from argosy.operations.backup.options import BackupObserver, BackupProgress
@@ -105,7 +105,7 @@ def test_a_killed_workers_batch_reads_in_progress_until_another_has_it(tmp_path:
     watch = Watch(scene)
     # Packs of 4 MiB at 8 MiB a second: the second worker holds the batch for longer than there is between two commits.
     slowly = StorageOptions(limit_upload_bytes_per_second=8 << 20)
-    access = dataclasses.replace(scene.access(), storage_options=slowly)
+    access = msgspec.structs.replace(scene.access(), storage_options=slowly)
     options = scene.options(source, workers=1, crash_point=watch.look, pack_size_bytes=4 << 20)
     run_backup(access, options, scene.state, scene.heard.observer())
     assert watch.killed

@@ -7,8 +7,9 @@ import os
 import stat as stat_module
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import groupby
+
+import msgspec
 
 from argosy.archiver.fetching import Fetcher, Replaced
 from argosy.archiver.file_reader import EntryReader
@@ -51,8 +52,7 @@ class SourceFailed(Exception):
         self.reason = reason
 
 
-@dataclass(slots=True)
-class _PartWork:
+class _PartWork(msgspec.Struct):
     """A part that is being read: where to say what becomes of its entries, and those that have a node."""
 
     part: DirectoryPart
@@ -60,8 +60,8 @@ class _PartWork:
     result: BatchResult
     done: PartResult
     progress: Progress
-    names: list[bytes] = field(default_factory=list)
-    nodes: list[bytes] = field(default_factory=list)
+    names: list[bytes] = msgspec.field(default_factory=list)
+    nodes: list[bytes] = msgspec.field(default_factory=list)
 
 
 class BatchWorker:

@@ -7,7 +7,7 @@ so a thread that did not raise the rate by ``WORTH_IT`` is taken back, and the c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 DEEP_PER_WORKER = 16
 STARVED_PER_WORKER = 2
@@ -15,8 +15,7 @@ WORTH_IT = 1.15
 _REST_TICKS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ScanReading:
+class ScanReading(msgspec.Struct, frozen=True):
     """What the controller sees at a tick: batches that wait, workers, entries scanned since the last tick."""
 
     waiting_batches: int

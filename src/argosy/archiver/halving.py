@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from argosy.archiver.messages import BatchWork, DirectoryPart
 
 
-@dataclass(frozen=True, slots=True)
-class Halves:
+class Halves(msgspec.Struct, frozen=True):
     """Both halves in order; ``cut`` is the part, as it was, of which each has some entries (None: cut between two)."""
 
     first: BatchWork

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -21,8 +20,7 @@ from argosy.restic_format.tree import raw_nodes
 LoadRun = Callable[[int], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlace:
+class RunPlace(msgspec.Struct, frozen=True):
     """A run by its part number; a later part wins where names meet."""
 
     first: bytes

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.archiver.messages import DirectoryPart
 from argosy.filesystem.directory import Entry
 from argosy.state.frontier import ScanDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
+class BatchLimits(msgspec.Struct, frozen=True):
     """A batch is sealed when it has reached either."""
 
     files: int = 1024
     bytes: int = 64 << 20
 
 
-@dataclass(slots=True)
-class OpenBatch:
+class OpenBatch(msgspec.Struct):
     """Parts in scan order; ``ended`` are the directories whose last entry is here."""
 
     limits: BatchLimits
-    parts: list[DirectoryPart] = field(default_factory=list)
-    ended: list[ScanDirectory] = field(default_factory=list)
-    links: list[tuple[DirectoryPart, Entry]] = field(default_factory=list)
-    uids: set[int] = field(default_factory=set)
-    gids: set[int] = field(default_factory=set)
+    parts: list[DirectoryPart] = msgspec.field(default_factory=list)
+    ended: list[ScanDirectory] = msgspec.field(default_factory=list)
+    links: list[tuple[DirectoryPart, Entry]] = msgspec.field(default_factory=list)
+    uids: set[int] = msgspec.field(default_factory=set)
+    gids: set[int] = msgspec.field(default_factory=set)
     files: int = 0
     bytes: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -44,8 +43,7 @@ class _Comparable(msgspec.Struct, frozen=True):
     subtree: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CompareOptions:
+class CompareOptions(msgspec.Struct, frozen=True):
     """Which differences count (restic's --ignore-inode and --ignore-ctime), and whether blobs must be looked up."""
 
     ignore_inode: bool = False
@@ -53,8 +51,7 @@ class CompareOptions:
     prefix_may_stand: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """How many entries stand, how many of them are files, and these files' size."""
 
     entries: int = 0
@@ -62,8 +59,7 @@ class Standing:
     size_bytes: int = 0
 
 
-@dataclass(slots=True)
-class Comparison:
+class Comparison(msgspec.Struct):
     """What a run of entries came to. ``dropped`` are names of the parent's tree whose nodes do not stand.
 
     ``changed`` are names of ``fresh`` files that the parent has, ``reused`` has (entry, prefix, content list) of files
@@ -71,13 +67,13 @@ class Comparison:
     and that stand like those in ``standing``, only how many they are.
     """
 
-    fresh: list[Entry] = field(default_factory=list)
-    changed: set[bytes] = field(default_factory=set)
-    reused: list[tuple[Entry, bytes, bytes]] = field(default_factory=list)
-    directories: list[tuple[Entry, bytes | None]] = field(default_factory=list)
-    dropped: list[bytes] = field(default_factory=list)
-    standing: list[Entry] = field(default_factory=list)
-    standing_nodes: list[tuple[bytes, bytes]] = field(default_factory=list)
+    fresh: list[Entry] = msgspec.field(default_factory=list)
+    changed: set[bytes] = msgspec.field(default_factory=set)
+    reused: list[tuple[Entry, bytes, bytes]] = msgspec.field(default_factory=list)
+    directories: list[tuple[Entry, bytes | None]] = msgspec.field(default_factory=list)
+    dropped: list[bytes] = msgspec.field(default_factory=list)
+    standing: list[Entry] = msgspec.field(default_factory=list)
+    standing_nodes: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
     unlisted: Standing = Standing()
 
     @property

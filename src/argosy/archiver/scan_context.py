@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.nodes import NodeEncoder
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from argosy.archiver.quick_listing import QuickListing
 
 
-@dataclass(slots=True)
-class ScanContext:
+class ScanContext(msgspec.Struct):
     """What the scan needs, and what it counts.
 
     ``shown_as`` maps a source path to the one that rules are matched against (--as). ``devices`` are the roots' devices

@@ -10,29 +10,28 @@ from __future__ import annotations
 import os
 import stat as stat_module
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.errors import SourceGone, UsageError
 
 Components = tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """A path to save: where it is read, and its place in the snapshot's tree. No components: the root itself."""
 
     path: bytes
     components: Components
 
 
-@dataclass(slots=True)
-class TopNode:
+class TopNode(msgspec.Struct):
     """A directory above targets, or a target. ``path`` is where its metadata is read."""
 
     name: bytes
     path: bytes
     is_target: bool = False
-    children: dict[bytes, TopNode] = field(default_factory=dict)
+    children: dict[bytes, TopNode] = msgspec.field(default_factory=dict)
 
 
 def resolve_targets(paths: Sequence[bytes], directory: bytes, *, shown_as: bytes | None = None) -> list[Target]:

@@ -10,9 +10,10 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
+
+import msgspec
 
 from argosy.archiver.messages import SEGMENT_BYTES, BatchWork, DirectoryPart
 from argosy.filesystem.directory import open_directory
@@ -27,8 +28,7 @@ Key: TypeAlias = tuple[int, ...]
 """Equal for two places that may hold the same: sizes, and for a segment its index."""
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct):
     """Where content begins, of which so much is compared. ``sample`` is read when it is needed."""
 
     directory: bytes

@@ -17,7 +17,6 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -46,16 +45,14 @@ _OWN_NAMES = frozenset({Role.SERVER.value, *(role.value for role in _OWN_CLIENTS
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFiles:
+class ServerFiles(msgspec.Struct, frozen=True):
     """What nats-server's ``tls`` block names."""
 
     pair: Path
     authority: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(msgspec.Struct, frozen=True):
     """A certificate just made, and the file that it was written to."""
 
     entry: Entry

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from argosy.certificates.cluster_directory import ServerFiles
 from argosy.certificates.join_file import inbox_prefix
@@ -23,8 +24,7 @@ from argosy.certificates.role import Role
 from argosy.errors import CertificateError
 
 
-@dataclass(frozen=True, slots=True)
-class Subjects:
+class Subjects(msgspec.Struct, frozen=True):
     """Names that the engine gives its streams; everything else of the protocol lies under ``prefix``.
 
     ``work_consumer`` may be ``*``: each job has a consumer of its own on the one stream, and they come and go.
@@ -36,8 +36,7 @@ class Subjects:
     status_bucket: str = "argosy_status"
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(msgspec.Struct, frozen=True):
     """Subjects that a role may publish to and subscribe to."""
 
     publish: tuple[str, ...]

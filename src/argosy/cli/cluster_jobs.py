@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from argosy.cli.cluster_flags import leave_on_hangup, operator
 from argosy.cli.context import Context
@@ -20,15 +20,14 @@ _NOTE = "the job is being stopped, so that it can be resumed; once more leaves i
 _NOT_WITH_A_CLUSTER = {"workers": "the members have as many as they were started with"}
 
 
-@dataclass(frozen=True, slots=True)
-class JobShow:
+class JobShow(msgspec.Struct, frozen=True):
     """How a job of some kind is shown. ``observer`` is made of the function that tells whether to stop, within
     ``during``; ``finish`` prints the result, after it, and returns the exit code.
     """
 
     observer: Callable[[Callable[[], bool]], Any]
     finish: Callable[[Any], int]
-    during: AbstractContextManager[Any] = dataclasses.field(default_factory=nullcontext)
+    during: AbstractContextManager[Any] = msgspec.field(default_factory=nullcontext)
 
 
 def run_by_cluster(ctx: Context, flags: Mapping[str, Any], order: Order, show: JobShow, *, is_new: bool = False) -> int:
@@ -39,7 +38,7 @@ def run_by_cluster(ctx: Context, flags: Mapping[str, Any], order: Order, show: J
     for name, reason in _NOT_WITH_A_CLUSTER.items():
         if flags.get(name):
             raise UsageError(f"--{name} makes no sense with --cluster: {reason}", hint=f"Leave out --{name}.")
-    access = dataclasses.replace(ctx.access, password=ctx.passwords.new) if is_new else ctx.access
+    access = msgspec.structs.replace(ctx.access, password=ctx.passwords.new) if is_new else ctx.access
     with operator(ctx, flags["cluster"], flags["certs"], flags["join"]) as client:
         submitted = client.submit(access, order)
         if flags["detach"]:

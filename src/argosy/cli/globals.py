@@ -7,10 +7,10 @@ environment: command line, then ``ARGOSY_*``, then ``RESTIC_*``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+import msgspec
 from click.core import ParameterSource
 
 from argosy.cli.values import duration, pack_size, rate
@@ -85,8 +85,7 @@ def global_flags(command: Decorated) -> Decorated:
     return command
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """The global flags as given, and the environment for what was not given."""
 
     flags: dict[str, Any]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from argosy.cli.output import Output
 from argosy.cli.pattern_lists import given_patterns, read_list
@@ -20,17 +21,15 @@ if TYPE_CHECKING:
     from argosy.operations.backup.stream import StreamOptions
 
 
-@dataclass(slots=True)
-class Sources:
+class Sources(msgspec.Struct):
     """Paths as given, raw. ``missing`` counts those of lists that are not there. ``key`` names the lists' content."""
 
-    paths: list[bytes] = field(default_factory=list)
+    paths: list[bytes] = msgspec.field(default_factory=list)
     missing: int = 0
-    key: list[str] = field(default_factory=list)
+    key: list[str] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Excludes:
+class Excludes(msgspec.Struct):
     """The rules, the patterns that the snapshot records (restic: those of --exclude), and all flags for R5."""
 
     rules: exclude.ExcludeRules

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from argosy.daemon.kinds import BACKUP, Counts, decode_value
 from argosy.daemon.protocol import Job, Jobs, RunState

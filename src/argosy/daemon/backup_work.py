@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
 from typing import cast
+
+import msgspec
 
 from argosy.archiver.targets import resolve_targets
 from argosy.daemon.kinds import BACKUP
@@ -31,7 +32,7 @@ class BackupWork(JobWork):
         own = tuple(os.fsencode(path) for path in (surroundings.state_directory, surroundings.cache_directory))
         options = options_of(order, more_paths=own)
         self._create = order.create
-        self._options = dataclasses.replace(
+        self._options = msgspec.structs.replace(
             options,
             host=options.host or os.uname().nodename,
             batch_bytes=min(options.batch_bytes, BATCH_BYTES),
@@ -54,7 +55,7 @@ class BackupWork(JobWork):
         access = self._access()
         return run_backup(
             access,
-            dataclasses.replace(self._options, workers=self._surroundings.workers(), job_id=run.job),
+            msgspec.structs.replace(self._options, workers=self._surroundings.workers(), job_id=run.job),
             self._surroundings.state_directory,
             observer,
             create=self._opener(access, observer) if self._create else None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import cast
+
+import msgspec
 
 from argosy.daemon.kinds import CHECK
 from argosy.daemon.protocol import CheckOrder, Request
@@ -44,7 +45,7 @@ class CheckWork(RecordedWork):
             # The exclusive lock of the master that was killed in the midst of this would keep the check out for ever.
             for lock in run_unlock(access).removed:
                 observer.message(f"removed the {lock.description}: {lock.reason}")
-        options = dataclasses.replace(self._options, workers=self._surroundings.workers())
+        options = msgspec.structs.replace(self._options, workers=self._surroundings.workers())
         around = self._surroundings
         return run_check(
             access, options, observer, state_directory=around.state_directory, make_engine=around.make_engine
@@ -62,7 +63,7 @@ class CheckWork(RecordedWork):
             self.diary.fault(found.what, found.reason)
             told.problem(found)
 
-        return dataclasses.replace(told, message=message, problem=problem)
+        return msgspec.structs.replace(told, message=message, problem=problem)
 
     def _ending(self, result: CheckResult) -> Ending:
         counters = {

@@ -7,9 +7,8 @@ what others wrote into it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from types import GenericAlias
 from typing import Any, get_args, get_type_hints
@@ -27,19 +26,18 @@ _ASKED = "stop_requested"
 _SHOWN = "progress"
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """How far a job is, whatever its kind; ``errors`` is what went wrong."""
 
     entries: int = 0
     size_bytes: int = 0
     errors: int = 0
-    members: list[MemberLook] = field(default_factory=list)
+    members: list[MemberLook] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """``observer`` is a dataclass of functions, among them ``progress`` and ``stop_requested``."""
+    """``observer`` is a structure of functions, among them ``progress`` and ``stop_requested``."""
 
     name: str
     observer: type[Any]
@@ -69,7 +67,7 @@ class Kind:
     def _signatures(self) -> dict[str, tuple[Any, ...]]:
         """The types of the arguments of each of the observer's functions."""
         hints = get_type_hints(self.observer)
-        return {field.name: tuple(get_args(hints[field.name])[0]) for field in dataclasses.fields(self.observer)}
+        return {name: tuple(get_args(hints[name])[0]) for name in self.observer.__struct_fields__}
 
 
 def _of_backup(progress: BackupProgress) -> Counts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -56,8 +55,7 @@ _ANY_HOST = frozenset({"", "0.0.0.0", "::"})
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class MasterSettings:
+class MasterSettings(msgspec.Struct, frozen=True):
     """``workers`` 0: it only runs jobs. ``server_extra`` is added to nats-server's configuration (TLS, users). With
     ``nats_url`` no server is started: that one is used.
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
@@ -252,9 +251,7 @@ def escaped(text: str) -> str:
 
 def backup_order(options: BackupOptions, *, create: bool = False) -> BackupOrder:
     """What travels of a backup's options."""
-    plain = {
-        field.name: getattr(options, field.name) for field in dataclasses.fields(options) if field.name not in _NOT_SENT
-    }
+    plain = {name: getattr(options, name) for name in options.__struct_fields__ if name not in _NOT_SENT}
     return BackupOrder(plain, options.rules.given, create)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import msgspec
 
 from argosy.daemon import protocol
 from argosy.daemon.fitting import HANDLERS, Fitter
@@ -23,8 +24,7 @@ _LOOK_SECONDS = 60.0
 _TRY_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProxySettings:
+class ProxySettings(msgspec.Struct, frozen=True):
     """``url`` is the master's; ``name`` is the certificate's. ``only_sources`` are paths as the master names them.
     ``credentials`` are this machine's own for a store: the master is to send none.
     """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from typing import cast
+
+import msgspec
 
 from argosy.daemon.kinds import RESTORE
 from argosy.daemon.protocol import Request, RestoreOrder
@@ -32,7 +33,7 @@ class RestoreWork(RecordedWork):
 
     def __init__(self, request: Request, order: RestoreOrder, surroundings: Surroundings) -> None:
         super().__init__(request, surroundings)
-        self._options = dataclasses.replace(order.options, cuts=_CUTS)
+        self._options = msgspec.structs.replace(order.options, cuts=_CUTS)
         self._mark = TargetMark(request.location, order.options.target)
         self._has_begun = False
 
@@ -62,7 +63,7 @@ class RestoreWork(RecordedWork):
         try:
             return run_restore(
                 self._access(),
-                dataclasses.replace(self._options, workers=around.workers()),
+                msgspec.structs.replace(self._options, workers=around.workers()),
                 self._observer(run),
                 make_engine=around.make_engine,
                 lease_seconds=around.hub.lease_seconds * _LEASE_SHARE,
@@ -87,7 +88,7 @@ class RestoreWork(RecordedWork):
             self.diary.fault(os.fsdecode(path), reason)
             told.error(path, reason)
 
-        return dataclasses.replace(told, begun=begun, message=message, error=error)
+        return msgspec.structs.replace(told, begun=begun, message=message, error=error)
 
     def _ending(self, result: RestoreResult) -> Ending:
         counters = {

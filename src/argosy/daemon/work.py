@@ -6,7 +6,6 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,7 @@ _log = logging.getLogger(__name__)
 BATCH_BYTES = 16 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     """What a master has for its jobs. ``is_closing``: whether it is the master's own end that stops them."""
 
     hub: Hub
@@ -104,8 +102,7 @@ class JobWork(ABC):
         return lock_names_at(self._request.location, self._request.storage_options)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a job ended, for the history; see ``JobHistory``."""
 
     outcome: str

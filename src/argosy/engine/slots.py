@@ -14,30 +14,28 @@ meanwhile.
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+import msgspec
 
 from argosy.engine.interface import WINDOW_PER_WORKER, Task
 from argosy.errors import EngineError
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(msgspec.Struct, frozen=True):
     """Start a worker under this number."""
 
     worker: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send the task to the worker."""
 
     worker: int
     task: Task
 
 
-@dataclass(frozen=True, slots=True)
-class Recall:
+class Recall(msgspec.Struct, frozen=True):
     """Ask the worker to give the task back."""
 
     worker: int
@@ -45,8 +43,7 @@ class Recall:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Flush:
+class Flush(msgspec.Struct, frozen=True):
     """Tell the worker to flush, after all that was sent to it before."""
 
     worker: int
@@ -55,8 +52,7 @@ class Flush:
 Instruction: TypeAlias = Spawn | Send | Recall | Flush
 
 
-@dataclass(frozen=True, slots=True)
-class Lapse:
+class Lapse(msgspec.Struct, frozen=True):
     """A task that a dead worker held."""
 
     task_id: int
@@ -64,17 +60,15 @@ class Lapse:
     taken: bool
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(msgspec.Struct):
     attempt: int
     taken: bool = False
 
 
-@dataclass(slots=True)
-class _Worker:
+class _Worker(msgspec.Struct):
     ready: bool = False
-    slots: list[Task] = field(default_factory=list)
-    held: dict[int, _Held] = field(default_factory=dict)
+    slots: list[Task] = msgspec.field(default_factory=list)
+    held: dict[int, _Held] = msgspec.field(default_factory=dict)
     recalled: tuple[int, int] | None = None
 
 

@@ -11,8 +11,9 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from argosy.filesystem.apply import check_name, raise_with_path
 from argosy.filesystem.metadata import Xattrs
@@ -20,8 +21,7 @@ from argosy.filesystem.metadata import Xattrs
 _SET_ID_BITS = stat.S_ISUID | stat.S_ISGID
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(msgspec.Struct, frozen=True):
     """What is restored beside content. ``mode`` are the permission bits with set-id and sticky (0o7777)."""
 
     mode: int
@@ -32,8 +32,7 @@ class Metadata:
     xattrs: Xattrs = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataProblem:
+class MetadataProblem(msgspec.Struct, frozen=True):
     """A part of the metadata that the kernel refused: ``what`` is "owner", "mode", "times" or an
     attribute.
     """

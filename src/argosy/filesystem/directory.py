@@ -14,10 +14,11 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from argosy.filesystem.reading import open_untouched
 from argosy.filesystem.spill import SpilledEntries
@@ -38,8 +39,7 @@ class Entry(NamedTuple):
     stat: os.stat_result
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableEntry:
+class UnreadableEntry(msgspec.Struct, frozen=True):
     """A name whose lstat failed, and why."""
 
     name: bytes

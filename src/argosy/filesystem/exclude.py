@@ -11,7 +11,8 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.errors import UsageError
 from argosy.filesystem.directory import Entry
@@ -25,8 +26,7 @@ _UNITS = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 _SIZE = re.compile(r"([+-]?[0-9]+)([bkmgt]?)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class TagRule:
+class TagRule(msgspec.Struct, frozen=True):
     """--exclude-if-present: a directory that holds ``name``, starting with ``header``, keeps nothing but that."""
 
     name: bytes
@@ -38,8 +38,7 @@ class TagRule:
 CACHE_TAG = TagRule(b"CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55")
 
 
-@dataclass(slots=True)
-class Selection:
+class Selection(msgspec.Struct):
     """What the rules made of a directory.
 
     ``snapshot_directories`` are the names skipped because storage snapshots lie there; they do not count in
@@ -48,8 +47,8 @@ class Selection:
 
     kept: Sequence[Entry]
     excluded: int = 0
-    snapshot_directories: list[bytes] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    snapshot_directories: list[bytes] = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 def parse_tag_rule(spec: bytes) -> TagRule:
@@ -79,8 +78,7 @@ def read_pattern_file(data: bytes, environment: Mapping[bytes, bytes]) -> list[b
     return [expand_variables(line, environment) for line in listed_patterns(data)]
 
 
-@dataclass(frozen=True, slots=True)
-class GivenRules:
+class GivenRules(msgspec.Struct, frozen=True):
     """What rules were made of: plain values, to make them again elsewhere with ``ExcludeRules.of``."""
 
     patterns: tuple[bytes, ...]

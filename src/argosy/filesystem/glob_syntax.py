@@ -13,7 +13,8 @@ from taking exponential time. Source: Go, path/filepath/match.go.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 WILDCARDS = b"*?[\\"
 
@@ -39,8 +40,7 @@ class BadPattern(ValueError):
     """The component is malformed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Component:
+class Component(msgspec.Struct, frozen=True):
     """A parsed component. Of ``literal``, ``prefix`` and ``suffix`` at most one is set.
 
     ``literal``: matches this name only; ``prefix``: all names that start so ("x*"); ``suffix``: all that

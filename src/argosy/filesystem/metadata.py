@@ -10,7 +10,8 @@ import grp
 import os
 import pwd
 import stat
-from dataclasses import dataclass
+
+import msgspec
 
 Xattrs = tuple[tuple[str, bytes], ...]
 
@@ -29,8 +30,7 @@ _NODE_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableXattr:
+class UnreadableXattr(msgspec.Struct, frozen=True):
     """An attribute that could not be read; ``attribute`` is empty where the list itself could not."""
 
     attribute: str

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from argosy.filesystem.glob_syntax import Component
 
 
-@dataclass(frozen=True, slots=True)
-class _Tests:
+class _Tests(msgspec.Struct, frozen=True):
     literals: frozenset[bytes]
     prefixes: tuple[bytes, ...]
     suffixes: tuple[bytes, ...]

@@ -12,8 +12,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby, takewhile
+
+import msgspec
 
 from argosy.errors import UsageError
 from argosy.filesystem.glob_syntax import BadPattern, Component, parse_component
@@ -25,8 +26,7 @@ _END = rb"(?=/|\Z)"
 _DIRECTORIES = rb"(?:/[^/]*)*"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """A parsed pattern; in ``components`` None stands for ``**``."""
 
     negated: bool

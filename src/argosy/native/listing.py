@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.native.metadata import NO_MEMORY, UNUSUAL, Metadata, OwnerKeys, PrintableRanges
 
@@ -36,8 +37,7 @@ class _Result(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What the kernel makes of a directory. Entries whose nodes stand are only counted.
 
     ``looks`` are the names that Python judges, in order, each with the position of its node in the tree (None: the tree

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from argosy.errors import StateError
 from argosy.restic_format.ids import ID_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryCache:
+class RepositoryCache(msgspec.Struct, frozen=True):
     """The cache of one repository: its id in hex, when it was last opened (Unix seconds), its size in bytes."""
 
     repository_id: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import StorageNotFound, UsageError
 from argosy.operations.file_ids import find_id, parse_id
@@ -23,8 +24,7 @@ WITHOUT_NAME = ("config", "masterkey")
 WITH_NAME = ("index", "snapshot", "key", "lock", "pack", "blob", "tree")
 
 
-@dataclass(frozen=True, slots=True)
-class CatResult:
+class CatResult(msgspec.Struct, frozen=True):
     """What was asked for. ``is_document``: JSON without layout; else bytes to be passed on as they are.
 
     ``is_pretty``: restic lays the document out. ``warning`` says what is wrong with the bytes, if anything.

@@ -7,7 +7,6 @@ came and went they are read afterwards, each tree once: a blob that is also in a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -29,8 +28,7 @@ Problem = Callable[[bytes, Damaged], None]
 _BEFORE, _AFTER, _COMMON = 1, 2, 4
 
 
-@dataclass(frozen=True, slots=True)
-class DiffOptions:
+class DiffOptions(msgspec.Struct, frozen=True):
     """``before`` and ``after``: the start of an id or ``latest``, with ``:PATH``, the directory to compare.
 
     ``metadata``: also tell entries of which only mode, owner, times or the like changed. With ``blobs`` False blobs are
@@ -43,8 +41,7 @@ class DiffOptions:
     blobs: bool = True
 
 
-@dataclass(slots=True)
-class SideCounts:
+class SideCounts(msgspec.Struct):
     """What is on one side only; ``size_bytes`` of the blobs, before compression."""
 
     files: int = 0
@@ -64,13 +61,12 @@ class SideCounts:
             self.others += 1
 
 
-@dataclass(slots=True)
-class DiffResult:
+class DiffResult(msgspec.Struct):
     """Counts; ``problems``: directories and blobs that could not be read, so that the counts are too low."""
 
     changed_files: int = 0
-    added: SideCounts = field(default_factory=SideCounts)
-    removed: SideCounts = field(default_factory=SideCounts)
+    added: SideCounts = msgspec.field(default_factory=SideCounts)
+    removed: SideCounts = msgspec.field(default_factory=SideCounts)
     problems: int = 0
 
     @property

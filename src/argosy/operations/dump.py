@@ -10,9 +10,10 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from argosy.errors import SnapshotMissing
 from argosy.operations.session import Access, open_session
@@ -40,8 +41,7 @@ class ArchiveFormat(StrEnum):
     ZIP = "zip"
 
 
-@dataclass(frozen=True, slots=True)
-class DumpOptions:
+class DumpOptions(msgspec.Struct, frozen=True):
     """``snapshot``: the start of an id or ``latest``, with ``:PATH``, from where ``path`` then counts; "/" is all."""
 
     snapshot: str
@@ -50,8 +50,7 @@ class DumpOptions:
     archive: ArchiveFormat = ArchiveFormat.TAR
 
 
-@dataclass(slots=True)
-class DumpObserver:
+class DumpObserver(msgspec.Struct):
     """``output``: asked once, when it is known whether an archive comes, for what takes the bytes. ``left_out``: an
     entry that an archive does not hold (devices, sockets, pipes), with its type."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from argosy.errors import Damaged, RepositoryError, UsageError
 from argosy.filesystem.patterns import PatternList
@@ -41,8 +42,7 @@ class Sought(StrEnum):
     PACKS = "pack"
 
 
-@dataclass(frozen=True, slots=True)
-class FindOptions:
+class FindOptions(msgspec.Struct, frozen=True):
     """``patterns``: restic's patterns over paths, or the starts of ids. ``oldest_ns`` and ``newest_ns``: the mtime of
     entries that count. ``names``: snapshots to search, else all that match ``wanted``; newest first unless
     ``oldest_first``."""
@@ -57,8 +57,7 @@ class FindOptions:
     oldest_first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FoundBlob:
+class FoundBlob(msgspec.Struct, frozen=True):
     """A blob, and who holds it: a file with the tree of its directory, or (of a tree) a directory."""
 
     type: BlobType
@@ -117,8 +116,7 @@ def _check_ids(options: FindOptions) -> None:
             raise UsageError(f"{text!r} is not the start of an id", hint="Write 4 to 64 hexadecimal digits.")
 
 
-@dataclass(slots=True)
-class _Ids:
+class _Ids(msgspec.Struct):
     """Ids that are looked for: whole ones, and the starts of others."""
 
     whole: set[str]
@@ -261,8 +259,7 @@ class _BlobSearch:
         listener.blob(stored, found, places[0] if places else None)
 
 
-@dataclass(slots=True)
-class _Above:
+class _Above(msgspec.Struct):
     """A directory that the walk is in, and how much had been found when it came there."""
 
     tree_id: bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -20,8 +19,7 @@ _GROUPINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class GroupBy:
+class GroupBy(msgspec.Struct, frozen=True):
     """By what snapshots are told apart; nothing set: all are one group."""
 
     host: bool = False
@@ -32,8 +30,7 @@ class GroupBy:
         return self.host or self.paths or self.tags
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(msgspec.Struct, frozen=True):
     """What the snapshots of a group have in common; "" and None where they were not told apart by it."""
 
     hostname: str = ""
@@ -41,8 +38,7 @@ class GroupKey:
     tags: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotGroup:
+class SnapshotGroup(msgspec.Struct, frozen=True):
     """A group's snapshots, oldest first."""
 
     key: GroupKey

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from argosy.errors import RepositoryMissing, StorageNotFound
 from argosy.operations.jobs import find_jobs, open_history
@@ -21,8 +22,7 @@ from argosy.storage.open import open_storage
 _ALL = 1 << 31
 
 
-@dataclass(frozen=True, slots=True)
-class InitResult:
+class InitResult(msgspec.Struct, frozen=True):
     """A new repository: its id in hex, and where it lies."""
 
     id: str

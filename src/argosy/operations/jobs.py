@@ -9,7 +9,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -30,8 +29,7 @@ DAMAGED_JOB_HINT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FoundJob:
+class FoundJob(msgspec.Struct, frozen=True):
     """An unfinished job's file. ``active`` is the Unix time of its last commit; ``running_pid`` 0 if nobody runs it."""
 
     path: Path

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import ArgosyError, Damaged, RepositoryError, StorageNotFound, WrongPassword
 from argosy.operations.file_ids import find_id
@@ -13,8 +14,7 @@ from argosy.repository.keys import StoredKey, add_key, remove_key
 from argosy.repository.layout import FileKind
 
 
-@dataclass(frozen=True, slots=True)
-class KeyListResult:
+class KeyListResult(msgspec.Struct, frozen=True):
     """Key files, oldest first, the id of the one that opened the repository, and those that cannot be read."""
 
     keys: Sequence[StoredKey]
@@ -27,8 +27,7 @@ class KeyListResult:
         return 1 if self.damaged else 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewKey:
+class NewKey(msgspec.Struct, frozen=True):
     """A key to be made. ``password`` is asked for once the repository is open and locked.
 
     ``username`` and ``hostname`` are notes for whoever lists the keys; empty: of this process.

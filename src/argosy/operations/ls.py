@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -28,8 +27,7 @@ class LsOrder(StrEnum):
     EXTENSION = "extension"
 
 
-@dataclass(frozen=True, slots=True)
-class LsOptions:
+class LsOptions(msgspec.Struct, frozen=True):
     """``snapshot``: the start of an id or ``latest``, with ``:PATH``, the directory that is then the root.
 
     ``directories``: only what is in these; without ``recursive`` not what is further below. Any other order than by
@@ -57,12 +55,11 @@ class LsListener(Protocol):
         """The end of a directory; not told where entries are sorted otherwise than by name."""
 
 
-@dataclass(slots=True)
-class _Sorted:
+class _Sorted(msgspec.Struct):
     """Entries kept until all are known."""
 
     key: Callable[[bytes, Node], Any] | None
-    entries: list[tuple[bytes, Node]] = field(default_factory=list)
+    entries: list[tuple[bytes, Node]] = msgspec.field(default_factory=list)
 
     def tell(self, listener: LsListener, *, reverse: bool) -> None:
         key = self.key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,8 +25,7 @@ from argosy.restic_format.tree import raw_nodes
 _NO_TIME = "0001-01-01T00:00:00Z"
 
 
-@dataclass(frozen=True, slots=True)
-class RewriteOptions:
+class RewriteOptions(msgspec.Struct, frozen=True):
     """``patterns`` and ``insensitive_patterns``: what is left out, over paths within the snapshot.
 
     ``add_summary``: give a snapshot that has none the sums of its files.
@@ -42,23 +40,21 @@ class RewriteOptions:
     add_summary: bool = False
     forget: bool = False
     dry_run: bool = False
-    saving: SavingOptions = field(default_factory=SavingOptions)
+    saving: SavingOptions = msgspec.field(default_factory=SavingOptions)
 
 
-@dataclass(frozen=True, slots=True)
-class RewriteListener(SnapshotListener):
+class RewriteListener(SnapshotListener, frozen=True):
     """``excluded``: a path that is left out. ``stop_requested``: whether to end after this snapshot."""
 
     excluded: Callable[[bytes], None] = lambda _path: None
     stop_requested: Callable[[], bool] = lambda: False
 
 
-@dataclass(slots=True)
-class RewriteResult:
+class RewriteResult(msgspec.Struct):
     """``changed`` snapshots were stored anew (in a dry run: would be); ``damaged`` ones could not be read."""
 
     changed: int = 0
-    damaged: list[Damaged] = field(default_factory=list)
+    damaged: list[Damaged] = msgspec.field(default_factory=list)
 
     @property
     def exit_code(self) -> int:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from argosy.repository.encoder import BlobEncoder, EncodedBlob
 from argosy.repository.index_writer import write_indexes
@@ -19,8 +20,7 @@ from argosy.restic_format.compression import CompressionMode, decompress
 from argosy.restic_format.crypto import Opener
 
 
-@dataclass(frozen=True, slots=True)
-class SavingOptions:
+class SavingOptions(msgspec.Struct, frozen=True):
     """How blobs are stored. ``verify``: each is decrypted, inflated and hashed once more before it is uploaded."""
 
     pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES

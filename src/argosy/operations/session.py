@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from argosy.errors import UsageError
 from argosy.repository.blobs import BlobReader
@@ -22,14 +23,13 @@ from argosy.storage.options import StorageOptions
 LOOKUP_NAME = "lookup.sqlite"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(msgspec.Struct, frozen=True):
     """How to get at a repository. ``password`` is asked for late, because init may have to ask twice."""
 
     location: str
     password: Callable[[], bytes]
     cache_directory: Path
-    storage_options: StorageOptions = field(default_factory=StorageOptions)
+    storage_options: StorageOptions = msgspec.field(default_factory=StorageOptions)
     key_hint: str | None = None
     no_lock: bool = False
     retry_lock_seconds: float = 0.0
@@ -42,8 +42,7 @@ def refuse_no_lock(access: Access, verb: str, *, dry_run: bool | None = None) ->
         raise UsageError(f"{verb} needs its lock", hint=hint)
 
 
-@dataclass(slots=True)
-class Session:
+class Session(msgspec.Struct):
     """What an operation works with. ``lookup`` and ``blobs`` come with ``open_lookup``."""
 
     access: Access

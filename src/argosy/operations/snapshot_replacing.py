@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -13,8 +12,7 @@ from argosy.repository.snapshots import StoredSnapshot, save_snapshot
 from argosy.restic_format.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotListener:
+class SnapshotListener(msgspec.Struct, frozen=True):
     """``begun``: with each snapshot. ``saved``: its new id, None in a dry run. ``removed``: the id of one that goes."""
 
     begun: Callable[[StoredSnapshot], None] = lambda _stored: None
@@ -22,8 +20,7 @@ class SnapshotListener:
     removed: Callable[[bytes], None] = lambda _snapshot_id: None
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(msgspec.Struct, frozen=True):
     """How snapshots are replaced. ``forget``: the old one goes; else both stay, and the new one has ``tag`` besides.
 
     ``crash_point`` is called where the program may be killed.

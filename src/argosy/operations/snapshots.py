@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.errors import Damaged
 from argosy.operations.grouping import GroupBy, SnapshotGroup, group_snapshots
@@ -12,18 +13,16 @@ from argosy.operations.session import Access, open_session
 from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter, StoredSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotsOptions:
+class SnapshotsOptions(msgspec.Struct, frozen=True):
     """``names``: the start of ids, or "latest". ``latest``: only so many of each host and set of paths; 0: all."""
 
     names: Sequence[str] = ()
     wanted: SnapshotFilter = ALL_SNAPSHOTS
-    group_by: GroupBy = field(default_factory=GroupBy)
+    group_by: GroupBy = msgspec.field(default_factory=GroupBy)
     latest: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotsResult:
+class SnapshotsResult(msgspec.Struct, frozen=True):
     """Groups in the order of their keys, and snapshots that could not be read, each with the reason."""
 
     groups: Sequence[SnapshotGroup]

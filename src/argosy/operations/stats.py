@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from argosy.errors import Damaged
 from argosy.operations.id_table import IdTable
@@ -34,8 +35,7 @@ class StatsMode(StrEnum):
     RAW_DATA = "raw-data"
 
 
-@dataclass(frozen=True, slots=True)
-class StatsOptions:
+class StatsOptions(msgspec.Struct, frozen=True):
     """``names``: snapshots to count, else all that match ``wanted``."""
 
     mode: StatsMode = StatsMode.RESTORE_SIZE
@@ -43,8 +43,7 @@ class StatsOptions:
     wanted: SnapshotFilter = ALL_SNAPSHOTS
 
 
-@dataclass(slots=True)
-class Stats:
+class Stats(msgspec.Struct):
     """Counts and sizes in bytes. Those with "compressed" in their names, and ``uncompressed_bytes``: raw-data alone."""
 
     snapshots: int = 0

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from argosy.errors import ArgosyError, Damaged, StateError, UsageError
 from argosy.operations.jobs import DAMAGED_JOB_HINT, job_path, open_history, running_pid
@@ -29,8 +29,7 @@ _SUFFIX = ".job"
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStatus:
+class BatchStatus(msgspec.Struct, frozen=True):
     """A batch that a member holds, or held when it was lost. ``worker`` is the worker's number."""
 
     number: int
@@ -45,8 +44,7 @@ class BatchStatus:
     failures: int
 
 
-@dataclass(frozen=True, slots=True)
-class MemberStatus:
+class MemberStatus(msgspec.Struct, frozen=True):
     """A member: what it completed in this job, and the batches that it holds. Times are Unix seconds."""
 
     holding: list[BatchStatus]
@@ -72,8 +70,7 @@ class MemberStatus:
         return self.bytes + sum(batch.bytes_done for batch in self.holding)
 
 
-@dataclass(frozen=True, slots=True)
-class ScanThreadStatus:
+class ScanThreadStatus(msgspec.Struct, frozen=True):
     """A scan thread: the directory it was last at, and what it has put into the batch that it fills."""
 
     thread: int
@@ -84,8 +81,7 @@ class ScanThreadStatus:
     updated: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScanStatus:
+class ScanStatus(msgspec.Struct, frozen=True):
     """The scan rows: directories found and not taken, those in progress, and the threads."""
 
     frontier: int
@@ -98,8 +94,7 @@ class ScanStatus:
         return not self.frontier and not self.in_progress
 
 
-@dataclass(frozen=True, slots=True)
-class QueueStatus:
+class QueueStatus(msgspec.Struct, frozen=True):
     """The global queue: batches that are not complete."""
 
     batches: int
@@ -110,8 +105,7 @@ class QueueStatus:
     bytes_done: int
 
 
-@dataclass(frozen=True, slots=True)
-class JobStatus:
+class JobStatus(msgspec.Struct, frozen=True):
     """One job that runs (``pid``) or waits to be resumed (``pid`` 0). ``active`` is the time of its last progress."""
 
     record: JobRecord
@@ -125,7 +119,7 @@ class JobStatus:
     packs: int
     packed_bytes: int
     unread: int
-    log: list[tuple[float, str]] = field(repr=False)
+    log: list[tuple[float, str]]
 
     @property
     def running(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -14,8 +13,7 @@ from argosy.repository.layout import FileKind
 from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter, StoredSnapshot, save_snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class TagOptions:
+class TagOptions(msgspec.Struct, frozen=True):
     """``replace``: these instead of all others (empty: none), None: see ``add`` and ``remove``."""
 
     names: Sequence[str] = ()
@@ -25,8 +23,7 @@ class TagOptions:
     remove: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TagResult:
+class TagResult(msgspec.Struct, frozen=True):
     """How many were changed, and which could not be read."""
 
     changed: int

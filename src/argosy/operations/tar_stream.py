@@ -8,7 +8,8 @@ from __future__ import annotations
 import stat
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 _BLOCK_BYTES = 512
 _ZEROS = bytes(_BLOCK_BYTES)
@@ -29,8 +30,7 @@ _ACL_NAMED = (0x02, 0x08)
 _ACL_ENTRY = struct.Struct("<HHI")
 
 
-@dataclass(frozen=True, slots=True)
-class TarEntry:
+class TarEntry(msgspec.Struct, frozen=True):
     """An entry. ``name`` without a slash at its start; ``mode`` is st_mode; ``xattrs`` as in a node."""
 
     name: bytes
@@ -43,7 +43,7 @@ class TarEntry:
     mtime_ns: int
     size_bytes: int = 0
     linkname: bytes = b""
-    xattrs: list[tuple[str, bytes]] = field(default_factory=list)
+    xattrs: list[tuple[str, bytes]] = msgspec.field(default_factory=list)
 
 
 class TarStream:

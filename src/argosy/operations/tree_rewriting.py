@@ -8,7 +8,6 @@ Memory: the trees of the directories from the root down to where the rewriting s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -25,8 +24,7 @@ RawNode = bytes | msgspec.Raw
 Entry = tuple[RawNode, Node]
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(msgspec.Struct):
     """The nodes of a tree, in order. ``changed``: some are left out already, or stand in another order."""
 
     entries: Iterator[Entry]
@@ -47,14 +45,13 @@ SaveTree = Callable[[bytes, bytes], None]
 """Stores a tree, given its id and bytes, unless the repository has it."""
 
 
-@dataclass(slots=True)
-class _Directory:
+class _Directory(msgspec.Struct):
     """A directory that is being made anew. ``entered``: its node whose subtree is being made."""
 
     tree_id: bytes
     path: bytes
     opened: Opened
-    nodes: list[RawNode] = field(default_factory=list)
+    nodes: list[RawNode] = msgspec.field(default_factory=list)
     entered: tuple[RawNode, bytes] = (b"", b"")
 
 

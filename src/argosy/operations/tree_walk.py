@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import Damaged
 from argosy.repository.blobs import BlobReader
@@ -19,8 +20,7 @@ Enter = Callable[[bytes, Node], bool]
 Unreadable = Callable[[bytes, Damaged], None]
 
 
-@dataclass(slots=True)
-class Visit:
+class Visit(msgspec.Struct):
     """A node that the walk comes to, or (``left``) the end of a directory. ``path`` starts with a slash."""
 
     path: bytes

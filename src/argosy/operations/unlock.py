@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import Damaged, StorageNotFound
 from argosy.operations.session import Access, open_session
@@ -14,8 +15,7 @@ from argosy.repository.process_identity import current_identity, process_exists
 from argosy.repository.repository import Repository
 
 
-@dataclass(frozen=True, slots=True)
-class LockSeen:
+class LockSeen(msgspec.Struct, frozen=True):
     """A lock: its holder and age in words, and why it was removed or kept."""
 
     id: bytes
@@ -23,16 +23,14 @@ class LockSeen:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnlockResult:
+class UnlockResult(msgspec.Struct, frozen=True):
     """What was removed and what stays."""
 
     removed: Sequence[LockSeen]
     kept: Sequence[LockSeen]
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(msgspec.Struct, frozen=True):
     """A lock before anything was removed."""
 
     description: str

@@ -6,7 +6,8 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import Damaged, StorageNotFound, UsageError, WrongPassword
 from argosy.repository.layout import FileKind, id_of_name, object_name
@@ -32,8 +33,7 @@ MAX_KEYS_TRIED = 20
 DERIVATION_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class ScryptNumbers:
+class ScryptNumbers(msgspec.Struct, frozen=True):
     """The cost of a key derivation: ``128 * n * r`` bytes of memory, time in proportion to ``n * r * p``."""
 
     n: int = DEFAULT_N
@@ -41,8 +41,7 @@ class ScryptNumbers:
     p: int = DEFAULT_P
 
 
-@dataclass(frozen=True, slots=True)
-class StoredKey:
+class StoredKey(msgspec.Struct, frozen=True):
     """A key file and its id."""
 
     id: bytes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import Damaged, RepositoryLocked, StorageNotFound
 from argosy.repository.layout import FileKind
@@ -18,8 +19,7 @@ from argosy.restic_format.lock_file import LockFile, decode_lock
 _TRIES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class StoredLock:
+class StoredLock(msgspec.Struct, frozen=True):
     """A lock file and its id."""
 
     id: bytes

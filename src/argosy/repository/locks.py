@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+import msgspec
 
 from argosy.errors import LeaseLost, RepositoryError, RepositoryLocked, StorageError, StorageNotFound
 from argosy.repository.layout import FileKind, object_name
@@ -29,8 +30,7 @@ from argosy.restic_format.times import format_time
 _JOIN_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class LockTiming:
+class LockTiming(msgspec.Struct, frozen=True):
     """restic's intervals, in seconds."""
 
     settle_seconds: float = 0.2
@@ -39,6 +39,9 @@ class LockTiming:
     unreadable_pause_seconds: float = 5.0
     first_retry_seconds: float = 5.0
     longest_retry_seconds: float = 60.0
+
+
+_USUAL = LockTiming()
 
 
 class RepositoryLock:
@@ -80,7 +83,7 @@ class RepositoryLock:
         repository: Repository,
         *,
         exclusive: bool = False,
-        timing: LockTiming = LockTiming(),
+        timing: LockTiming = _USUAL,
         on_refresh: Callable[[float], None] | None = None,
         clock: Callable[[], float] = boot_seconds,
     ) -> Self:
@@ -267,7 +270,7 @@ def acquire(
     exclusive: bool = False,
     retry_seconds: float = 0.0,
     *,
-    timing: LockTiming = LockTiming(),
+    timing: LockTiming = _USUAL,
     on_refresh: Callable[[float], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RepositoryLock:

@@ -6,11 +6,11 @@ import os
 import pwd
 import signal
 import threading
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessIdentity:
+class ProcessIdentity(msgspec.Struct, frozen=True):
     """Host, user and process as other members and restic know them."""
 
     hostname: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import Damaged, SnapshotMissing, StorageNotFound
 from argosy.repository.blobs import BlobReader
@@ -20,8 +21,7 @@ _LOADED_AT_ONCE = 8
 _CANDIDATES_NAMED = 10
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSnapshot:
+class StoredSnapshot(msgspec.Struct, frozen=True):
     """A snapshot and its id."""
 
     id: bytes
@@ -33,8 +33,7 @@ class StoredSnapshot:
         return self.snapshot.time_ns(), self.id
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotFilter:
+class SnapshotFilter(msgspec.Struct, frozen=True):
     """Which snapshots are meant; nothing set means all.
 
     ``hosts``: one of them. ``tags``: a list of lists; all tags of one of the lists, where the tag "" means a

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import Damaged, StorageError
 from argosy.repository.blob_location import Location
@@ -18,8 +19,7 @@ from argosy.restic_format.ids import ID_BYTES
 _REMEMBERED_MOST = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """A file's blobs, the first place of each, and the bytes that they make up. A node may claim another size."""
 
     ids: list[bytes]

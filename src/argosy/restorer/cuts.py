@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 _MIB = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
+class Cuts(msgspec.Struct, frozen=True):
     """A batch is full with so many entries, or so many bytes of content. A file of ``large_bytes`` or more is cut into
     segments of about ``segment_bytes``.
     """

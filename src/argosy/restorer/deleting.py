@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.restorer.directories import OpenDirectory
 from argosy.restorer.selection import Selection
@@ -19,12 +20,11 @@ _DEEPEST = 200
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(slots=True)
-class Deleted:
+class Deleted(msgspec.Struct):
     """What a deletion came to. ``paths`` are locations, children before their directory."""
 
-    paths: list[bytes] = field(default_factory=list)
-    errors: list[tuple[bytes, str]] = field(default_factory=list)
+    paths: list[bytes] = msgspec.field(default_factory=list)
+    errors: list[tuple[bytes, str]] = msgspec.field(default_factory=list)
 
 
 class Deleter:

@@ -7,7 +7,8 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.restic_format.blob import blob_id
 from argosy.restorer.overwrite import Overwrite, Verdict
@@ -20,8 +21,7 @@ _EXACT_FLAG = os.O_DSYNC
 _PIN_FLAGS = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True):
     """A blob's place in a file."""
 
     id: bytes
@@ -29,13 +29,12 @@ class Extent:
     length: int
 
 
-@dataclass(slots=True)
-class Look:
+class Look(msgspec.Struct):
     """What was found. ``matching`` are the positions of blobs that are in place (for UPDATE)."""
 
     verdict: Verdict
     stat: os.stat_result | None = None
-    matching: set[int] = field(default_factory=set)
+    matching: set[int] = msgspec.field(default_factory=set)
 
 
 def first_look(

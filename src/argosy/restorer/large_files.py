@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.restic_format.node import Node
 from argosy.restorer.content import BlobPlaces
@@ -22,8 +23,7 @@ _IDS_AT_ONCE = 8
 _PLAUSIBLE_BLOB_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class LargeFileTools:
+class LargeFileTools(msgspec.Struct):
     """What large files are prepared and finished with. ``over`` is called with each at its end."""
 
     places: BlobPlaces

@@ -8,11 +8,11 @@ in work.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(slots=True, eq=False)
-class LedgerEntry:
+class LedgerEntry(msgspec.Struct, eq=False):
     """A directory that was begun. ``node`` is its own, as JSON (b"" for the target).
 
     ``kept`` are the names that the snapshot has in it, where that matters. ``awaited`` counts tasks and directories.

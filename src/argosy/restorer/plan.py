@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -30,13 +29,12 @@ _WAITING_MOST = 20_000
 MakeLargeFile = Callable[[int, LedgerEntry, bytes, Node], LargeFile]
 
 
-@dataclass(slots=True)
-class _OpenPart:
+class _OpenPart(msgspec.Struct):
     """A part of the open batch: a tree as it is, or nodes."""
 
     entry: LedgerEntry
     tree: bytes = b""
-    nodes: list[msgspec.Raw] = field(default_factory=list)
+    nodes: list[msgspec.Raw] = msgspec.field(default_factory=list)
     whole: bool = False
 
     def close(self) -> Part:

@@ -7,7 +7,6 @@ is reported and left out, and nothing is deleted in that directory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -25,8 +24,7 @@ Report = Callable[[bytes, str], None]
 Positioned = tuple[int, bytes]
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(msgspec.Struct):
     """A run of a directory's entries, ``tree`` with their nodes; ``nodes`` gives each as JSON.
 
     ``chosen`` are the positions of what is restored in a batch, ``sizes`` that content's bytes. ``linked`` have several
@@ -36,10 +34,10 @@ class Piece:
 
     tree: bytes
     what: str
-    chosen: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    linked: list[Positioned] = field(default_factory=list)
-    large: list[Positioned] = field(default_factory=list)
+    chosen: list[int] = msgspec.field(default_factory=list)
+    sizes: list[int] = msgspec.field(default_factory=list)
+    linked: list[Positioned] = msgspec.field(default_factory=list)
+    large: list[Positioned] = msgspec.field(default_factory=list)
     complete: bool = True
     alone: bool = False
 
@@ -48,8 +46,7 @@ class Piece:
         return raw_nodes(self.tree, self.what)
 
 
-@dataclass(slots=True)
-class _Pending:
+class _Pending(msgspec.Struct):
     """A directory that was seen in its parent's tree and is to be walked."""
 
     parent: LedgerEntry | None

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.state.job_database import JobDatabase, Statement
 
@@ -21,8 +22,7 @@ _UPSERT = (
 )
 
 
-@dataclass(slots=True)
-class Assembly:
+class Assembly(msgspec.Struct):
     """One directory's results. ``prefix`` is its own metadata, encoded, without the subtree's id.
 
     ``base_tree`` is its tree in the parent snapshot: nodes that no part replaces and that are not ``deleted`` (an
@@ -37,7 +37,7 @@ class Assembly:
     deleted: bytes | None = None
     pending: int = 1
     parts: int = 0
-    unsaved: list[tuple[int, bytes]] = field(default_factory=list)
+    unsaved: list[tuple[int, bytes]] = msgspec.field(default_factory=list)
     stored: bool = False
 
 

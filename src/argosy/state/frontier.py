@@ -9,7 +9,6 @@ in name order, so one name stands for all before it) and the subdirectories that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -26,8 +25,7 @@ _UPSERT = (
 _COLUMNS = "directory_id, parent_id, name, path, base_tree, thread, sealed_through, known_subdirectories"
 
 
-@dataclass(slots=True)
-class ScanDirectory:
+class ScanDirectory(msgspec.Struct):
     """A directory to scan. ``base_tree`` is its tree in the parent snapshot, if it was there."""
 
     id: int
@@ -38,7 +36,7 @@ class ScanDirectory:
     thread: int | None = None
     sealed_through: bytes | None = None
     known_subdirectories: frozenset[bytes] | None = None
-    stored: bool = field(default=False, repr=False)
+    stored: bool = False
 
 
 class Frontier:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from argosy.state.job_database import JobDatabase
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedPack:
+class RecordedPack(msgspec.Struct, frozen=True):
     """A durable pack. ``header`` is the pack header's plain bytes; ``kind`` is data or tree."""
 
     pack_id: bytes

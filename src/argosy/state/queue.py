@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.state.job_database import JobDatabase, Statement
 
@@ -27,8 +28,7 @@ ATTEMPTS_OF_A_RUN = 1_000_000
 """More than a batch can be handed out while one process runs the job: each run counts from a multiple of this."""
 
 
-@dataclass(slots=True)
-class Batch:
+class Batch(msgspec.Struct):
     """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress.
 
     Of this run, so in no row: ``leased`` (handed out and not given back), ``runs`` (attempts that go on: two at most),

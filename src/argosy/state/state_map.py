@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.state.job_database import JobDatabase, Statement
 
 
-@dataclass(slots=True)
-class MemberRow:
+class MemberRow(msgspec.Struct):
     """A member. ``files`` and ``bytes`` are what it completed in this job."""
 
     name: str
@@ -24,8 +24,7 @@ class MemberRow:
     batches: int = 0
 
 
-@dataclass(slots=True)
-class ScanThreadRow:
+class ScanThreadRow(msgspec.Struct):
     """What a scan thread is at, and what it has put into its open batch."""
 
     thread: int

@@ -8,7 +8,8 @@ hold a URL with its signature, so it is neither shown nor kept as the error's ca
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import (
     Damaged,
@@ -52,8 +53,7 @@ _NO_ANSWER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The telling parts of a failure: ``status`` 0 and ``code`` "" where the server gave none."""
 
     status: int

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
+
+import msgspec
 
 from argosy.errors import UsageError
 
@@ -30,8 +31,7 @@ _FORMS = "Use a path, s3:…, gs:…, azure:…, s3://…, gs://… or az://…"
 _RESTIC_ONLY = frozenset({"b2", "rclone", "rest", "sftp", "swift"})
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(msgspec.Struct, frozen=True):
     """Where a repository lies. ``path`` is set for "local", the other fields for object stores."""
 
     scheme: Scheme

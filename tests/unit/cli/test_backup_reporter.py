@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 
 from argosy.cli.backup_reporter import (
@@ -37,7 +37,7 @@ PROGRESS = BackupProgress(
     members=[("vm", 2, 4, 1034, 28 << 20)],
     current=[],
 )
-SCANNED = dataclasses.replace(PROGRESS, scan_done=True, unread=2)
+SCANNED = msgspec.structs.replace(PROGRESS, scan_done=True, unread=2)
 RESULT = BackupResult(
     snapshot_id=bytes(31) + b"\1",
     tree_id=bytes(32),
@@ -66,7 +66,7 @@ def going(bytes_per_second: int = 1 << 20) -> Pace:
 
 
 def changed(result: BackupResult, **fields: Any) -> BackupResult:
-    return dataclasses.replace(result, **fields)
+    return msgspec.structs.replace(result, **fields)
 
 
 def test_a_status_has_restics_fields_and_ours() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import sys
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -75,6 +75,6 @@ def test_a_display_that_was_never_shown_draws_nothing(screen: Screen) -> None:
 
 def test_many_members_do_not_fill_the_screen(screen: Screen) -> None:
     members = [(f"proxy-{number}", 8, 1, 10, 1000) for number in range(100)]
-    screen.display.show(dataclasses.replace(PROGRESS, members=members), 5, Pace())
+    screen.display.show(msgspec.structs.replace(PROGRESS, members=members), 5, Pace())
     screen.display.close()
     assert "and 80 members more" in screen.text

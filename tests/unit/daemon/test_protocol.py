@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
+import msgspec
 import pytest
 
 from argosy.daemon import protocol
@@ -40,7 +39,7 @@ def request(options: BackupOptions = OPTIONS) -> Request:
 
 def test_a_backups_options_arrive_as_they_were() -> None:
     arrived = options_of(decode(encode(request()), Request).order)
-    for field in dataclasses.fields(BackupOptions):
+    for field in msgspec.structs.fields(BackupOptions):
         if field.name not in ("rules", "crash_point"):
             assert getattr(arrived, field.name) == getattr(OPTIONS, field.name), field.name
     assert arrived.rules.given == RULES.given

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from argosy.errors import ArgosyError, Damaged
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckResult, Part, Problem

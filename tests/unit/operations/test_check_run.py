@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from argosy.engine.local import LocalEngine
 from argosy.errors import ArgosyError, Interrupted, LeaseLost, RepositoryLocked, StateError, StateFull

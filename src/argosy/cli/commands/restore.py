@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
 from argosy.cli.choosing import snapshot_flags
 from argosy.cli.cluster_flags import submitting_flags
@@ -94,7 +94,7 @@ def _restore_by_cluster(ctx: Context, flags: dict[str, Any], options: RestoreOpt
     from argosy.operations.restore.options import refuse_contradictions
 
     refuse_contradictions(options)
-    options = dataclasses.replace(options, target=os.path.abspath(options.target))
+    options = msgspec.structs.replace(options, target=os.path.abspath(options.target))
     return run_by_cluster(ctx, flags, RestoreOrder(options), restore_show(ctx, options.target))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from argosy.cli.cluster_flags import operator, reaching_flags
 from argosy.cli.context import Context
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 _INTERVAL_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(msgspec.Struct, frozen=True):
     """One look. ``members`` and ``runs`` are a master's; without one there are none."""
 
     jobs: list[JobStatus]
-    runs: list[RunState] = field(default_factory=list)
+    runs: list[RunState] = msgspec.field(default_factory=list)
     members: list[MemberState] | None = None
 
     def only(self, wanted: str | None) -> _Seen:

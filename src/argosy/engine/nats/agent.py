@@ -10,8 +10,8 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
+import msgspec
 from nats.aio.msg import Msg
 
 from argosy import __version__
@@ -33,8 +33,7 @@ _LEAVE_SECONDS = 10.0
 _USUAL = wire.Terms()
 
 
-@dataclass(slots=True)
-class _Running:
+class _Running(msgspec.Struct):
     session: Session
     link: Link
     draw: TokenDraw

@@ -15,9 +15,9 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
 from nats.aio.msg import Msg
 from nats.js.api import KeyValueConfig, StorageType
 from nats.js.kv import KeyValue
@@ -41,23 +41,20 @@ _MIRROR_SECONDS = 2.0
 _REPLACEABLE_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(msgspec.Struct, frozen=True):
     """A member takes part in an engine's work from now on."""
 
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(msgspec.Struct, frozen=True):
     """A link is void."""
 
     link: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """A message came over a link."""
 
     link: int
@@ -67,8 +64,7 @@ class Heard:
 Entry: TypeAlias = Attached | Lost | Heard
 
 
-@dataclass(slots=True)
-class Membership:
+class Membership(msgspec.Struct):
     """A member as the hub knows it; times in seconds since the epoch, ``heard`` by the monotonic clock."""
 
     name: str
@@ -80,7 +76,7 @@ class Membership:
     joined_at_seconds: float
     last_seen_seconds: float
     heard_seconds: float
-    links: dict[int, Link] = field(default_factory=dict)
+    links: dict[int, Link] = msgspec.field(default_factory=dict)
 
 
 class Desk:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.engine.interface import WINDOW_PER_WORKER, Task, WorkerState
 from argosy.engine.nats.wire import Terms
 from argosy.errors import EngineError
 
 
-@dataclass(slots=True)
-class Held:
+class Held(msgspec.Struct):
     """A task that a member holds; ``worker`` is 0 until it is taken."""
 
     task: Task
@@ -25,8 +25,7 @@ class Held:
     withdrawn: bool = False
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct):
     """One member, as long as its link lasts. Its own workers' numbers begin at 1; ``first_worker`` is added."""
 
     link: int
@@ -34,13 +33,13 @@ class Place:
     host: str
     pid: int
     worker_limit: int
-    terms: Terms = field(default_factory=Terms)
+    terms: Terms = msgspec.field(default_factory=Terms)
     first_worker: int = 0
     joined_at_seconds: float | None = None
     handed: int = 0
     left_window: int = 0
-    held: dict[int, Held] = field(default_factory=dict)
-    crew: dict[int, int] = field(default_factory=dict)
+    held: dict[int, Held] = msgspec.field(default_factory=dict)
+    crew: dict[int, int] = msgspec.field(default_factory=dict)
 
     @property
     def in_window(self) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.archiver.confirming import first_contradiction
 from argosy.archiver.ledger import Ledger
@@ -55,8 +56,7 @@ _MEMBER_SECONDS = 1.0
 _STOP_GRACE_SECONDS = 20.0
 
 
-@dataclass(frozen=True, slots=True)
-class CoordinatorOptions:
+class CoordinatorOptions(msgspec.Struct, frozen=True):
     """``after_scan`` holds all batches back until the scan has ended; times in seconds."""
 
     after_scan: bool

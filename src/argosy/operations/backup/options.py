@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -12,8 +11,7 @@ from argosy.filesystem.exclude import ExcludeRules
 from argosy.restic_format.compression import CompressionMode
 
 
-@dataclass(frozen=True, slots=True)
-class BackupOptions:
+class BackupOptions(msgspec.Struct, frozen=True):
     """Flags of `argosy backup`; sizes in bytes, times in seconds, paths as raw bytes.
 
     ``content_key`` is what the exclude flags said, as given: it must be equal for a job to be resumed.
@@ -23,7 +21,7 @@ class BackupOptions:
     """
 
     paths: tuple[bytes, ...]
-    working_directory: bytes = field(default_factory=os.getcwdb)
+    working_directory: bytes = msgspec.field(default_factory=os.getcwdb)
     shown_as: bytes | None = None
     host: str = ""
     tags: tuple[str, ...] = ()
@@ -34,7 +32,7 @@ class BackupOptions:
     ignore_ctime: bool = False
     with_atime: bool = False
     device_id_always: bool = True
-    rules: ExcludeRules = field(default_factory=ExcludeRules)
+    rules: ExcludeRules = msgspec.field(default_factory=ExcludeRules)
     excludes: tuple[str, ...] = ()
     content_key: tuple[str, ...] = ()
     one_file_system: bool = False
@@ -76,8 +74,7 @@ class JobSpec(msgspec.Struct, frozen=True):
     time_ns: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class BackupResult:
+class BackupResult(msgspec.Struct, frozen=True):
     """What a backup came to. ``snapshot_id`` is None for a dry run or an unchanged source that was skipped."""
 
     snapshot_id: bytes | None
@@ -98,8 +95,7 @@ class BackupResult:
         return 3 if self.unread else 0
 
 
-@dataclass(frozen=True, slots=True)
-class BackupProgress:
+class BackupProgress(msgspec.Struct, frozen=True):
     """A look at a running job, for a display."""
 
     files_done: int
@@ -116,8 +112,7 @@ class BackupProgress:
     current: list[str]
 
 
-@dataclass(slots=True)
-class BackupObserver:
+class BackupObserver(msgspec.Struct):
     """How an operation tells its caller what happens. ``unread`` is called from any thread, the rest from one.
 
     ``begun`` is told the job's id, once it is known whether an unfinished job is resumed.

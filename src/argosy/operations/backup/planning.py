@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -31,8 +30,7 @@ from argosy.state.record import JobRecord
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """A job that is about to run."""
 
     job: JobDatabase

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from argosy.archiver.ledger import Ledger
@@ -41,16 +39,15 @@ _RESULT_KEYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(msgspec.Struct, frozen=True):
     """Why a job's results cannot be used ("" if they can), and which of its packs and indexes are gone.
 
     With indexes alone nothing is lost: their packs are there, and so they are put into indexes again.
     """
 
     reason: str = ""
-    packs: list[bytes] = field(default_factory=list)
-    indexes: list[bytes] = field(default_factory=list)
+    packs: list[bytes] = msgspec.field(default_factory=list)
+    indexes: list[bytes] = msgspec.field(default_factory=list)
 
 
 def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrink_allowed: bool) -> Loss:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -12,8 +11,7 @@ from argosy.operations.backup.options import JobSpec
 from argosy.operations.jobs import FoundJob
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeDecision:
+class ResumeDecision(msgspec.Struct, frozen=True):
     """``resume`` is the job to go on with. ``close`` are unfinished jobs of this source that it replaces, each with
     the reason, which is told to the user."""
 

@@ -11,8 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from argosy.archiver.placing import BlobPlacer
 from argosy.archiver.streams import place_stream, stream_directory_node, stream_file_node
@@ -38,8 +39,7 @@ from argosy.storage.interface import Storage
 _UPLOAD_THREADS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
+class StreamOptions(msgspec.Struct, frozen=True):
     """``file_name`` is the file's place in the snapshot. Without a ``command`` it is ``fd`` that is read."""
 
     file_name: bytes

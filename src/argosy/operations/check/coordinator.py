@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
 from argosy.errors import Interrupted
@@ -29,8 +30,7 @@ _STOPPED_HINT = "Run the same command again: packs that were read are not read a
 _MOST_FAILURES = 3
 
 
-@dataclass(slots=True)
-class _Assigned:
+class _Assigned(msgspec.Struct):
     """A task that is with the engine."""
 
     work: Work

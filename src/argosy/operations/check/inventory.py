@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntFlag
 from typing import Protocol
+
+import msgspec
 
 from argosy.operations.blob_tables import blob_table, split_ids
 from argosy.operations.id_table import IdTable
@@ -40,8 +41,7 @@ class PackMark(IntFlag):
     MIXED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class PackEntry:
+class PackEntry(msgspec.Struct, frozen=True):
     """A pack by the index: its exact size in bytes; ``index_no`` is the first index that lists it."""
 
     id: bytes

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
 
 from argosy.operations.check.subset import ReadSubset
 from argosy.operations.crew import MemberLook
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(msgspec.Struct, frozen=True):
     """Flags of `argosy check`. ``subset`` is which packs to read; None: none. ``workers``: None is one a processor.
 
     ``resume``: go on with a check of the same subset that was interrupted in the last 24 hours.
@@ -53,8 +53,7 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Damage. ``what`` names the file (or the tree and its directory), ``reason`` says what is wrong with it.
 
     ``identity`` is the id of ``what``, empty where it has none.
@@ -76,8 +75,7 @@ class Problem:
         return _ADVICE[self.part]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckProgress:
+class CheckProgress(msgspec.Struct, frozen=True):
     """A look at a running check. ``packs`` and ``pack_bytes`` are what is to be read, 0 without --read-data.
 
     ``members``: see ``MemberLook``; entries are trees and packs.
@@ -89,11 +87,10 @@ class CheckProgress:
     bytes_done: int
     pack_bytes: int
     problems: int
-    members: list[MemberLook] = field(default_factory=list)
+    members: list[MemberLook] = msgspec.field(default_factory=list)
 
 
-@dataclass(slots=True)
-class CheckObserver:
+class CheckObserver(msgspec.Struct):
     """How a check tells its caller what happens. All are called from the thread that runs the check.
 
     ``message``: what is done now. ``detail``: what only the curious want to know. ``hint``: see the package.
@@ -107,8 +104,7 @@ class CheckObserver:
     stop_requested: Callable[[], bool] = lambda: False
 
 
-@dataclass(slots=True)
-class CheckResult:
+class CheckResult(msgspec.Struct):
     """What a check came to; ``broken_packs`` are those whose bytes are damaged, in hex. ``packs_read_before``: by the
     interrupted check that this one went on with.
 
@@ -123,7 +119,7 @@ class CheckResult:
     packs_read_before: int = 0
     bytes_read: int = 0
     unindexed_packs: int = 0
-    broken_packs: list[str] = field(default_factory=list)
+    broken_packs: list[str] = msgspec.field(default_factory=list)
     suggest_repair_index: bool = False
     suggest_prune: bool = False
 

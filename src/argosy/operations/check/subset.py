@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import UsageError
 
@@ -22,8 +23,7 @@ _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 Choose = Callable[[bytes], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadSubset:
+class ReadSubset(msgspec.Struct, frozen=True):
     """One of: part ``part`` (from 1) of ``parts``; ``percentage`` of the packs, at least one; about ``size_bytes``;
     what is due so that in ``rolling_seconds`` all is read once (see ``readings``)."""
 

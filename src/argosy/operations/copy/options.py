@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.errors import ArgosyError
 from argosy.operations.saving import SavingOptions
 from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter, StoredSnapshot
 
 
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
+class CopyOptions(msgspec.Struct, frozen=True):
     """``names``: snapshots of the source, the start of ids or "latest"; else all that match ``wanted``.
 
     ``crash_point`` is called where the program may be killed.
@@ -19,12 +19,11 @@ class CopyOptions:
 
     names: Sequence[str] = ()
     wanted: SnapshotFilter = ALL_SNAPSHOTS
-    saving: SavingOptions = field(default_factory=SavingOptions)
+    saving: SavingOptions = msgspec.field(default_factory=SavingOptions)
     crash_point: Callable[[str], None] = lambda _where: None
 
 
-@dataclass(slots=True)
-class CopyProgress:
+class CopyProgress(msgspec.Struct):
     """How a copy stands. ``snapshots`` are to be looked at; ``size_bytes`` counts contents, not compressed."""
 
     snapshots: int = 0
@@ -45,8 +44,7 @@ def _nothing(*_: object) -> None:
     """What is not observed."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopyObserver:
+class CopyObserver(msgspec.Struct, frozen=True):
     """``warning``: what a user should know. ``copied``, ``skipped``: a snapshot, and its id in the target.
 
     ``failed``: one that could not be copied, or not be read.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from argosy.errors import Damaged, Interrupted, UsageError
 from argosy.operations.copy.options import CopyObserver, CopyOptions, CopyProgress

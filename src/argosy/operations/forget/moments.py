@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
+
+import msgspec
 
 from argosy.errors import UsageError
 from argosy.restic_format.times import parse_time
@@ -24,8 +25,7 @@ _PART = re.compile(r"([0-9]+)([ymdh])")
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A time of the calendar, such as ``1y5m7d2h``. Without any part: no rule."""
 
     years: int = 0
@@ -44,8 +44,7 @@ class Span:
 NO_SPAN = Span()
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """``wall`` is the clock where the backup ran, held in a datetime that says UTC; ``offset_seconds`` its zone."""
 
     ns: int

@@ -8,8 +8,9 @@ a span reaches back from the newest snapshot that does not lie in the future.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from argosy.operations.forget.moments import NO_SPAN, Moment, Span, earlier, moment_of
 from argosy.repository.snapshots import SnapshotFilter, StoredSnapshot
@@ -28,17 +29,16 @@ class Unit(Enum):
     YEARLY = "yearly"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """The rules; without any it keeps nothing.
 
     ``counts``: how many of each unit, or UNLIMITED. ``within``: all within this span; ``each_within``: one of each unit
     within a span. ``tags``: lists of tags; snapshots with all tags of a list stay.
     """
 
-    counts: dict[Unit, int] = field(default_factory=dict)
+    counts: dict[Unit, int] = msgspec.field(default_factory=dict)
     within: Span = NO_SPAN
-    each_within: dict[Unit, Span] = field(default_factory=dict)
+    each_within: dict[Unit, Span] = msgspec.field(default_factory=dict)
     tags: Sequence[Sequence[str]] = ()
 
     def __bool__(self) -> bool:
@@ -64,8 +64,7 @@ class Policy:
         return f"keep {' and '.join(parts)}" if parts else "remove"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What becomes of a group: newest first, as restic lists it. ``reasons``: of each that is kept, by id."""
 
     keep: Sequence[StoredSnapshot]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.errors import Damaged, UsageError
 from argosy.operations.forget.policy import Decision, Policy, apply_policy
@@ -17,23 +18,21 @@ from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter
 BY_HOST_AND_PATHS = GroupBy(host=True, paths=True)
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetOptions:
+class ForgetOptions(msgspec.Struct, frozen=True):
     """``names``: the start of ids, or "latest": those go, and no rule counts. Else the rules of ``policy``.
 
     ``allow_remove_all``: with no rule at all, everything goes that the filters let through.
     """
 
     names: Sequence[str] = ()
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = msgspec.field(default_factory=Policy)
     wanted: SnapshotFilter = ALL_SNAPSHOTS
     group_by: GroupBy = BY_HOST_AND_PATHS
     allow_remove_all: bool = False
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetPlan:
+class ForgetPlan(msgspec.Struct, frozen=True):
     """What would become of which snapshots: by groups, unless they are named. ``damaged``: could not be read."""
 
     groups: Sequence[tuple[GroupKey, Decision]]
@@ -41,8 +40,7 @@ class ForgetPlan:
     damaged: Sequence[Damaged] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetResult:
+class ForgetResult(msgspec.Struct, frozen=True):
     """What was removed (or in a dry run would be)."""
 
     removed_ids: Sequence[bytes]

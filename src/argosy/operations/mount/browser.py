@@ -14,10 +14,11 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from threading import Lock
 from typing import NamedTuple
+
+import msgspec
 
 from argosy.errors import Damaged
 from argosy.operations.mount.layout import Place
@@ -51,8 +52,7 @@ class Attributes(NamedTuple):
     ctime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     """A place of the layout, or a node in the snapshot of which ``root`` is the tree."""
 
     path: bytes

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import product
+
+import msgspec
 
 from argosy.repository.snapshots import StoredSnapshot
 
@@ -22,13 +23,12 @@ _GO_TIME = re.compile(
 _FRACTION = re.compile(r"(\.\d+)")
 
 
-@dataclass(slots=True)
-class Place:
+class Place(msgspec.Struct):
     """A directory of the layout: a snapshot, a link to a place beside it, or other places by name."""
 
     snapshot: StoredSnapshot | None = None
     link: str = ""
-    names: dict[str, Place] = field(default_factory=dict)
+    names: dict[str, Place] = msgspec.field(default_factory=dict)
 
 
 def build_layout(

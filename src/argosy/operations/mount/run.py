@@ -6,8 +6,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from argosy.errors import ArgosyError, UsageError
 from argosy.operations.mount.browser import Browser
@@ -26,8 +27,7 @@ _LEAVE_SECONDS = 5.0
 _PROBLEMS_REMEMBERED = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class MountOptions:
+class MountOptions(msgspec.Struct, frozen=True):
     """``paths`` and ``time``: restic's templates. ``owner_root``: all belongs to root. ``check_permissions`` counts
     with ``allow_other``: the kernel then lets others read only what the modes of the files allow."""
 

@@ -7,8 +7,9 @@ With the native kernel a blob takes 40 bytes; without it ``IdTable`` holds them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from argosy import native
 from argosy.operations.blob_tables import split_ids
@@ -25,8 +26,7 @@ LAST = 255
 _MOST = 254
 
 
-@dataclass(slots=True)
-class PackCount:
+class PackCount(msgspec.Struct):
     """Of a pack's ``blobs`` those that are used, their bytes, and those of which there are ``copies``."""
 
     used_blobs: int = 0

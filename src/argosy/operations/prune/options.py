@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.operations.prune.plan import PruneLimits, PrunePlan
 from argosy.restic_format.compression import CompressionMode
@@ -13,14 +14,13 @@ def _nothing(_: object) -> None:
     """What is not observed."""
 
 
-@dataclass(frozen=True, slots=True)
-class PruneOptions:
+class PruneOptions(msgspec.Struct, frozen=True):
     """``without``: snapshots that count as gone, for a dry run. ``crash_point`` is called where it may be killed.
 
     ``workers``: None is one a processor. Up to ``alone_bytes`` are repacked without them: they take a while to start.
     """
 
-    limits: PruneLimits = field(default_factory=PruneLimits)
+    limits: PruneLimits = msgspec.field(default_factory=PruneLimits)
     dry_run: bool = False
     without: Collection[bytes] = ()
     pack_size_bytes: int = 16 << 20
@@ -31,8 +31,7 @@ class PruneOptions:
     crash_point: Callable[[str], None] = _nothing
 
 
-@dataclass(frozen=True, slots=True)
-class PruneObserver:
+class PruneObserver(msgspec.Struct, frozen=True):
     """``message``: what is going on; ``show``: the plan, before anything is changed."""
 
     message: Callable[[str], None] = _nothing

@@ -6,8 +6,9 @@ The rules are restic's (its internal/repository/prune.go), so that its prune fin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from argosy.errors import Damaged, UsageError
 
@@ -24,8 +25,7 @@ class Holds(Enum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True)
-class PackUse:
+class PackUse(msgspec.Struct, frozen=True):
     """A pack by its index: its exact size, and of its blobs how many, and how many bytes, are used and unused."""
 
     id: bytes
@@ -38,8 +38,7 @@ class PackUse:
     is_uncompressed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PruneLimits:
+class PruneLimits(msgspec.Struct, frozen=True):
     """``max_unused`` gives the bytes that may stay unused, from those used; None: any. Sizes are in bytes, None: any.
 
     Packs below ``small_pack_bytes`` are put together where there are many.
@@ -52,8 +51,7 @@ class PruneLimits:
     small_pack_bytes: int = (16 << 20) // 25
 
 
-@dataclass(slots=True)
-class Amount:
+class Amount(msgspec.Struct):
     """A number of blobs, and their bytes as they are stored."""
 
     blobs: int = 0
@@ -65,15 +63,14 @@ class Amount:
         self.size_bytes += size_bytes
 
 
-@dataclass(slots=True)
-class PruneStats:
+class PruneStats(msgspec.Struct):
     """What there is and what becomes of it. ``unused`` holds second copies, too; ``to_drop`` is of ``to_repack``."""
 
-    used: Amount = field(default_factory=Amount)
-    unused: Amount = field(default_factory=Amount)
-    to_repack: Amount = field(default_factory=Amount)
-    to_drop: Amount = field(default_factory=Amount)
-    to_delete: Amount = field(default_factory=Amount)
+    used: Amount = msgspec.field(default_factory=Amount)
+    unused: Amount = msgspec.field(default_factory=Amount)
+    to_repack: Amount = msgspec.field(default_factory=Amount)
+    to_drop: Amount = msgspec.field(default_factory=Amount)
+    to_delete: Amount = msgspec.field(default_factory=Amount)
     unindexed_bytes: int = 0
 
     @property
@@ -82,16 +79,15 @@ class PruneStats:
         return self.unused.size_bytes - self.to_drop.size_bytes - self.to_delete.size_bytes
 
 
-@dataclass(slots=True)
-class PrunePlan:
+class PrunePlan(msgspec.Struct):
     """Ids of packs. ``missing``: an index lists them, the store has them not, and nothing needs them."""
 
-    keep: set[bytes] = field(default_factory=set)
-    repack: set[bytes] = field(default_factory=set)
-    remove: set[bytes] = field(default_factory=set)
-    unindexed: set[bytes] = field(default_factory=set)
-    missing: set[bytes] = field(default_factory=set)
-    stats: PruneStats = field(default_factory=PruneStats)
+    keep: set[bytes] = msgspec.field(default_factory=set)
+    repack: set[bytes] = msgspec.field(default_factory=set)
+    remove: set[bytes] = msgspec.field(default_factory=set)
+    unindexed: set[bytes] = msgspec.field(default_factory=set)
+    missing: set[bytes] = msgspec.field(default_factory=set)
+    stats: PruneStats = msgspec.field(default_factory=PruneStats)
 
     @property
     def leaving(self) -> set[bytes]:

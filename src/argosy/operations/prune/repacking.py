@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -43,8 +42,7 @@ class PackShare(msgspec.Struct, frozen=True, array_like=True):
     wanted: bytearray
 
 
-@dataclass(slots=True)
-class _OnePack:
+class _OnePack(msgspec.Struct):
     """The places of the blobs of one pack, for a ``BlobReader``."""
 
     pack_id: bytes

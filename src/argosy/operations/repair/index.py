@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import chain
+
+import msgspec
 
 from argosy.errors import Damaged, Interrupted, StorageNotFound
 from argosy.operations.repair.listed_packs import ListedPacks
@@ -22,19 +23,18 @@ _READ_AT_ONCE = 8
 _HEADERS_A_TURN = 256
 
 
-@dataclass(slots=True)
-class IndexRepair:
+class IndexRepair(msgspec.Struct):
     """What was done. ``dropped``: packs that an index listed and that are not there; what was in them is lost, unless
     other packs hold it. ``damaged``: packs whose own header cannot be read, with the reason; ``kept`` are those of them
     that stay listed as they were, since nothing else tells what is in them."""
 
-    indexes_unreadable: list[bytes] = field(default_factory=list)
+    indexes_unreadable: list[bytes] = msgspec.field(default_factory=list)
     indexes_removed: int = 0
     indexes_written: int = 0
     packs_read: int = 0
-    dropped: list[bytes] = field(default_factory=list)
-    damaged: dict[bytes, str] = field(default_factory=dict)
-    kept: set[bytes] = field(default_factory=set)
+    dropped: list[bytes] = msgspec.field(default_factory=list)
+    damaged: dict[bytes, str] = msgspec.field(default_factory=dict)
+    kept: set[bytes] = msgspec.field(default_factory=set)
 
     @property
     def exit_code(self) -> int:
@@ -42,8 +42,7 @@ class IndexRepair:
         return 1 if self.damaged else 0
 
 
-@dataclass(frozen=True, slots=True)
-class IndexRepairOptions:
+class IndexRepairOptions(msgspec.Struct, frozen=True):
     """``read_all_packs``: believe no index. ``crash_point`` is called where it may be killed."""
 
     read_all_packs: bool = False

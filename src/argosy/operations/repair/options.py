@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.errors import ArgosyError
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(msgspec.Struct, frozen=True):
     """A thing that is gone or was changed, and what became of it. ``snapshot`` is the id of the one that has it, if one
     does; ``path`` is raw, of a file or directory; of a pack it is empty, and ``pack`` its id."""
 
@@ -23,8 +23,7 @@ def _nothing(_: object) -> None:
     """What is not observed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RepairObserver:
+class RepairObserver(msgspec.Struct, frozen=True):
     """``message``: what goes on. ``problem``: damage, and what to do about it. ``lost``: what cannot be had back."""
 
     message: Callable[[str], None] = _nothing

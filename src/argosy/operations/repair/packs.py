@@ -7,9 +7,10 @@ places in it is tried: signature, length and hash.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+
+import msgspec
 
 from argosy.errors import ArgosyError, Damaged, Interrupted, RepositoryError, StorageNotFound, UsageError
 from argosy.operations.repair.listed_packs import ListedPacks
@@ -27,24 +28,22 @@ from argosy.restic_format.index import IndexedPack
 BlobKey = tuple[BlobType, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class PacksRepairOptions:
+class PacksRepairOptions(msgspec.Struct, frozen=True):
     """``copies_directory`` takes a copy of each pack as it was, ``pack-ID``."""
 
     pack_ids: Sequence[bytes]
     copies_directory: Path
-    saving: SavingOptions = field(default_factory=SavingOptions)
+    saving: SavingOptions = msgspec.field(default_factory=SavingOptions)
     crash_point: Callable[[str], None] = lambda _where: None
 
 
-@dataclass(slots=True)
-class PacksRepair:
+class PacksRepair(msgspec.Struct):
     """What was done. ``lost`` blobs were in the packs and are in no other; ``copies`` are the files written."""
 
     packs_removed: int = 0
     blobs_saved: int = 0
-    lost: set[BlobKey] = field(default_factory=set)
-    copies: list[Path] = field(default_factory=list)
+    lost: set[BlobKey] = msgspec.field(default_factory=set)
+    copies: list[Path] = msgspec.field(default_factory=list)
 
     @property
     def exit_code(self) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy import __version__
 from argosy.errors import Damaged, Interrupted
@@ -29,8 +30,7 @@ _MODE = 1 << 31 | 0o755
 _SHORT_DIGITS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Recovery:
+class Recovery(msgspec.Struct, frozen=True):
     """``roots``: trees that nothing named. ``snapshot_id``: of the snapshot that holds them, empty if there is none."""
 
     roots: list[bytes]

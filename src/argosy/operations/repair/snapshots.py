@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -23,8 +22,7 @@ from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter, StoredSna
 _PACKS_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotsRepairOptions:
+class SnapshotsRepairOptions(msgspec.Struct, frozen=True):
     """``names``: the start of ids, or "latest"; else all that match ``wanted``. ``forget``: the old ones go, and those
     named that cannot be read."""
 
@@ -32,12 +30,11 @@ class SnapshotsRepairOptions:
     wanted: SnapshotFilter = ALL_SNAPSHOTS
     forget: bool = False
     dry_run: bool = False
-    saving: SavingOptions = field(default_factory=SavingOptions)
+    saving: SavingOptions = msgspec.field(default_factory=SavingOptions)
     crash_point: Callable[[str], None] = lambda _where: None
 
 
-@dataclass(slots=True)
-class SnapshotsRepair:
+class SnapshotsRepair(msgspec.Struct):
     """``changed``: snapshots stored anew or removed (in a dry run: that would be). ``left``: those left damaged."""
 
     changed: int = 0

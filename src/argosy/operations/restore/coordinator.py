@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -39,8 +38,7 @@ from argosy.restorer.tree_walk import TreeWalk
 _LOOK_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreSource:
+class RestoreSource(msgspec.Struct, frozen=True):
     """What is restored, and where it is read. ``root_tree`` is the tree of ``subpath``."""
 
     stored: StoredSnapshot

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.errors import UsageError
 from argosy.operations.crew import MemberLook
@@ -14,8 +15,7 @@ from argosy.restorer.overwrite import Overwrite
 from argosy.restorer.selection import Selection, SelectionSpec
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreOptions:
+class RestoreOptions(msgspec.Struct, frozen=True):
     """Flags of `argosy restore`.
 
     ``snapshot`` is ``latest`` (among those that ``wanted`` matches) or the start of an id, perhaps with ``:SUBPATH``.
@@ -24,8 +24,8 @@ class RestoreOptions:
 
     target: bytes
     snapshot: str = LATEST
-    wanted: SnapshotFilter = field(default_factory=SnapshotFilter)
-    selection: SelectionSpec = field(default_factory=SelectionSpec)
+    wanted: SnapshotFilter = msgspec.field(default_factory=SnapshotFilter)
+    selection: SelectionSpec = msgspec.field(default_factory=SelectionSpec)
     xattr_exclude: tuple[bytes, ...] = ()
     xattr_include: tuple[bytes, ...] = ()
     overwrite: Overwrite = Overwrite.ALWAYS
@@ -35,11 +35,10 @@ class RestoreOptions:
     verify: bool = False
     listing: bool = False
     workers: int | None = None
-    cuts: Cuts = field(default_factory=Cuts)
+    cuts: Cuts = msgspec.field(default_factory=Cuts)
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreProgress:
+class RestoreProgress(msgspec.Struct, frozen=True):
     """A look at a running restore. Entries are files, directories and others; skipped ones are in no total.
 
     ``planned`` says that the totals are final; ``expected_…`` are what the backup counted, for a whole snapshot.
@@ -60,11 +59,10 @@ class RestoreProgress:
     verifying: bool = False
     verified_files: int = 0
     verified_bytes: int = 0
-    members: list[MemberLook] = field(default_factory=list)
+    members: list[MemberLook] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class RestoreResult:
+class RestoreResult(msgspec.Struct, frozen=True):
     """What a restore came to. ``notes`` counts pieces of metadata that the target or the user's rights do not allow.
 
     ``verified`` is None where nothing was verified.
@@ -89,8 +87,7 @@ class RestoreResult:
         return 1 if self.errors else 0
 
 
-@dataclass(slots=True)
-class RestoreObserver:
+class RestoreObserver(msgspec.Struct):
     """How a restore tells its caller what happens. All are called from the caller's thread.
 
     ``begun`` hears which snapshot it is, ``message`` what else there is to know. ``item`` gets restic's word (restored,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
 from argosy.errors import ArgosyError, EngineError, TargetLost
@@ -16,8 +17,7 @@ _MOST_FAILURES = 3
 _NOTHING = Progress(0, 0)
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(msgspec.Struct):
     work: Work
     payload: bytes
     attempt: int = 0

@@ -6,7 +6,8 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.filesystem.reading import open_file, read_into, unchanged
 
@@ -15,8 +16,7 @@ _BUFFER_BYTES = 8 * 1024 * 1024
 _TIMES_READ = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True):
     """``digest`` is the content's SHA-256 in hexadecimal, if it is the same and was asked for. ``changing``: each time
     that the file was read it changed meanwhile."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
 from argosy.errors import EngineError
@@ -28,8 +29,7 @@ _LOOK_SECONDS = 0.2
 _MOST_FAILURES = 3
 
 
-@dataclass(slots=True)
-class _Assigned:
+class _Assigned(msgspec.Struct):
     """A task that is with the engine, or waits to be offered again."""
 
     payload: bytes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from argosy.errors import Damaged
 from argosy.operations.verify.messages import Difference
@@ -15,8 +16,7 @@ EXIT_DIFFERENT = 4
 IGNORABLE = ("mode", "owner", "mtime", "links", "xattrs")
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
+class VerifyOptions(msgspec.Struct, frozen=True):
     """Flags of `argosy verify`.
 
     ``snapshot`` is ``latest`` (among those that ``wanted`` matches) or the start of an id, perhaps with ``:SUBPATH``.
@@ -25,15 +25,14 @@ class VerifyOptions:
 
     source: bytes
     snapshot: str = LATEST
-    wanted: SnapshotFilter = field(default_factory=SnapshotFilter)
-    selection: SelectionSpec = field(default_factory=SelectionSpec)
+    wanted: SnapshotFilter = msgspec.field(default_factory=SnapshotFilter)
+    selection: SelectionSpec = msgspec.field(default_factory=SelectionSpec)
     ignored: frozenset[str] = frozenset()
     report: bytes | None = None
     workers: int | None = None
 
 
-@dataclass(slots=True)
-class VerifyResult:
+class VerifyResult(msgspec.Struct):
     """Counts. Entries of a directory that is on one side only are in ``below``, the directory itself in its kind.
 
     ``silent``: changed files whose size and mtime are what they were, which is what failing disks do, and intruders.
@@ -70,8 +69,7 @@ class VerifyResult:
         return EXIT_UNREADABLE if self.unreadable else 0
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyProgress:
+class VerifyProgress(msgspec.Struct, frozen=True):
     """A look at a running verification; ``expected_…`` are what the backup counted, for a whole snapshot."""
 
     files: int
@@ -81,8 +79,7 @@ class VerifyProgress:
     expected_bytes: int = 0
 
 
-@dataclass(slots=True)
-class VerifyObserver:
+class VerifyObserver(msgspec.Struct):
     """How a verification tells what happens. All are called from the caller's thread.
 
     ``found`` hears of differences and of what could not be read, ``problem`` of damage in the repository.

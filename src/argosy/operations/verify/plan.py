@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -44,8 +43,7 @@ class _Tree(msgspec.Struct, gc=False):
 _TREE = msgspec.json.Decoder(_Tree)
 
 
-@dataclass(frozen=True, slots=True)
-class _Directory:
+class _Directory(msgspec.Struct, frozen=True):
     path: bytes
     tree_id: bytes
 

@@ -17,7 +17,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -107,8 +106,7 @@ class ReportWriter:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedReport:
+class CheckedReport(msgspec.Struct, frozen=True):
     """A report whose signature holds: its first and its last document."""
 
     header: dict[str, Any]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from argosy.errors import Damaged, UsageError
 from argosy.operations.prune.plan import Holds, PackUse, PruneLimits, PrunePlan, parse_max_unused, plan_prune

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from argosy.errors import ArgosyError, Damaged
 from argosy.operations.check.options import CheckObserver, CheckOptions, Part, Problem
