@@ -16,6 +16,7 @@ from argosy.daemon.protocol import CheckOrder, RestoreOrder
 from argosy.errors import EngineError, Interrupted, RestoreError, SnapshotMissing
 from argosy.operations.check.options import CheckObserver, CheckOptions, Problem
 from argosy.operations.check.subset import READ_ALL
+from argosy.operations.restore import coordinator
 from argosy.operations.restore.options import RestoreObserver, RestoreOptions, RestoreResult
 from argosy.operations.restore.run import run_restore
 from argosy.restorer.cuts import Cuts
@@ -70,6 +71,8 @@ class Hold:
             return run_restore(access, small, msgspec.structs.replace(observer, progress=progress), **named)
 
         monkeypatch.setattr(restore_work, "run_restore", run_held)
+        # At every turn: between two looks of the usual ones all may be done.
+        monkeypatch.setattr(coordinator, "_LOOK_SECONDS", 0.0)
 
     def wait(self) -> None:
         """Until the job is held."""

@@ -41,6 +41,15 @@ class Heard:
         raise AssertionError((task_id, payload))
 
 
+def filled_directory(path: Path) -> DirectoryPart:
+    """A directory with one file, as large as a pack."""
+    path.mkdir()
+    (path / "file").write_bytes(os.urandom(PACK_BYTES))
+    found = (path / "file").stat()
+    part = DirectoryPart(1, 0, b"d", os.fsencode(path), b"", found.st_dev, names=[b"file"])
+    return msgspec.structs.replace(part, modes=[found.st_mode], inodes=[found.st_ino], sizes=[PACK_BYTES])
+
+
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_a_member_takes_no_more_before_its_link_has_caught_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
@@ -53,18 +62,12 @@ def test_a_member_takes_no_more_before_its_link_has_caught_up(
     setup = WorkerSetup(PROTOCOL, "job", "memory:", StorageOptions(), key.material, config, "", options, elsewhere)
     worker = pipeline.BackupWorker(setup, heard)
     worker.notice(encode(Notice(1000.0)))
-    names = [b"a", b"b"]
-    for name in names:
-        (tmp_path / os.fsdecode(name)).write_bytes(os.urandom(PACK_BYTES))
-    found = [os.stat(tmp_path / os.fsdecode(name)) for name in names]
-    part = DirectoryPart(1, 0, b"d", os.fsencode(tmp_path), b"", found[0].st_dev, names=names)
-    part = msgspec.structs.replace(
-        part, modes=[one.st_mode for one in found], inodes=[one.st_ino for one in found], sizes=[PACK_BYTES] * 2
-    )
-    task = Task(1, 1, encode(BatchWork([], {}, {}, [part], [], [])))
+    # In directories of their own: files of one are packed together where there is a kernel.
+    parts = [filled_directory(tmp_path / name) for name in ("a", "b")]
+    task = Task(1, 1, encode(BatchWork([], {}, {}, parts, [], [])))
     working = threading.Thread(target=worker.work, args=(task,))
     working.start()
-    for _ in names:
+    for _ in parts:
         assert storage.arrived.acquire(timeout=PATIENCE_SECONDS)
     if elsewhere:
         assert working.is_alive()

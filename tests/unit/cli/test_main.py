@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -18,15 +16,7 @@ from argosy.cli import main as program
 from argosy.cli.commands import version
 from argosy.cli.verbs import VERBS
 
-
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    """The program takes signals over: give them back."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_given_back")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
@@ -14,13 +13,7 @@ from argosy.cli.signals import Stop, interrupt_on_signals
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
-    """Handlers as they were."""
-    before = [signal.getsignal(number) for number in NUMBERS]
-    yield
-    for number, handler in zip(NUMBERS, before, strict=True):
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_given_back")
 
 
 @pytest.mark.parametrize("number", NUMBERS)
