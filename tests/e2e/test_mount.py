@@ -15,7 +15,7 @@ import pytest
 from tests.support.command import Argosy
 from tests.support.compared import Compared, make_source
 from tests.support.damage import flip_blob, ground_of
-from tests.support.mounts import mounted
+from tests.support.mounts import mounted, require_mounts
 from tests.support.trees import assert_same_tree
 
 
@@ -129,6 +129,7 @@ def test_a_damaged_blob_is_an_error_and_is_named(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_mounted_is_refused(saved: Argosy) -> None:
+    require_mounts()
     assert "there is no directory" in saved.says("mount", saved.home / "nowhere", expect=1)
     assert "time template" in saved.says("mount", saved.home, "--time-template", "/", expect=1)
 
