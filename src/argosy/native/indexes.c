@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#define COMPRESSED 2
 #define PACK_MOST UINT32_MAX
 
 enum { HOLDS_DATA = 1, HOLDS_TREES = 2, HOLDS_PLAIN = 4 };
@@ -56,25 +55,6 @@ static int by_offset(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-static void write_uint32(unsigned char *at, uint64_t value) {
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(value >> 8 * i);
-}
-
-/* Appends an entry of a pack's header. */
-static void write_entry(unsigned char **header, const struct listed_blob *blob) {
-    unsigned char *at = *header;
-    *at++ = (unsigned char)(blob->is_tree + (blob->uncompressed ? COMPRESSED : 0));
-    write_uint32(at, blob->length);
-    at += 4;
-    if (blob->uncompressed) {
-        write_uint32(at, blob->uncompressed);
-        at += 4;
-    }
-    memcpy(at, blob->id, ARGOSY_HASH_BYTES);
-    *header = at + ARGOSY_HASH_BYTES;
-}
-
 /* The header of a pack with these blobs; 0 if no pack can hold them. */
 static int write_header(struct listed_blobs *blobs, struct listed_pack *pack, unsigned char **header) {
     uint64_t end = 0;
@@ -92,7 +72,8 @@ static int write_header(struct listed_blobs *blobs, struct listed_pack *pack, un
         end += blob->length;
         pack->holds |= blob->is_tree ? HOLDS_TREES : HOLDS_DATA;
         pack->holds |= blob->uncompressed ? 0 : HOLDS_PLAIN;
-        write_entry(header, blob);
+        *header = argosy_write_entry(*header, blob->is_tree, (uint32_t)blob->length, (uint32_t)blob->uncompressed,
+                                     blob->id);
     }
     pack->content_bytes = end;
     return blobs->count != 0;

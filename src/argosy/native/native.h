@@ -147,6 +147,10 @@ struct argosy_blob {
 /* One entry of a pack's header (restic_format/pack.py), all but the offset; its size, or 0 if it is none. */
 size_t argosy_read_entry(const unsigned char *entry, size_t left, struct argosy_blob *blob);
 
+/* Writes such an entry, with the blob's length, uncompressed length and id; returns its end. */
+unsigned char *argosy_write_entry(unsigned char *at, int is_tree, uint32_t length, uint32_t uncompressed,
+                                  const unsigned char *id);
+
 static inline size_t argosy_content_bytes(const struct argosy_blob *blob) {
     return blob->uncompressed ? blob->uncompressed : blob->length - ARGOSY_OVERHEAD_BYTES;
 }

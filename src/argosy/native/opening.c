@@ -102,6 +102,22 @@ size_t argosy_read_entry(const unsigned char *entry, size_t left, struct argosy_
     return blob->length < ARGOSY_OVERHEAD_BYTES ? 0 : size;
 }
 
+static unsigned char *write_uint32(unsigned char *at, uint32_t number) {
+    for (int i = 0; i < 4; i++)
+        *at++ = (unsigned char)(number >> 8 * i);
+    return at;
+}
+
+unsigned char *argosy_write_entry(unsigned char *at, int is_tree, uint32_t length, uint32_t uncompressed,
+                                  const unsigned char *id) {
+    *at++ = (unsigned char)((is_tree ? 1 : 0) + (uncompressed ? 2 : 0));
+    at = write_uint32(at, length);
+    if (uncompressed)
+        at = write_uint32(at, uncompressed);
+    memcpy(at, id, ARGOSY_HASH_BYTES);
+    return at + ARGOSY_HASH_BYTES;
+}
+
 /* A piece of a pack, as argosy_cut_pack tells it: where it begins and ends, in the header and in the pack. */
 struct piece {
     uint64_t header_at, header_end, offset, end;

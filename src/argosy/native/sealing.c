@@ -89,23 +89,6 @@ static int seal_one(struct argosy_session *session, const struct manner *manner,
            argosy_sign(session, nonce, out + ARGOSY_IV_BYTES, length, out + ARGOSY_IV_BYTES + length);
 }
 
-static unsigned char *put_number(unsigned char *at, uint32_t number) {
-    for (int i = 0; i < 4; i++)
-        *at++ = (unsigned char)(number >> 8 * i);
-    return at;
-}
-
-/* A data blob's entry in a pack's header (restic_format/pack.py); returns its end. */
-static unsigned char *put_entry(unsigned char *at, const struct sealed *blob, uint32_t length,
-                                const unsigned char *id) {
-    *at++ = blob->compressed ? 2 : 0;
-    at = put_number(at, blob->length);
-    if (blob->compressed)
-        at = put_number(at, length);
-    memcpy(at, id, ARGOSY_HASH_BYTES);
-    return at + ARGOSY_HASH_BYTES;
-}
-
 /* Opens what was sealed, as a reader will: MAC, decryption, inflation, hash. */
 static void verify(struct argosy_session *session, const unsigned char *out, const struct plain *blobs,
                    const struct sealed *sealed, size_t count, unsigned char *sound) {
@@ -145,7 +128,8 @@ ARGOSY_EXPORT size_t argosy_seal_many(struct argosy_session *session, const unsi
         if (!memcmp(nonce, zero, sizeof zero) || !seal_one(session, manner, data + blobs->offsets[done], length, nonce,
                                                            out + at, room - at, &sealed[done]))
             break;
-        entry = put_entry(entry, &sealed[done], length, blobs->ids + done * ARGOSY_HASH_BYTES);
+        entry = argosy_write_entry(entry, 0, sealed[done].length, sealed[done].compressed ? length : 0,
+                                   blobs->ids + done * ARGOSY_HASH_BYTES);
         at += sealed[done].length;
     }
     if (manner->verify)

@@ -16,7 +16,7 @@ from argosy.errors import Damaged
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.packer import DEFAULT_PACK_SIZE_BYTES, MAX_PACK_BLOBS
 from argosy.restic_format.crypto import Buffer, MasterKey, Opener, Sealer
-from argosy.restic_format.pack import LENGTH_BYTES, MAX_PACK_BYTES, trailer_bytes
+from argosy.restic_format.pack import LENGTH_BYTES, MAX_PACK_BYTES, seal_header, trailer_bytes
 from argosy.storage.interface import Storage
 
 # Room for the run that fills a pack, and for the header.
@@ -77,9 +77,9 @@ class PackBuilder:
         if not self._blobs:
             return
         header = bytes(self._header)
-        trailer = self._sealer.seal(header)
-        self._verify(trailer, header)
-        self._append(trailer + len(trailer).to_bytes(LENGTH_BYTES, "little"))
+        trailer = seal_header(header, self._sealer)
+        self._verify(trailer[:-LENGTH_BYTES], header)
+        self._append(trailer)
         content = memoryview(self._buffer)[: self._size]
         pack_id = hashlib.sha256(content).digest()
         self._lease()
@@ -100,8 +100,8 @@ class PackBuilder:
     def _size_with(self, content_bytes: int, entries_bytes: int) -> int:
         return self._size + content_bytes + trailer_bytes(self._header) + entries_bytes
 
-    def _verify(self, trailer: bytes, header: bytes) -> None:
-        if self._opener is not None and self._opener.open(trailer, "header of a new pack") != header:
+    def _verify(self, sealed: bytes, header: bytes) -> None:
+        if self._opener is not None and self._opener.open(sealed, "header of a new pack") != header:
             raise Damaged(
                 "the header of a new pack does not list what is in the pack",
                 hint="The memory of this machine may be faulty: test it. Nothing damaged was uploaded.",
