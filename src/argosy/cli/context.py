@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from argosy.errors import UsageError
 if TYPE_CHECKING:
     from argosy.api import Repository
     from argosy.operations.session import Access
+    from argosy.repository.early_key import EarlyKey
     from argosy.storage.options import StorageOptions
 
 _LOCATIONS = {"repo": "REPOSITORY", "repository_file": "REPOSITORY_FILE"}
@@ -37,6 +38,7 @@ class Context:
         self.passwords = Passwords(given, what=what)
         if given.variables.refuses("NATIVE"):
             native.turn_off("ARGOSY_NATIVE says so")
+        self._early_key: EarlyKey | None = None
         self._stack = ExitStack()
 
     @cached_property
@@ -51,6 +53,16 @@ class Context:
         kind, value = chosen
         return _read_location(value) if kind == "repository_file" else value
 
+    def unlock_early(self) -> None:
+        """Begin to derive the repository's key, if its password is at hand, while the verb's modules are imported."""
+        from argosy.repository.early_key import EarlyKey, is_near
+
+        password = self.passwords.at_hand()
+        # That no repository is named is told when one is needed.
+        with suppress(UsageError):
+            if password is not None and is_near(self.location):
+                self._early_key = EarlyKey(self.location, password, self.given.text("key_hint", "KEY_HINT"))
+
     @cached_property
     def access(self) -> Access:
         """How to get at the repository. Nothing is opened or asked for yet."""
@@ -64,6 +76,7 @@ class Context:
             key_hint=self.given.text("key_hint", "KEY_HINT"),
             no_lock=self.given.yes("no_lock"),
             retry_lock_seconds=float(self.given.flags.get("retry_lock") or 0.0),
+            early_key=self._early_key,
         )
 
     @cached_property

@@ -32,12 +32,20 @@ class _Verb(click.Command):
                 formatter.write_dl(records)
 
 
-def verb(name: str, *, group: click.Group | None = None) -> Callable[[Function[P]], click.Command]:
-    """Make a command of a function: it gets a Context before its own parameters and returns an exit code or None."""
+def verb(
+    name: str, *, group: click.Group | None = None, unlocks: bool = False
+) -> Callable[[Function[P]], click.Command]:
+    """Make a command of a function: it gets a Context before its own parameters and returns an exit code or None.
+
+    ``unlocks`` says that it opens the repository (but not where it has --cluster and is given it).
+    """
 
     def decorate(function: Function[P]) -> click.Command:
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
-            return function(context_of(click.get_current_context()), *args, **kwargs) or 0
+            context = context_of(click.get_current_context())
+            if unlocks and not kwargs.get("cluster"):
+                context.unlock_early()
+            return function(context, *args, **kwargs) or 0
 
         run.__doc__ = function.__doc__
         run.__dict__.update(function.__dict__)  # click.option keeps its parameters there

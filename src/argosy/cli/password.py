@@ -6,6 +6,7 @@ import codecs
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from argosy.cli.globals import Given
 from argosy.errors import UsageError
@@ -37,6 +38,14 @@ class Passwords:
     def without_asking(self) -> bytes | None:
         """The password from a command, a file or a variable; None where a person would be asked."""
         return self._from_sources()
+
+    def at_hand(self) -> bytes | None:
+        """The password from a file or a variable, which cost nothing to read; None if there is none that serves."""
+        with suppress(UsageError):
+            source = self._given.choose(_SOURCES)
+            if source is not None and source[0] != "password_command":
+                return self.existing()
+        return None
 
     def new(self) -> bytes:
         """The password of a repository that is about to be made."""

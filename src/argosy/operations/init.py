@@ -11,9 +11,9 @@ import msgspec
 
 from argosy.errors import RepositoryMissing, StorageNotFound
 from argosy.operations.jobs import find_jobs, open_history
-from argosy.operations.session import Access, open_session
+from argosy.operations.session import Access, open_accessed, open_session
 from argosy.repository.layout import CONFIG_NAME
-from argosy.repository.repository import Repository, init_repository, open_repository
+from argosy.repository.repository import Repository, init_repository
 from argosy.restic_format.config import make_config
 from argosy.restic_format.crypto import MasterKey
 from argosy.storage.interface import Storage
@@ -65,7 +65,7 @@ def open_or_create(
 
     def open_it(storage: Storage) -> Repository:
         if _has_config(storage):
-            return open_repository(storage, access.password(), access.key_hint)
+            return open_accessed(storage, access)
         last_used = _last_use(state_directory, storage.location)
         if last_used is not None:
             raise RepositoryMissing(

@@ -11,10 +11,11 @@ import msgspec
 from argosy.errors import UsageError
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache, repository_cache_directory
+from argosy.repository.early_key import EarlyKey
 from argosy.repository.layout import FileKind
 from argosy.repository.locks import RepositoryLock, acquire
 from argosy.repository.lookup import DedupLookup
-from argosy.repository.repository import Repository, open_repository
+from argosy.repository.repository import Repository, open_repository, open_with_key
 from argosy.storage.discarding import DiscardingStorage
 from argosy.storage.interface import Storage
 from argosy.storage.open import open_storage
@@ -24,7 +25,10 @@ LOOKUP_NAME = "lookup.sqlite"
 
 
 class Access(msgspec.Struct, frozen=True):
-    """How to get at a repository. ``password`` is asked for late, because init may have to ask twice."""
+    """How to get at a repository. ``password`` is asked for late, because init may have to ask twice.
+
+    ``early_key`` is the key that this password opens, where it is being derived already.
+    """
 
     location: str
     password: Callable[[], bytes]
@@ -33,6 +37,15 @@ class Access(msgspec.Struct, frozen=True):
     key_hint: str | None = None
     no_lock: bool = False
     retry_lock_seconds: float = 0.0
+    early_key: EarlyKey | None = None
+
+
+def open_accessed(storage: Storage, access: Access) -> Repository:
+    """The repository in ``storage``, which is where ``access`` says; errors as ``open_repository``."""
+    found = None if access.early_key is None else access.early_key.wait()
+    if found is not None:
+        return open_with_key(storage, *found)
+    return open_repository(storage, access.password(), access.key_hint)
 
 
 def refuse_no_lock(access: Access, verb: str, *, dry_run: bool | None = None) -> None:
@@ -89,7 +102,7 @@ def open_session(
         if create is not None:
             repository = create(storage)
         else:
-            repository = open_repository(storage, access.password(), access.key_hint)
+            repository = open_accessed(storage, access)
         repository.use_cache(SealedCache(repository_cache_directory(access.cache_directory, repository.id)))
         held = None
         if lock and not access.no_lock:

@@ -189,6 +189,11 @@ def open_repository(storage: Storage, password: bytes, key_hint: str | None = No
     return Repository(storage, key, open_config(sealed_config, Opener(key)), key_id=key_id)
 
 
+def open_with_key(storage: Storage, key_id: bytes, key: MasterKey) -> Repository:
+    """Open the repository whose master key is known from the key file ``key_id``; errors as ``open_repository``."""
+    return Repository(storage, key, open_config(_sealed_config(storage), Opener(key)), key_id=key_id)
+
+
 def open_granted(storage: Storage, key: MasterKey, config: RepositoryConfig) -> Repository:
     """Open the repository for which another machine was given key and config.
 

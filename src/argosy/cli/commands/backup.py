@@ -111,7 +111,7 @@ def _backup_flags(function: Decorated) -> Decorated:
     return function
 
 
-@verb("backup")
+@verb("backup", unlocks=True)
 @_backup_flags
 @submitting_flags
 @click.argument("paths", nargs=-1)

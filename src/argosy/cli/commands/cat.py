@@ -10,7 +10,7 @@ from argosy.cli.decorators import verb
 KINDS = ("config", "masterkey", "index", "snapshot", "key", "lock", "pack", "blob", "tree")
 
 
-@verb("cat")
+@verb("cat", unlocks=True)
 @click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 @click.argument("name", metavar="[ID]", default="")
 def command(ctx: Context, kind: str, name: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PROGRESS_SECONDS = 10.0
 
 
-@verb("check")
+@verb("check", unlocks=True)
 @click.option("--read-data", is_flag=True, help="read and verify every byte")
 @click.option(
     "--read-data-subset",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import SnapshotFilter, StoredSnapshot
 
 
-@verb("copy")
+@verb("copy", unlocks=True)
 @source_flags
 @snapshot_flags
 @click.argument("snapshot_ids", metavar="[SNAPSHOT…]", nargs=-1)

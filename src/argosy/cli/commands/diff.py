@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import StoredSnapshot
 
 
-@verb("diff")
+@verb("diff", unlocks=True)
 @click.option("--metadata", is_flag=True, help="also what changed in mode, owner, times or the like alone")
 @click.option("--no-blobs", is_flag=True, help="do not count blobs: unchanged directories are then not read at all")
 @click.argument("before", metavar="SNAPSHOT[:PATH]")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import SnapshotFilter
 
 
-@verb("dump")
+@verb("dump", unlocks=True)
 @snapshot_flags
 @click.option("-a", "--archive", type=click.Choice(["tar", "zip"]), default="tar", help="how to write a directory")
 @click.option("-t", "--target", metavar="FILE", help="write there instead of to standard output")

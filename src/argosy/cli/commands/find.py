@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from argosy.restic_format.node import Node
 
 
-@verb("find")
+@verb("find", unlocks=True)
 @snapshot_flags
 @click.option("-s", "--snapshot", "snapshot_ids", multiple=True, help="only in this snapshot (again: and this)")
 @click.option("-i", "--ignore-case", is_flag=True, help="upper and lower case are the same")

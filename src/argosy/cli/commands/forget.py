@@ -56,7 +56,7 @@ def _keep_flags(function: Decorated) -> Decorated:
     return function
 
 
-@verb("forget")
+@verb("forget", unlocks=True)
 @_keep_flags
 @click.option(
     "--unsafe-allow-remove-all", is_flag=True, help="with a filter and no rule: remove all that it lets through"

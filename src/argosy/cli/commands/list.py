@@ -10,7 +10,7 @@ from argosy.cli.decorators import verb
 KINDS = ("blobs", "packs", "index", "snapshots", "keys", "locks")
 
 
-@verb("list")
+@verb("list", unlocks=True)
 @click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
 def command(ctx: Context, kind: str) -> None:
     """List the ids of the repository's files: blobs, packs, index, snapshots, keys or locks."""

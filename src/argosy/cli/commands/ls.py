@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NCDU_BLOCK_BYTES = 512
 
 
-@verb("ls")
+@verb("ls", unlocks=True)
 @snapshot_flags
 @click.option("-l", "--long", is_flag=True, help="with type, mode, owner, size and time")
 @click.option("--recursive", is_flag=True, help="with a DIRECTORY: what is further below it, too")

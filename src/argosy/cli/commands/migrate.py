@@ -11,7 +11,7 @@ from argosy.errors import UsageError
 _UPGRADE = "upgrade_repo_v2"
 
 
-@verb("migrate")
+@verb("migrate", unlocks=True)
 @click.argument("names", metavar="[MIGRATION…]", nargs=-1)
 def command(ctx: Context, names: tuple[str, ...]) -> None:
     """Say which changes of format the repository could have: none.

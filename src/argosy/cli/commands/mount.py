@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import SnapshotFilter
 
 
-@verb("mount")
+@verb("mount", unlocks=True)
 @snapshot_flags
 @click.option("--allow-other", is_flag=True, help="let other users in")
 @click.option("--no-default-permissions", is_flag=True, help="with --allow-other: let them read every file")

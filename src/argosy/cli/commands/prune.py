@@ -11,7 +11,7 @@ from argosy.cli.decorators import verb
 from argosy.cli.prune_flags import observed_prune, prune_flags, prune_options
 
 
-@verb("prune")
+@verb("prune", unlocks=True)
 @prune_flags
 @click.option("-n", "--dry-run", is_flag=True, help="change nothing, say what would be")
 def command(ctx: Context, /, dry_run: bool, **flags: Any) -> int:

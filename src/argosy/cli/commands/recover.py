@@ -10,7 +10,7 @@ from argosy.cli.snapshot_words import short_id
 from argosy.cli.wording import counted
 
 
-@verb("recover")
+@verb("recover", unlocks=True)
 def command(ctx: Context) -> None:
     """Save the directories that no snapshot names any more in a new snapshot.
 

@@ -26,7 +26,7 @@ command = verb_group("repair", "Mend a damaged repository: first its index, then
 _STOPPING = "stopping; nothing is lost, the same command goes on; once more stops at once"
 
 
-@verb("index", group=command)
+@verb("index", group=command, unlocks=True)
 @click.option("--read-all-packs", is_flag=True, help="trust no index: read the header of every pack")
 def index(ctx: Context, read_all_packs: bool) -> int:
     """Make the index right: what it lists is there, and what is there is listed.
@@ -48,7 +48,7 @@ def index(ctx: Context, read_all_packs: bool) -> int:
     return repair.exit_code
 
 
-@verb("packs", group=command)
+@verb("packs", group=command, unlocks=True)
 @click.argument("pack_ids", metavar="PACK…", nargs=-1)
 def packs(ctx: Context, pack_ids: tuple[str, ...]) -> int:
     """Save what is whole in damaged packs, and remove them. PACK is an id, as `argosy check` names it.
@@ -76,7 +76,7 @@ def packs(ctx: Context, pack_ids: tuple[str, ...]) -> int:
     return repair.exit_code
 
 
-@verb("snapshots", group=command)
+@verb("snapshots", group=command, unlocks=True)
 @click.option("-n", "--dry-run", is_flag=True, help="change nothing, say what would be")
 @click.option("--forget", is_flag=True, help="remove the damaged snapshots once the mended ones are stored")
 @snapshot_flags

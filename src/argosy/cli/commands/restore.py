@@ -52,7 +52,7 @@ def _restore_flags(function: Decorated) -> Decorated:
     return function
 
 
-@verb("restore")
+@verb("restore", unlocks=True)
 @_restore_flags
 @pattern_flags
 @snapshot_flags

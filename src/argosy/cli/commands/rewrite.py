@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import SnapshotFilter
 
 
-@verb("rewrite")
+@verb("rewrite", unlocks=True)
 @click.option("-e", "--exclude", multiple=True, metavar="PATTERN", help="leave out what matches")
 @click.option("--iexclude", multiple=True, metavar="PATTERN", help="the same, upper or lower case alike")
 @click.option("--exclude-file", multiple=True, metavar="FILE", help="read patterns to leave out from a file")

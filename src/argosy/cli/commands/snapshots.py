@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import SnapshotFilter
 
 
-@verb("snapshots")
+@verb("snapshots", unlocks=True)
 @snapshot_flags
 @click.option("-c", "--compact", is_flag=True, help="no paths, one tag a line")
 @click.option("-g", "--group-by", metavar="GROUP", default="", help="tell apart by host, paths, tags; with commas")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MODES = ("restore-size", "files-by-contents", "blobs-per-file", "raw-data")
 
 
-@verb("stats")
+@verb("stats", unlocks=True)
 @snapshot_flags
 @click.option("--mode", type=click.Choice(MODES), default=MODES[0], help="what to count")
 @click.argument("snapshot_ids", metavar="[SNAPSHOT…]", nargs=-1)

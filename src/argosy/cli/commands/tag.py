@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argosy.repository.snapshots import SnapshotFilter
 
 
-@verb("tag")
+@verb("tag", unlocks=True)
 @click.option("--set", "replace", multiple=True, metavar="TAG[,TAG…]", help="these instead of all others ('': none)")
 @click.option("--add", multiple=True, metavar="TAG[,TAG…]", help="these besides the others")
 @click.option("--remove", multiple=True, metavar="TAG[,TAG…]", help="not these")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _IGNORABLE = ("mode", "owner", "mtime", "links", "xattrs")
 
 
-@verb("verify")
+@verb("verify", unlocks=True)
 @pattern_flags
 @click.option("--ignore", multiple=True, type=click.Choice(_IGNORABLE), help="do not compare this (again: nor this)")
 @click.option("--report", metavar="FILE", help="write a signed report with the hash of each file")
