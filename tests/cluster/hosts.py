@@ -22,6 +22,7 @@ from tests.support.cluster import server_program
 from tests.support.cluster_commands import Daemon
 from tests.support.command import Argosy, decode_lines
 from tests.support.servers import S3Server, started_seaweedfs
+from tests.support.worker_processes import is_worker
 
 PORT = 4222
 LEASE_SECONDS = 3.0
@@ -174,11 +175,7 @@ class Cluster:
 
     def workers_of(self, name: str) -> list[int]:
         """The worker processes of a member."""
-        return [
-            process
-            for process in self.hosts[name].processes()
-            if b"worker_main.py" in Path(f"/proc/{process}/cmdline").read_bytes()
-        ]
+        return [process for process in self.hosts[name].processes() if is_worker(process)]
 
     def cache_of(self, name: str) -> Path:
         """A member's cache directory."""

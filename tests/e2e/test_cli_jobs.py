@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import Argosy, decode_lines
+from tests.support.worker_processes import workers_of
 
 PATIENCE_SECONDS = 60.0
 # Incompressible, so that a limit of the rate keeps the backup busy for seconds.
@@ -63,11 +64,6 @@ def under_way(argosy: Argosy, source: Path) -> Iterator[tuple[subprocess.Popen[b
         pytest.fail("the backup got nowhere")
 
 
-def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
-    """The process ids of its workers."""
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-
-
 def test_status_shows_members_batches_scan_and_queue(argosy: Argosy, source: Path) -> None:
     with under_way(argosy, source) as (process, job):
         assert (job["state"], job["pid"], job["kind"]) == ("running", process.pid, "backup")
@@ -87,7 +83,7 @@ def test_status_shows_members_batches_scan_and_queue(argosy: Argosy, source: Pat
 def test_a_lost_workers_batches_are_in_progress_and_the_run_goes_on(argosy: Argosy, source: Path) -> None:
     """S4, as a user sees it: no batch is ever shown as failed, and the job survives."""
     with under_way(argosy, source) as (process, job):
-        os.kill(workers_of(process)[0], signal.SIGKILL)
+        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
         seen = set()
         while process.poll() is None:
             for now in jobs_of(argosy):
@@ -124,7 +120,7 @@ def test_a_signal_stops_the_backup_and_the_same_command_goes_on(argosy: Argosy, 
 
 def test_a_second_signal_ends_it_at_once(argosy: Argosy, source: Path) -> None:
     with under_way(argosy, source) as (process, _):
-        workers = workers_of(process)
+        workers = workers_of(process.pid)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()

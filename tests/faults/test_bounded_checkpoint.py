@@ -16,6 +16,7 @@ from argosy.operations.backup.run import run_backup
 from argosy.sqlite import open_database
 from argosy.storage.options import StorageOptions
 from tests.support.backups import Scene, tell
+from tests.support.worker_processes import workers_of
 
 FILES_A_DIRECTORY = 25
 
@@ -142,12 +143,9 @@ class Watch:
 
 def kill_a_worker() -> int:
     """SIGKILL to one worker process of this process."""
-    for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if b"worker_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(int(child), signal.SIGKILL)
-                return int(child)
-    pytest.fail("there is no worker")
+    worker = workers_of()[0]
+    os.kill(worker, signal.SIGKILL)
+    return worker
 
 
 def test_the_observer_sees_members_with_what_they_hold(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from argosy.engine.interface import (
     WorkerState,
 )
 from argosy.engine.notices import LateNotices
+from argosy.engine.nursery import Nursery
 from argosy.engine.respawn import RespawnPolicy
 from argosy.engine.slots import Flush, Instruction, Recall, Send, Slots, Spawn
 from argosy.engine.worker_process import WorkerProcess
@@ -72,6 +73,7 @@ class LocalEngine:
         self._limit = workers
         self._slots = Slots(workers)
         self._policy = RespawnPolicy()
+        self._nursery: Nursery | None = None
         self._workers: dict[int, WorkerProcess] = {}
         self._prepared: deque[WorkerProcess] = deque()
         self._events: list[Event] = []
@@ -95,7 +97,7 @@ class LocalEngine:
         # What the system refuses now is asked for again, and told, when the worker is needed.
         with suppress(OSError):
             while len(self._workers) + len(self._prepared) < min(count, self._limit):
-                self._prepared.append(WorkerProcess(_module_of(handler)))
+                self._prepared.append(self._new_worker(_module_of(handler)))
 
     def start(self, setup: bytes, handler: str) -> None:
         """See ``Engine.start``."""
@@ -195,6 +197,8 @@ class LocalEngine:
             worker.kill()
         for worker in workers:
             worker.bury()
+        if self._nursery is not None:
+            self._nursery.close()
         self._release()
 
     def close(self) -> None:
@@ -256,7 +260,7 @@ class LocalEngine:
 
     def _spawn(self, number: int) -> None:
         try:
-            worker = self._prepared.popleft() if self._prepared else WorkerProcess(self._module)
+            worker = self._prepared.popleft() if self._prepared else self._new_worker(self._module)
             worker.open(number, self._opening)
         except OSError as error:
             self._slots.gone(number)
@@ -266,6 +270,14 @@ class LocalEngine:
         self._io.register(worker.socket, selectors.EVENT_READ, lambda mask: self._serve(worker, mask))
         self._io.register(worker.output, selectors.EVENT_READ, lambda _mask: self._read_output(worker))
         self._watch_socket(worker)
+
+    def _new_worker(self, module: str) -> WorkerProcess:
+        if self._nursery is not None and not self._nursery.is_alive:
+            self._nursery.close()
+            self._nursery = None
+        if self._nursery is None:
+            self._nursery = Nursery(module)
+        return WorkerProcess(self._nursery)
 
     def _serve(self, worker: WorkerProcess, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:

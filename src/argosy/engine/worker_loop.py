@@ -27,14 +27,10 @@ _READ_BYTES = 256 * 1024
 _ERROR_TEXT_CHARACTERS = 8192
 
 
-def run(descriptor: int, module: str) -> NoReturn:
-    """Serve the parent at the other end of the socket; never returns. ``module``, the handler's, is imported now."""
+def run(descriptor: int) -> NoReturn:
+    """Serve the parent at the other end of the socket; never returns."""
     faulthandler.enable()
-    worker = Worker(descriptor)
-    # Whatever this meets is met again, and told, when the handler is made.
-    with suppress(Exception):
-        import_module(module)
-    worker.run()
+    Worker(descriptor).run()
     _exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The parent's end of one worker process: start it, speak without ever blocking, read, and bury it."""
+"""The parent's end of one worker process: have it forked, speak without ever blocking, read, and bury it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections import deque
 from contextlib import suppress
 from io import FileIO
-from pathlib import Path
 
 from argosy.engine.framing import Frame, FrameDecoder
+from argosy.engine.nursery import Nursery
 
 _log = logging.getLogger(__name__)
 
-_WORKER_MAIN = Path(__file__).with_name("worker_main.py")
 _READ_BYTES = 256 * 1024
 _LAST_WORDS_LINES = 10
 _LINE_BYTES = 2048
@@ -28,11 +25,12 @@ _SEND_PARTS = 64
 class WorkerProcess:
     """A running worker. Not thread-safe."""
 
-    def __init__(self, module: str) -> None:
-        """Start the process, which imports ``module`` at once and then waits for ``open``.
+    def __init__(self, nursery: Nursery) -> None:
+        """Ask for the process, which waits for ``open``; that none could be had is told by the end of its stream.
 
-        OSError if the system has no process, memory or descriptor to give.
+        OSError if the system has no descriptor to give.
         """
+        self._nursery = nursery
         self.number = 0
         self.is_ready = False
         self.unsent_bytes = 0
@@ -44,19 +42,19 @@ class WorkerProcess:
         self._decoder = FrameDecoder()
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS_LINES)
         self._partial_line = b""
-        self._cause = ""
+        self._cause = self._end = ""
         try:
             # The worker's end of the pipe blocks: a worker that prints too much waits.
             os.set_blocking(output_end, True)
-            self._process = _start(worker_end.fileno(), output_end)
-        except BaseException:
-            self._close_descriptors()
-            raise
+            self._birth = nursery.fork(worker_end, output_end)
         finally:
             worker_end.close()
             os.close(output_end)
-        self.pid = self._process.pid
-        self.send(_prelude(module))
+
+    @property
+    def pid(self) -> int:
+        """Its process id, as soon as the nursery tells it; not above 0 if it never came to be."""
+        return self._nursery.wait(self._birth)
 
     def open(self, number: int, first_frame: bytes) -> None:
         """Make it the worker of this number, which ``first_frame`` tells what to run."""
@@ -119,25 +117,35 @@ class WorkerProcess:
     def kill(self, cause: str = "") -> None:
         """Kill the process at once; ``bury`` follows. ``cause`` is kept for it if it is the first."""
         self._cause = self._cause or cause
-        self._process.kill()
+        self._nursery.kill(self.pid)
 
     def bury(self) -> str:
         """Wait for the process, free what it had, and return why it died, in words. Idempotent."""
         # It has closed its socket: it is ending, or no worker any more.
-        self._process.kill()
-        status = self._process.wait()
-        self._hear_last_words()
-        self._close_descriptors()
-        cause = self._cause or _describe(status)
-        if not self._cause and self._last_words and (status > 0 or not self.is_ready):
-            cause += "; its last lines:\n" + "\n".join(self._last_words)
-        return f"worker {self.number} (pid {self.pid}) {cause}"
+        if not self._end:
+            self._nursery.kill(self.pid)
+            status = self._nursery.end(self.pid)
+            self._hear_last_words()
+            self._close_descriptors()
+            self._end = f"worker {self.number} (pid {self.pid}) {self._cause or self._describe(status)}"
+        return self._end
 
     def _hear_last_words(self) -> None:
         # Bounded: a child of the worker may hold the pipe open and print for ever.
         for _ in range(_LAST_WORDS_LINES):
             if self.output.closed or not self.read_output():
                 break
+
+    def _describe(self, status: int | None) -> str:
+        if self.pid < 0:
+            return f"could not be started: {os.strerror(-self.pid)}"
+        if status is None:
+            words = self._nursery.close()
+            return "was lost with the process that forks workers" + (f"; its last lines:\n{words}" if words else "")
+        cause = _in_words(status)
+        if self._last_words and (status > 0 or not self.is_ready):
+            cause += "; its last lines:\n" + "\n".join(self._last_words)
+        return cause
 
     def _drop_sent(self, count: int) -> None:
         self.unsent_bytes -= count
@@ -153,28 +161,7 @@ class WorkerProcess:
         self.output.close()
 
 
-def _start(worker_end: int, output_end: int) -> subprocess.Popen[bytes]:
-    # -I: neither the environment nor the working directory decides what a worker imports.
-    command = [sys.executable, "-I", *(["-B"] if sys.dont_write_bytecode else [])]
-    command += [str(_WORKER_MAIN), str(worker_end), str(os.getpid())]
-    # A blocked SIGINT is inherited: Ctrl-C cannot hit a worker before it ignores it (worker_main.py).
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        # Our standard output may carry the command's JSON: what a worker prints goes to the log instead.
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output_end, stderr=output_end, pass_fds=(worker_end,)
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _prelude(module: str) -> bytes:
-    path = [os.fsencode(os.path.abspath(entry)) for entry in sys.path]
-    prelude = b"\0".join([module.encode(), *path])
-    return len(prelude).to_bytes(4, "little") + prelude
-
-
-def _describe(status: int) -> str:
+def _in_words(status: int) -> str:
     if status >= 0:
         return f"ended with exit code {status}"
     name = str(-status)

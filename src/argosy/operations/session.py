@@ -99,10 +99,7 @@ def open_session(
         if discard_writes:
             storage = DiscardingStorage(storage)
         stack.callback(storage.close)
-        if create is not None:
-            repository = create(storage)
-        else:
-            repository = open_accessed(storage, access)
+        repository = create(storage) if create is not None else open_accessed(storage, access)
         repository.use_cache(SealedCache(repository_cache_directory(access.cache_directory, repository.id)))
         held = None
         if lock and not access.no_lock:

@@ -1,4 +1,4 @@
-"""A repository's key, derived in a thread while the program goes on importing: scrypt takes a tenth of a second in C."""
+"""A repository's key, derived in a thread while the program goes on importing: scrypt takes a tenth of a second."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from argosy.engine.interface import TaskComplete, TaskLapsed, TaskProgress, Task
 from argosy.engine.local import MAX_UNREAD_BYTES, LocalEngine
 from argosy.errors import EngineError
 from tests.support import engine_handlers
-from tests.support.engine_driver import EngineDriver, Gate, ProcessEnd
+from tests.support.engine_driver import PATIENCE_SECONDS, EngineDriver, Gate, ProcessEnd
 from tests.support.engine_handlers import SCRIPTED
+from tests.support.worker_processes import nurseries_of, workers_of
 
+FORKLESS = "tests.support.forkless"
 MIB = 1024 * 1024
 
 # Starts two workers, prints their pids and those tasks' states, and waits to be killed.
@@ -66,6 +69,20 @@ def open_descriptors() -> set[str]:
     return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
 
+def workers() -> set[int]:
+    """The pids of the workers below this process."""
+    return set(workers_of())
+
+
+def until_forked(count: int) -> set[int]:
+    """The workers, once there are this many: that they are asked for does not wait for them."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(found := workers()) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
 def test_no_process_starts_before_a_task_needs_it(engine: LocalEngine) -> None:
     before = children()
     driver = started(engine)
@@ -74,32 +91,55 @@ def test_no_process_starts_before_a_task_needs_it(engine: LocalEngine) -> None:
     assert children() == before
     driver.offer(b"echo one")
     driver.until_ended(0)
-    assert len(children() - before) == len(driver.workers()) == 1
+    assert len(driver.workers()) == 1
+    assert workers() == {worker.pid for worker in driver.workers()}
 
 
 def test_a_prepared_worker_is_the_one_that_works(engine: LocalEngine) -> None:
-    before = children()
     engine.prepare(SCRIPTED, 1)
-    (prepared,) = children() - before
+    prepared = until_forked(1)
     engine.prepare(SCRIPTED, 1)
     driver = started(engine)
     driver.offer(b"echo one")
     driver.until_ended(0)
-    assert [str(worker.pid) for worker in driver.workers()] == [prepared]
-    assert children() - before == {prepared}
+    assert {worker.pid for worker in driver.workers()} == workers() == prepared
     engine.prepare(SCRIPTED, 9)
-    assert len(children() - before) == 2
+    assert until_forked(2) > prepared
 
 
 def test_a_prepared_worker_that_died_is_replaced(engine: LocalEngine) -> None:
-    before = children()
     engine.prepare(SCRIPTED, 1)
-    (prepared,) = children() - before
-    os.kill(int(prepared), signal.SIGKILL)
+    (prepared,) = until_forked(1)
+    os.kill(prepared, signal.SIGKILL)
     driver = started(engine)
     driver.offer(b"echo one")
     driver.until_ended(0)
     assert driver.completed() == {0: b"one"}
+
+
+def test_workers_that_are_lost_with_their_nursery_are_replaced_by_those_of_another(
+    engine: LocalEngine,
+) -> None:
+    driver = started(engine)
+    driver.offer(b"busy", b"echo one")
+    driver.until_ended(1)
+    driver.until_taken(0)
+    (nursery,) = nurseries_of()
+    os.kill(nursery, signal.SIGKILL)
+    driver.until_ended(0)
+    driver.offer(b"echo two", first_id=2)
+    driver.until_ended(2)
+    (other,) = nurseries_of()
+    assert other != nursery
+
+
+def test_a_worker_that_cannot_be_forked_is_told(engine: LocalEngine) -> None:
+    """As where the system has no more processes to give."""
+    engine.prepare(f"{FORKLESS}:make_scripted", 1)
+    driver = started(engine, f"{FORKLESS}:make_scripted")
+    driver.offer(b"echo one")
+    with pytest.raises(EngineError, match="could not be started: Resource temporarily unavailable"):
+        driver.until_ended(0)
 
 
 def test_a_module_that_cannot_be_imported_is_told_when_it_is_needed(engine: LocalEngine) -> None:

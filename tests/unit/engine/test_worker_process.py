@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from argosy.engine.framing import Frame, Kind, Opening, encode_frame, encode_opening
+from argosy.engine.nursery import Nursery
 from argosy.engine.worker_process import WorkerProcess
 from tests.support import engine_handlers
 from tests.support.engine_driver import PATIENCE_SECONDS, ProcessEnd
@@ -17,8 +18,15 @@ from tests.support.engine_handlers import SCRIPTED
 
 
 @pytest.fixture
-def worker() -> Iterator[WorkerProcess]:
-    worker = WorkerProcess("tests.support.engine_handlers")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery(engine_handlers.__name__)
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture
+def worker(nursery: Nursery) -> Iterator[WorkerProcess]:
+    worker = WorkerProcess(nursery)
     worker.open(1, encode_frame(Kind.OPEN, encode_opening(Opening(SCRIPTED, b"", 3600.0))))
     yield worker
     worker.kill()
@@ -63,15 +71,23 @@ def test_what_the_socket_does_not_take_is_sent_later(worker: WorkerProcess) -> N
     assert frames[2].payload == b"%d" % size
 
 
-def test_the_last_lines_are_heard_though_nobody_read_them_before() -> None:
+def test_the_last_lines_are_heard_though_nobody_read_them_before(nursery: Nursery) -> None:
     opening = Opening(f"{engine_handlers.__name__}:make_dying", b"", 3600.0)
-    worker = WorkerProcess("no.such.module")
+    worker = WorkerProcess(nursery)
     worker.open(1, encode_frame(Kind.OPEN, encode_opening(opening)))
     assert select.select([worker.socket], [], [], PATIENCE_SECONDS)[0]
     assert worker.read() is None
     reason = worker.bury()
     assert reason.endswith("was killed by signal 9 (SIGKILL); its last lines:\ncannot map the library")
     assert worker.bury() == reason
+
+
+def test_a_worker_that_is_lost_with_its_nursery_is_put_in_words(worker: WorkerProcess, nursery: Nursery) -> None:
+    assert next_frames(worker)
+    os.kill(nursery.pid, signal.SIGKILL)
+    assert select.select([worker.socket], [], [], PATIENCE_SECONDS)[0]
+    assert worker.read() is None
+    assert worker.bury() == f"worker 1 (pid {worker.pid}) was lost with the process that forks workers"
 
 
 def test_the_end_of_a_killed_worker_is_put_in_words(worker: WorkerProcess) -> None:

@@ -36,6 +36,7 @@ from tests.support.damage import (
 )
 from tests.support.restic import PASSWORD
 from tests.support.trees import make_tree
+from tests.support.worker_processes import workers_of
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,7 @@ def test_a_worker_that_dies_costs_nothing_but_time(scene: Scene) -> None:
 
     def kill_one(progress: CheckProgress) -> None:
         if not killed and progress.packs_done:
-            killed.append(workers_of_this_process()[0])
+            killed.append(workers_of()[0])
             os.kill(killed[0], signal.SIGKILL)
 
     slow = StorageOptions(limit_download_bytes_per_second=1_000_000)
@@ -233,14 +234,3 @@ def test_a_cache_is_used_only_if_asked_for(scene: Scene, monkeypatch: pytest.Mon
     check(scene.access(), CheckOptions(workers=1))
     check(scene.access(), CheckOptions(workers=1, with_cache=True))
     assert [bool(decode_setup(setup).cache_directory) for setup in setups] == [False, True]
-
-
-def workers_of_this_process() -> list[int]:
-    """The processes that run worker_main.py."""
-    found = []
-    for thread in Path("/proc/self/task").iterdir():
-        for pid in (thread / "children").read_text().split():
-            command = Path(f"/proc/{pid}/cmdline")
-            if command.exists() and b"worker_main.py" in command.read_bytes():
-                found.append(int(pid))
-    return found
