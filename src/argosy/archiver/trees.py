@@ -80,6 +80,10 @@ class TreeBuilder:
                 break
         return bool(ready)
 
+    def send(self) -> None:
+        """Begin to store the open pack."""
+        self._packer.send()
+
     def flush(self) -> None:
         """Store the open pack and wait for all; ``stored_packs`` has them then."""
         self._packer.flush()

@@ -197,11 +197,16 @@ class Packer:
             self._dispatch(pack)
         return pack.ref
 
-    def flush(self) -> None:
-        """Store the open pack, however small, and wait for all that were begun before; raises the failure."""
+    def send(self) -> None:
+        """Begin to store the open pack, however small; waits for a free slot at most."""
         with self._lock:
             if self._open is not None and self._failure is None:
                 self._dispatch(self._open)
+
+    def flush(self) -> None:
+        """Store the open pack, however small, and wait for all that were begun before; raises the failure."""
+        self.send()
+        with self._lock:
             uploads = list(self._uploads)
         for upload in uploads:
             upload.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from argosy.state.job_database import JobDatabase
+from argosy.state.job_database import JobDatabase, Statement
 
 
 class RecordedPack(msgspec.Struct, frozen=True):
@@ -83,10 +83,16 @@ class RecordedPacks:
 
 
 class OpenTrees:
-    """Sealed tree blobs that no durable pack holds yet: a crash must not cost the trees below a finished directory."""
+    """Sealed tree blobs that no durable pack holds yet: a crash must not cost the trees below a finished directory.
+
+    What is packed before the next commit is never written.
+    """
 
     def __init__(self, job: JobDatabase) -> None:
         self._job = job
+        self._unsaved: dict[bytes, tuple[bytes, int]] = {}
+        self._packed: list[bytes] = []
+        job.attach(self)
 
     def load(self) -> list[tuple[bytes, bytes, int]]:
         """(blob id, sealed bytes, uncompressed length) of each, to be packed again after a crash."""
@@ -95,10 +101,25 @@ class OpenTrees:
 
     def add(self, blob_id: bytes, sealed: bytes, uncompressed_length: int) -> None:
         """Keep a tree blob until its pack is durable."""
-        self._job.journal("INSERT OR IGNORE INTO open_trees VALUES (?, ?, ?)", (blob_id, sealed, uncompressed_length))
+        with self._job.mutex:
+            self._unsaved.setdefault(blob_id, (sealed, uncompressed_length))
 
     def packed(self, blob_ids: list[bytes]) -> None:
         """A durable pack holds these."""
         with self._job.mutex:
-            for blob_id in blob_ids:
-                self._job.journal("DELETE FROM open_trees WHERE blob_id = ?", (blob_id,))
+            self._packed += [blob_id for blob_id in blob_ids if self._unsaved.pop(blob_id, None) is None]
+
+    def changes(self) -> list[Statement]:
+        """Rows to delete or write since the last commit."""
+        statements: list[Statement] = [
+            ("DELETE FROM open_trees WHERE blob_id = ?", (blob_id,)) for blob_id in self._packed
+        ]
+        statements += [
+            ("INSERT OR IGNORE INTO open_trees VALUES (?, ?, ?)", (blob_id, *kept))
+            for blob_id, kept in self._unsaved.items()
+        ]
+        self._unsaved, self._packed = {}, []
+        return statements
+
+    def committed(self) -> None:
+        """Nothing is kept in memory."""

@@ -77,3 +77,14 @@ def test_an_open_tree_stays_until_its_pack_is_durable(file: JobFile) -> None:
     trees.packed([b"a" * 32])
     trees = OpenTrees(file.crash())
     assert trees.load() == [(b"a" * 32, b"sealed a", 100)]
+
+
+def test_a_tree_that_is_packed_before_the_commit_is_never_written(file: JobFile) -> None:
+    trees = OpenTrees(file.job)
+    trees.add(b"a" * 32, b"sealed a", 100)
+    trees.add(b"b" * 32, b"sealed b", 200)
+    trees.packed([b"a" * 32])
+    assert len(trees.changes()) == 1
+    trees.add(b"b" * 32, b"sealed b", 200)
+    file.job.commit()
+    assert OpenTrees(file.crash()).load() == [(b"b" * 32, b"sealed b", 200)]

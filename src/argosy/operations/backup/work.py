@@ -163,6 +163,7 @@ class Backup:
         self._refresh_listeners.append(coordinator.lease_refreshed)
         try:
             tree = coordinator.run()
+            trees.send()
             coordinator.end_workers()
             trees.flush()
             coordinator.record_rest()
