@@ -7,7 +7,7 @@ mode 0600. Library errors leave as StateFull, Damaged or StateError, each naming
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Database:
                 return tuple(row)
             return None
 
-    def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of bindings."""
         with _translated(self.path):
             self._connection.executemany(sql, rows)

@@ -20,6 +20,8 @@ BLOBS = [
     for number in range(50)
 ]
 HEADER = encode_header(BLOBS)
+PACKS = [(BLOBS, 3), ([PackedBlob(b"o" * 32, BlobType.DATA, 0, 1000, 0), BLOBS[1]], 2**40)]
+HEADERS = [(encode_header(blobs), number) for blobs, number in PACKS]
 
 
 @pytest.fixture
@@ -37,16 +39,23 @@ def without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_header_gives_the_rows_of_its_blobs() -> None:
     mask = Mask(KEY)
     assert mask._native is not None
-    assert mask._native.rows(HEADER) == mask.rows(BLOBS)
-    assert mask.rows_of_header(HEADER) == mask.rows(BLOBS)
-    assert mask._native.rows(HEADER[:-1]) is None
+    assert list(mask.sorted_rows_of_headers(HEADERS)) == mask.sorted_rows(PACKS)
+    assert mask._native.rows([*HEADERS, (HEADER[:-1], 4)]) is None
+    assert list(mask.sorted_rows_of_headers([])) == []
 
 
 @pytest.mark.usefixtures("without_kernel")
 def test_without_a_kernel_python_gives_them() -> None:
     mask = Mask(KEY)
     assert mask._native is None
-    assert mask.rows_of_header(HEADER) == mask.rows(BLOBS)
+    assert list(mask.sorted_rows_of_headers(HEADERS)) == mask.sorted_rows(PACKS)
+
+
+def test_rows_are_in_the_order_of_their_keys_and_name_their_pack() -> None:
+    mask = Mask(KEY)
+    rows = mask.sorted_rows(PACKS)
+    assert rows == sorted(rows)
+    assert {(key, place) for key, pack, place in rows if pack == 2**40} == set(mask.rows(PACKS[1][0]))
 
 
 @pytest.mark.parametrize("kernel", ["with_kernel", "without_kernel"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from argosy.archiver.ledger import Ledger, decode_names
@@ -67,9 +67,11 @@ class TreeBuilder:
         value = self._ledger.state.get("root_tree")
         self.root_tree = value
 
-    def heard(self, pack: StoredPack) -> None:
-        """The lookup knows this pack from now on."""
-        self._unheard.difference_update(blob.id for blob in pack.blobs)
+    def heard(self, packs: Iterable[StoredPack]) -> None:
+        """The lookup knows these packs from now on."""
+        for pack in packs:
+            if pack.blob_type == BlobType.TREE:
+                self._unheard.difference_update(blob.id for blob in pack.blobs)
 
     def build_ready(self, seconds: float = 0.1) -> bool:
         """Build trees that are ready, for about this long; True if more are left."""

@@ -1,9 +1,10 @@
-"""The kernel's way from a pack's header to the rows of the dedup lookup."""
+"""The kernel's way from packs' headers to the rows of the dedup lookup."""
 
 from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from argosy.native.bindings import Kernel
 
 _LEAST_ENTRY_BYTES = 37
-_ROW = struct.Struct("<32s12s")
+_ROW = struct.Struct("<32sQ12s")
 
 
 class NativeMask:
@@ -28,13 +29,23 @@ class NativeMask:
         if handle:
             self._library.argosy_mask_free(handle)
 
-    def rows(self, header: bytes) -> list[tuple[bytes, bytes]] | None:
-        """Key and covered place of each blob that a pack's header lists; None where Python has to do it."""
+    def rows(self, packs: Sequence[tuple[bytes, int]]) -> Iterator[tuple[bytes, int, bytes]] | None:
+        """Key, pack's number and covered place of each blob that packs list, in the order of the keys.
+
+        Each pack is its header and its number. None where Python has to do it.
+        """
         if not self._handle:
             return None
-        rows = ctypes.create_string_buffer(len(header) // _LEAST_ENTRY_BYTES * _ROW.size)
-        count = self._library.argosy_mask_header(self._handle, header, len(header), rows)
-        return list(_ROW.iter_unpack(memoryview(rows)[: count * _ROW.size])) if count else None
+        rows = bytearray(sum(len(header) // _LEAST_ENTRY_BYTES for header, _ in packs) * _ROW.size)
+        place, done = ctypes.addressof(ctypes.c_char.from_buffer(rows)) if rows else 0, 0
+        for header, number in packs:
+            at = place + done * _ROW.size
+            count = self._library.argosy_mask_header(self._handle, header, len(header), number, at)
+            if not count:
+                return None
+            done += count
+        self._library.argosy_sort_rows(place, done)
+        return _ROW.iter_unpack(memoryview(rows)[: done * _ROW.size])
 
 
 def header_ids(library: ctypes.CDLL, header: bytes) -> bytes | None:
@@ -52,7 +63,9 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_mask_free.restype = None
     library.argosy_mask_free.argtypes = (place,)
     library.argosy_mask_header.restype = size
-    library.argosy_mask_header.argtypes = (place, text, size, place)
+    library.argosy_mask_header.argtypes = (place, text, size, ctypes.c_uint64, place)
+    library.argosy_sort_rows.restype = None
+    library.argosy_sort_rows.argtypes = (place, size)
     library.argosy_header_ids.restype = size
     library.argosy_header_ids.argtypes = (text, size, place)
     return library

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from argosy.repository.layout import FileKind
-from argosy.repository.lookup import ListedPack
 from argosy.repository.repository import Repository
+from argosy.restic_format.blob import PackedBlob
 from argosy.restic_format.index import IndexedPack, encode_header_of, encode_pack, join_packs
 
 # restic's own limit. Its JSON has 7.3 MB, 2 MB compressed.
 MAX_INDEX_BLOBS = 50_000
+
+
+class ListedPack(Protocol):
+    """A pack and its blobs: an IndexedPack, or a StoredPack of the packer."""
+
+    @property
+    def id(self) -> bytes:
+        """The pack's id."""
+
+    @property
+    def blobs(self) -> Sequence[PackedBlob]:
+        """All blobs in it."""
 
 
 class _PackText(NamedTuple):

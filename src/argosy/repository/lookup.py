@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from argosy.errors import Damaged
 from argosy.repository.blob_location import Location
-from argosy.repository.lookup_file import Mask, mark_damaged, open_lookup_file, uncover_place
+from argosy.repository.lookup_file import LookupRow, Mask, mark_damaged, open_lookup_file, uncover_place
 from argosy.repository.packer import StoredPack
-from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import MasterKey
 from argosy.restic_format.index import Index
 from argosy.sqlite import Row
@@ -44,18 +44,6 @@ _LOOKUPS_AT_ONCE = 4096
 _FIND = """SELECT b.place,
                   (SELECT p.pack_id FROM packs p WHERE p.pack_no = b.pack_no AND (p.owner > 0 OR p.owner = ?))
            FROM blobs b WHERE b.masked = ?"""
-
-
-class ListedPack(Protocol):
-    """A pack and its blobs: an IndexedPack, or a StoredPack of the packer."""
-
-    @property
-    def id(self) -> bytes:
-        """The pack's id."""
-
-    @property
-    def blobs(self) -> Sequence[PackedBlob]:
-        """All blobs in it."""
 
 
 class DedupLookup:
@@ -148,7 +136,7 @@ class DedupLookup:
             self._insert_index(index_id, index)
         self._sweep_if_worthwhile()
 
-    def add_pending(self, packs: Iterable[ListedPack]) -> None:
+    def add_pending(self, packs: Iterable[StoredPack]) -> None:
         """Record packs that this job has made durable and not indexed yet. One recorded twice counts once."""
         if not self._owner:
             raise ValueError("pending packs belong to a job: open the lookup with its name")
@@ -156,7 +144,9 @@ class DedupLookup:
             known = {
                 row[0] for row in self._database.execute("SELECT pack_id FROM packs WHERE owner = ?", (self._owner,))
             }
-            self._insert_packs([pack for pack in packs if pack.id not in known], self._owner)
+            new = [pack for pack in packs if pack.id not in known]
+            numbered = [(pack.header, self._add_pack(pack.id, self._owner, pack.blob_count)) for pack in new]
+            self._insert_rows(self._mask.sorted_rows_of_headers(numbered))
             self._touch_job()
 
     def promote_pending(self, index_id: bytes, pack_ids: Iterable[bytes]) -> None:
@@ -265,18 +255,16 @@ class DedupLookup:
         with self._writing():
             # Another job of this machine may have been quicker.
             if not self._is_known(index_id):
-                self._insert_packs(index.packs, self._add_index(index_id))
+                index_no = self._add_index(index_id)
+                numbered = [(pack.blobs, self._add_pack(pack.id, index_no, len(pack.blobs))) for pack in index.packs]
+                self._insert_rows(self._mask.sorted_rows(numbered))
 
-    def _insert_packs(self, packs: Sequence[ListedPack], owner: int) -> None:
-        mask = self._mask
-        rows: list[tuple[bytes, int, bytes]] = []
-        for pack in packs:
-            found = mask.rows_of_header(pack.header) if isinstance(pack, StoredPack) else mask.rows(pack.blobs)
-            sql = "INSERT INTO packs (pack_id, owner, blobs) VALUES (?, ?, ?) RETURNING pack_no"
-            pack_no = self._database.execute(sql, (pack.id, owner, len(found)))[0][0]
-            rows += [(key, pack_no, place) for key, place in found]
-        # In the order of the table: scattered inserts slow down once it outgrows memory.
-        rows.sort()
+    def _add_pack(self, pack_id: bytes, owner: int, blobs: int) -> int:
+        sql = "INSERT INTO packs (pack_id, owner, blobs) VALUES (?, ?, ?) RETURNING pack_no"
+        return int(self._database.execute(sql, (pack_id, owner, blobs))[0][0])
+
+    def _insert_rows(self, rows: Iterable[LookupRow]) -> None:
+        """In the order of the table: scattered inserts slow down once it outgrows memory."""
         # A pack may hold a blob twice: one place is enough.
         self._database.execute_many("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?)", rows)
 

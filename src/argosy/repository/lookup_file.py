@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,10 @@ INSERT INTO swept VALUES (0);
 """
 
 
+LookupRow = tuple[bytes, int, bytes]
+"""Of the table ``blobs``."""
+
+
 class Mask:
     """Turns ids into keys of the file, and covers places. Stateless after construction: safe for threads."""
 
@@ -79,10 +84,19 @@ class Mask:
         places = cover_places(digests, [(blob.offset, blob.length, blob.uncompressed_length) for blob in blobs])
         return [(digest[:_KEY_BYTES], place) for digest, place in zip(digests, places, strict=True)]
 
-    def rows_of_header(self, header: bytes) -> list[tuple[bytes, bytes]]:
-        """``rows`` of the blobs that a pack's header lists. For one thread at a time, unlike the rest."""
-        rows = None if self._native is None else self._native.rows(header)
-        return self.rows(decode_header(header, "the header of a recorded pack")) if rows is None else rows
+    def sorted_rows(self, packs: Sequence[tuple[Sequence[PackedBlob], int]]) -> list[LookupRow]:
+        """Key, pack's number and covered place of each blob of numbered packs, in the order of the keys."""
+        rows = [(key, number, place) for blobs, number in packs for key, place in self.rows(blobs)]
+        rows.sort(key=itemgetter(0))
+        return rows
+
+    def sorted_rows_of_headers(self, packs: Sequence[tuple[bytes, int]]) -> Iterable[LookupRow]:
+        """``sorted_rows`` of packs that are known by their headers. For one thread at a time, unlike the rest."""
+        rows = None if self._native is None else self._native.rows(packs)
+        if rows is not None:
+            return rows
+        what = "the header of a recorded pack"
+        return self.sorted_rows([(decode_header(header, what), number) for header, number in packs])
 
     @cached_property
     def _native(self) -> NativeMask | None:

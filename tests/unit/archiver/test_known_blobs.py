@@ -56,9 +56,23 @@ def test_of_a_repository_that_was_empty_it_knows_what_it_was_told(lookup: DedupL
 def test_of_others_it_asks_the_lookup(lookup: DedupLookup) -> None:
     store(lookup, "a")
     known = KnownBlobs(lookup)
-    known.add(identity("told"))
     assert knows(known, "a")
     assert not knows(known, "told")
+
+
+def test_the_newest_that_it_was_told_of_need_not_be_in_the_lookup_yet(
+    lookup: DedupLookup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_blobs, "TOLD_AHEAD_MOST", 2)
+    store(lookup, "a")
+    known = KnownBlobs(lookup)
+    for text in ("b", "c", "d", "e"):
+        known.add(identity(text))
+        assert knows(known, text)
+    assert all(knows(known, text) for text in ("a", "c", "d"))
+    for text in ("f", "g", "h"):
+        known.add(identity(text))
+    assert not knows(known, "b")
 
 
 def test_it_asks_once_it_was_told_too_much(lookup: DedupLookup, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +82,6 @@ def test_it_asks_once_it_was_told_too_much(lookup: DedupLookup, monkeypatch: pyt
         store(lookup, text)
         known.add(identity(text))
     assert all(knows(known, text) for text in ("a", "b", "c"))
-    assert known._told == set()
     store(lookup, "d")
     assert knows(known, "d")
 

@@ -191,7 +191,7 @@ def test_equal_trees_are_packed_once_until_the_lookup_knows_them(scene: Scene) -
     scene.builder.keep_sealed(tree_id, b"sealed by a worker", 9)
     scene.builder.keep_sealed(identity("known"), b"", 0)
     assert len(scene.packer.blobs) == 1
-    scene.builder.heard(StoredPack(b"p" * 32, 1, encode_entry(BlobType.TREE, tree_id, 40, 1)))
+    scene.builder.heard([StoredPack(b"p" * 32, 1, encode_entry(BlobType.TREE, tree_id, 40, 1))])
     scene.builder.keep_sealed(tree_id, b"sealed by a worker", 9)
     assert len(scene.packer.blobs) == 2
 

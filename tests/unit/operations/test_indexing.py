@@ -75,14 +75,31 @@ def pack(number: int, blobs: int = 2, blob_type: BlobType = BlobType.DATA) -> St
     return StoredPack(bytes([number]) * 32, 1000, encode_header(listed))
 
 
-def test_workers_find_a_packs_blobs_once_it_is_told(scene: Scene) -> None:
+def test_workers_hear_of_a_pack_first_and_then_find_its_blobs(scene: Scene) -> None:
     """Which is after the commit that records it."""
     scene.record(pack(1))
+    heard: list[StoredPack] = []
+    scene.indexer.on_looked_up = heard.extend
     assert not scene.lookup.contains(pack(1).blobs[0].id)
     scene.ledger.job.commit()
-    assert scene.indexer.tell_lookup() == [pack(1)]
+    assert scene.indexer.take_news() == [pack(1)]
+    assert scene.indexer.take_news() == []
+    assert heard == []
+    scene.indexer.tell_lookup()
     assert scene.lookup.contains(pack(1).blobs[0].id)
-    assert scene.indexer.tell_lookup() == []
+    assert heard == [pack(1)]
+
+
+@pytest.mark.parametrize("limit", ["TOLD_AHEAD_MOST", "LOOKUP_SECONDS"])
+def test_the_lookup_has_packs_once_they_are_many_or_late(
+    scene: Scene, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, limit, 0)
+    scene.record(pack(1))
+    scene.ledger.job.commit()
+    assert scene.indexer.take_news() == [pack(1)]
+    assert scene.indexer.take_news() == []
+    assert scene.lookup.contains(pack(1).blobs[0].id)
 
 
 def test_an_index_names_all_that_has_none(scene: Scene) -> None:
@@ -189,6 +206,6 @@ def test_packs_of_an_earlier_run_are_indexed_too(scene: Scene) -> None:
 def test_a_dry_run_has_no_lookup_to_tell(scene: Scene) -> None:
     indexer = Indexer(scene.repository, scene.ledger, None, scene.check_lock)
     indexer.record(pack(1), "data")
-    assert indexer.tell_lookup() == [pack(1)]
+    assert indexer.take_news() == [pack(1)]
     indexer.write()
     assert len(scene.indexed()) == 1

@@ -15,9 +15,11 @@ from argosy.errors import Damaged, StorageUnavailable
 from argosy.repository import lookup as lookup_module
 from argosy.repository.blob_location import Location
 from argosy.repository.lookup import DedupLookup
+from argosy.repository.packer import StoredPack
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.crypto import MasterKey
 from argosy.restic_format.index import Index, IndexedPack
+from argosy.restic_format.pack import encode_header
 
 DATA, TREE = BlobType.DATA, BlobType.TREE
 Opener = Callable[..., DedupLookup]
@@ -32,6 +34,12 @@ def make_pack(number: int, *blobs: int, kind: BlobType = DATA) -> IndexedPack:
         make_id(1_000_000 + number),
         [PackedBlob(make_id(blob), kind, at * 100, 100, 150) for at, blob in enumerate(blobs)],
     )
+
+
+def make_stored(number: int, *blobs: int, kind: BlobType = DATA) -> StoredPack:
+    """The same pack as its packer knows it."""
+    pack = make_pack(number, *blobs, kind=kind)
+    return StoredPack(pack.id, 1000, encode_header(list(pack.blobs)))
 
 
 class Indexes(dict[bytes, Index]):
@@ -160,7 +168,7 @@ def test_a_pending_pack_counts_for_its_own_job_alone(open_lookup: Opener) -> Non
     """If the job dies, no index may ever list the pack: another job must not rely on it."""
     ours, theirs = open_lookup(job="ours"), open_lookup(job="theirs")
     worker = open_lookup(job="ours", read_only=True)
-    ours.add_pending([make_pack(1, 10)])
+    ours.add_pending([make_stored(1, 10)])
     assert ours.contains(make_id(10))
     assert worker.contains(make_id(10))
     assert worker.blob_count == 1
@@ -169,14 +177,14 @@ def test_a_pending_pack_counts_for_its_own_job_alone(open_lookup: Opener) -> Non
 
 def test_a_pending_pack_recorded_twice_counts_once(open_lookup: Opener) -> None:
     lookup = open_lookup(job="ours")
-    lookup.add_pending([make_pack(1, 10)])
-    lookup.add_pending([make_pack(1, 10), make_pack(2, 11)])
+    lookup.add_pending([make_stored(1, 10)])
+    lookup.add_pending([make_stored(1, 10), make_stored(2, 11)])
     assert lookup.blob_count == 2
 
 
 def test_promoted_packs_count_for_everybody(open_lookup: Opener, indexes: Indexes) -> None:
     ours, theirs = open_lookup(job="ours"), open_lookup()
-    ours.add_pending([make_pack(1, 10), make_pack(2, 11)])
+    ours.add_pending([make_stored(1, 10), make_stored(2, 11)])
     index_id = indexes.put(1, make_pack(1, 10))
     ours.promote_pending(index_id, [make_pack(1).id])
     assert theirs.contains(make_id(10))
@@ -187,7 +195,7 @@ def test_promoted_packs_count_for_everybody(open_lookup: Opener, indexes: Indexe
 
 def test_an_index_with_a_pack_never_recorded_is_left_to_be_loaded(open_lookup: Opener, indexes: Indexes) -> None:
     ours = open_lookup(job="ours")
-    ours.add_pending([make_pack(1, 10)])
+    ours.add_pending([make_stored(1, 10)])
     index_id = indexes.put(1, make_pack(1, 10), make_pack(2, 11))
     ours.promote_pending(index_id, [make_pack(1).id, make_pack(2).id])
     assert ours.index_ids() == set()
@@ -200,7 +208,7 @@ def test_it_tells_which_index_lists_a_pack(open_lookup: Opener, indexes: Indexes
     first, second = indexes.put(1, make_pack(1, 10), make_pack(2, 11)), indexes.put(2, make_pack(3, 12))
     lookup = open_lookup(job="ours")
     lookup.synchronize(indexes, indexes.load)
-    lookup.add_pending([make_pack(4, 13)])
+    lookup.add_pending([make_stored(4, 13)])
     found = lookup.index_of_packs([make_pack(number).id for number in (1, 3, 4, 5)])
     assert found == {make_pack(1).id: first, make_pack(3).id: second}
 
@@ -209,16 +217,16 @@ def test_dropped_pending_packs_are_gone(open_lookup: Opener, indexes: Indexes) -
     indexes.put(1, make_pack(1, 10))
     lookup = open_lookup(job="ours")
     lookup.synchronize(indexes, indexes.load)
-    lookup.add_pending([make_pack(2, 11)])
+    lookup.add_pending([make_stored(2, 11)])
     lookup.drop_pending()
     assert lookup.contains(make_id(10))
     assert not lookup.contains(make_id(11))
 
 
 def test_pending_packs_of_a_job_long_gone_are_dropped(open_lookup: Opener) -> None:
-    open_lookup(job="gone").add_pending([make_pack(1, 10)])
+    open_lookup(job="gone").add_pending([make_stored(1, 10)])
     other = open_lookup(job="other", now=lambda: time.time() + 8 * 86_400)
-    other.add_pending([make_pack(2, 11)])
+    other.add_pending([make_stored(2, 11)])
     other.synchronize([], Indexes().load)
     assert other.contains(make_id(11))
     assert not open_lookup(job="gone").contains(make_id(10))
@@ -226,7 +234,7 @@ def test_pending_packs_of_a_job_long_gone_are_dropped(open_lookup: Opener) -> No
 
 def test_a_pending_pack_needs_a_job(lookup: DedupLookup) -> None:
     with pytest.raises(ValueError, match="job"):
-        lookup.add_pending([make_pack(1, 10)])
+        lookup.add_pending([make_stored(1, 10)])
 
 
 def test_a_proof_holds_while_every_index_of_its_time_exists(lookup: DedupLookup, indexes: Indexes) -> None:
@@ -247,7 +255,7 @@ def test_a_proof_holds_while_every_index_of_its_time_exists(lookup: DedupLookup,
 
 def test_nothing_is_proved_by_pending_packs(open_lookup: Opener) -> None:
     lookup = open_lookup(job="ours")
-    lookup.add_pending([make_pack(1, 10)])
+    lookup.add_pending([make_stored(1, 10)])
     with pytest.raises(ValueError, match="pending"):
         lookup.mark_proved(make_id(99))
 

@@ -311,14 +311,11 @@ class Coordinator:
         self._ledger.job.commit()
         self._crash_point("after a commit")
         self._next_commit = time.monotonic() + COMMIT_SECONDS
-        heard = self._indexer.tell_lookup()
-        for pack in heard:
-            if pack.blob_type == BlobType.TREE:
-                self._trees.heard(pack)
-        if self._notice_due or heard:
+        news = self._indexer.take_news()
+        if self._notice_due or news:
             self._notice_due = False
             self._engine.broadcast(encode(Notice(self._lease_seconds())))
-            self._tell_of(heard)
+            self._tell_of(news)
         self._handing_out.told()
         if self._indexer.write_due():
             self._ledger.job.commit()

@@ -1,10 +1,14 @@
-"""From recorded packs to indexes (R2): the lookup hears of a pack at the next commit, an index every so often."""
+"""From recorded packs to indexes (R2): the workers hear of a pack at the next commit, the lookup soon after.
+
+Its table is in the order of the ids: many packs that are written together change each of its pages once.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from argosy.archiver.known_blobs import TOLD_AHEAD_MOST
 from argosy.archiver.ledger import Ledger
 from argosy.repository.index_writer import MAX_INDEX_BLOBS, write_indexes_of_headers
 from argosy.repository.lookup import DedupLookup
@@ -13,10 +17,13 @@ from argosy.repository.repository import Repository
 from argosy.state.packs import RecordedPack
 
 INDEX_SECONDS = 600.0
+LOOKUP_SECONDS = 2.0
 
 
 class IndexQueue:
-    """Keeps the packs that no index names yet. Used by one thread; ``on_indexed`` hears of each index and its packs."""
+    """Keeps the packs that no index names yet. Used by one thread; ``on_indexed`` hears of each index and its packs,
+    ``on_looked_up`` of packs that are in the lookup.
+    """
 
     def __init__(
         self,
@@ -29,7 +36,10 @@ class IndexQueue:
         self._lookup = lookup
         self._check_lock = check_lock
         self._on_indexed = on_indexed
+        self.on_looked_up: Callable[[list[StoredPack]], None] = lambda _packs: None
         self._unheard: list[StoredPack] = []
+        self._late: list[StoredPack] = []
+        self._late_since = 0.0
         self._unindexed: dict[bytes, StoredPack] = {}
         self._blobs = 0
         self._oldest = time.monotonic()
@@ -44,15 +54,26 @@ class IndexQueue:
         self._unindexed[pack.id] = pack
         self._blobs += pack.blob_count
 
-    def tell_lookup(self) -> list[StoredPack]:
-        """After a commit: from now on the workers find the blobs of these packs, which are returned."""
-        heard, self._unheard = self._unheard, []
-        if heard and self._lookup is not None:
-            self._lookup.add_pending(heard)
-        return heard
+    def take_news(self) -> list[StoredPack]:
+        """After a commit: the packs that the workers are to be told of now. The lookup has them soon."""
+        news, self._unheard = self._unheard, []
+        if news and not self._late:
+            self._late_since = time.monotonic()
+        self._late += news
+        many = sum(pack.blob_count for pack in self._late) > TOLD_AHEAD_MOST
+        if many or (self._late and time.monotonic() - self._late_since > LOOKUP_SECONDS):
+            self.tell_lookup()
+        return news
+
+    def tell_lookup(self) -> None:
+        """After a commit: write what was recorded into the lookup."""
+        packs, self._unheard, self._late = [*self._late, *self._unheard], [], []
+        if packs and self._lookup is not None:
+            self._lookup.add_pending(packs)
+        self.on_looked_up(packs)
 
     def unindexed(self) -> list[StoredPack]:
-        """The packs that no index names yet, but for those that ``tell_lookup`` is still to tell of."""
+        """The packs that no index names yet, but for those that ``take_news`` is still to tell of."""
         unheard = {pack.id for pack in self._unheard}
         return [pack for pack in self._unindexed.values() if pack.id not in unheard]
 

@@ -109,6 +109,7 @@ class Backup:
             take_up_packs(ledger, lookup, indexer, loss)
         parents = wiring.parent_trees(plan.parent)
         trees = wiring.tree_builder(ledger, parents, indexer)
+        indexer.on_looked_up = trees.heard
         results = Results(ledger, trees.keep_sealed)
         if plan.resumed and not loss.reason:
             trees.load()
