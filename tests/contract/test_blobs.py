@@ -22,6 +22,7 @@ from argosy.restic_format.blob import BlobType, PackedBlob, hash_many
 from argosy.restic_format.compression import CompressionMode, Compressor, StreamCompressor
 from argosy.restic_format.crypto import OVERHEAD_BYTES, MasterKey, Sealer
 from argosy.restic_format.pack import decode_header, encode_header, encode_trailer
+from argosy.restic_format.pack_hash import PackHash
 from argosy.restic_format.pack_verifier import NativePackVerifier, pack_verifier
 from tests.support.native import built_kernel
 
@@ -114,6 +115,23 @@ class TestHashing:
 
     def test_the_standards_own_example(self) -> None:
         assert hash_many(b"abc", [3])[0].hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+class TestPackHash:
+    @patient
+    @given(st.lists(st.tuples(st.binary(max_size=300), contents_of_any_kind), max_size=8), st.binary(max_size=300))
+    def test_a_pack_that_grows_between_contents_has_the_hash_of_its_bytes(
+        self, steps: list[tuple[bytes, list[bytes]]], rest: bytes
+    ) -> None:
+        growing, pack = PackHash(), bytearray()
+        for piece, contents in steps:
+            pack += piece
+            expected = [hashlib.sha256(content).digest() for content in contents]
+            with memoryview(pack) as whole, whole[len(pack) - len(piece) :] as new:
+                assert growing.take(new, b"".join(contents), list(map(len, contents))) == expected
+        pack += rest
+        with memoryview(pack) as whole, whole[len(pack) - len(rest) :] as new:
+            assert growing.end(new) == hashlib.sha256(pack).digest()
 
 
 class TestSealing:

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from argosy.repository.encoder import BlobEncoder, PlainBlob
 from argosy.repository.packer import Packer, PackRef
-from argosy.restic_format.blob import BlobType, hash_many
+from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import Buffer
 
 REMEMBERED_MOST = 200_000
@@ -45,7 +45,7 @@ class BlobPlacer:
 
     def place_all(self, data: bytes | memoryview, lengths: Sequence[int]) -> list[bytes]:
         """The ids of the blobs that stand one after the other in ``data``, of these lengths; else as ``place``."""
-        ids = hash_many(data, lengths)
+        ids = self._packer.hash_many(data, lengths)
         new = self._leave_out_known(ids)
         if new:
             blobs = list(zip(accumulate(lengths, initial=0), lengths, ids, strict=False))

@@ -6,6 +6,7 @@
 
 #include "native.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define BLOCK ARGOSY_SHA256_BLOCK
@@ -295,22 +296,53 @@ int argosy_hash_jobs(const struct argosy_hash_job *jobs, size_t count, void *con
     return 1;
 }
 
-/* The hashes of `count` pieces that lie one after the other in `data`; 1, or 0 without memory. */
+/* The hashes of `count` pieces that lie one after the other in `data`. Beside them, if there is a stream, it takes `more`.
+ * 1, or 0 without memory. */
 ARGOSY_EXPORT int argosy_hash_many(const unsigned char *data, const uint64_t *lengths, size_t count,
-                                   unsigned char *hashes) {
-    struct argosy_hash_job jobs[64];
+                                   unsigned char *hashes, struct argosy_sha256 *stream, const unsigned char *more,
+                                   size_t more_bytes) {
+    struct argosy_hash_job jobs[65];
     void *context = argosy_lib.EVP_MD_CTX_new();
     int good = context != NULL;
-    while (good && count) {
-        size_t some = count < 64 ? count : 64;
+    while (good && (count || stream)) {
+        size_t some = count < 64 ? count : 64, all = 0;
+        if (stream)
+            jobs[all++] = (struct argosy_hash_job){more, more_bytes, stream, NULL};
+        stream = NULL;
         for (size_t i = 0; i < some; i++) {
-            jobs[i] = (struct argosy_hash_job){data, lengths[i], NULL, hashes};
+            jobs[all++] = (struct argosy_hash_job){data, lengths[i], NULL, hashes};
             data += lengths[i];
             hashes += ARGOSY_HASH_BYTES;
         }
-        good = argosy_hash_jobs(jobs, some, context);
+        good = argosy_hash_jobs(jobs, all, context);
         lengths += some, count -= some;
     }
     argosy_lib.EVP_MD_CTX_free(context);
     return good;
+}
+
+ARGOSY_EXPORT void argosy_stream_free(struct argosy_sha256 *stream) {
+    if (stream)
+        argosy_lib.EVP_MD_CTX_free(stream->context);
+    free(stream);
+}
+
+/* A hash that is fed by argosy_hash_many; NULL without memory. */
+ARGOSY_EXPORT struct argosy_sha256 *argosy_stream_new(void) {
+    struct argosy_sha256 *stream = calloc(1, sizeof *stream);
+    if (!stream)
+        return NULL;
+    argosy_sha256_start(stream);
+    stream->context = argosy_lib.EVP_MD_CTX_new();
+    if (stream->context)
+        return stream;
+    argosy_stream_free(stream);
+    return NULL;
+}
+
+/* The hash of all that the stream took and of these last bytes; 1, or 0 if libcrypto fails. */
+ARGOSY_EXPORT int argosy_stream_end(struct argosy_sha256 *stream, const unsigned char *data, size_t bytes,
+                                    unsigned char *hash) {
+    struct argosy_hash_job last = {data, bytes, stream, hash};
+    return argosy_hash_jobs(&last, 1, NULL);
 }

@@ -7,10 +7,9 @@ while ``upload_threads`` packs are on their way, ``add`` waits before it gives a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 
@@ -20,7 +19,7 @@ from argosy import native
 from argosy.errors import Damaged, Interrupted
 from argosy.repository.encoder import EncodedBlob, SealedRun
 from argosy.repository.layout import FileKind, object_name
-from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.blob import BlobType, PackedBlob, hash_many
 from argosy.restic_format.crypto import OVERHEAD_BYTES, MasterKey, Opener, Sealer
 from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.pack import (
@@ -32,6 +31,7 @@ from argosy.restic_format.pack import (
     entry_type,
     seal_header,
 )
+from argosy.restic_format.pack_hash import PackHash
 from argosy.storage.interface import Storage
 
 DEFAULT_PACK_SIZE_BYTES = 16 * 1024 * 1024
@@ -102,13 +102,15 @@ class PackRef:
 
 
 class _Pack:
-    __slots__ = ("blob_count", "buffer", "header", "ref", "size")
+    __slots__ = ("blob_count", "buffer", "hash", "hashed", "header", "ref", "size")
 
     def __init__(self, buffer: bytearray) -> None:
         self.buffer = buffer
         self.size = 0
         self.blob_count = 0
         self.header = bytearray()
+        self.hash = PackHash()
+        self.hashed = 0
         self.ref = PackRef()
 
 
@@ -173,6 +175,20 @@ class Packer:
             with memoryview(pack.buffer) as whole, whole[pack.size : pack.size + room_bytes] as place:
                 run = seal(place)
             return run, self._grown(pack, run)
+
+    def hash_many(self, data: bytes | memoryview, lengths: Sequence[int]) -> list[bytes]:
+        """The ids of blobs that stand one after the other in ``data``, and of these lengths.
+
+        What is new in the open pack is hashed beside them, for the pack's own id.
+        """
+        with self._lock:
+            pack = self._open
+            if pack is None:
+                return hash_many(data, lengths)
+            with memoryview(pack.buffer) as whole, whole[pack.hashed : pack.size] as piece:
+                ids = pack.hash.take(piece, data, lengths)
+            pack.hashed = pack.size
+            return ids
 
     def _with_room(self, size_bytes: int) -> _Pack:
         """The open pack, its buffer as long as is needed (the lock is held)."""
@@ -261,7 +277,7 @@ class Packer:
         pack.buffer[pack.size : pack.size + len(trailer)] = trailer
         size_bytes = pack.size + len(trailer)
         content = memoryview(pack.buffer)[:size_bytes]
-        pack_id = hashlib.sha256(content).digest()
+        pack_id = pack.hash.end(content[pack.hashed :])
         self._lease()
         self._storage.put(object_name(FileKind.PACK, pack_id), content)
         # Safe to die here: a pack that nothing names is removed by prune.

@@ -11,7 +11,7 @@ from argosy.archiver import placing
 from argosy.archiver.placing import BlobPlacer
 from argosy.repository.encoder import EncodedBlob, PlainBlob, SealedRun
 from argosy.repository.packer import PackRef
-from argosy.restic_format.blob import BlobType
+from argosy.restic_format.blob import BlobType, hash_many
 from argosy.restic_format.pack import decode_header, encode_entry
 
 
@@ -46,6 +46,10 @@ class FakePacker:
         """Into the open pack."""
         self.blobs.append(blob.id)
         return self.ref
+
+    def hash_many(self, data: bytes | memoryview, lengths: Sequence[int]) -> list[bytes]:
+        """The ids alone: here is no pack."""
+        return hash_many(data, lengths)
 
     def fill(self, room_bytes: int, seal: Callable[[memoryview], SealedRun]) -> tuple[SealedRun, PackRef]:
         """Likewise, many."""

@@ -382,3 +382,21 @@ def test_many_threads_may_add(storage: MemoryStorage, repository: Repository) ->
         for at in pack.blobs
     }
     assert found == {blob.id: blob.sealed for blob in blobs}
+
+
+def test_a_pack_that_was_hashed_as_it_grew_is_named_by_its_bytes(
+    storage: MemoryStorage, repository: Repository
+) -> None:
+    """Beside contents that come between its blobs, some of which fill it."""
+    stored: list[StoredPack] = []
+    packer = make_packer(storage, repository.key, stored=stored)
+    contents = [b"", b"a" * 100, b"b" * 5000]
+    ids = [hashlib.sha256(content).digest() for content in contents]
+    for number in range(60):
+        packer.add(make_blob(100 + 97 * number))
+        if number % 3:
+            assert packer.hash_many(b"".join(contents), list(map(len, contents))) == ids
+    packer.flush()
+    assert len(stored) > 1
+    for pack in stored:
+        assert len(repository.load_raw_pack(pack.id)) == pack.size_bytes
