@@ -39,6 +39,8 @@ DEFAULT_PACK_SIZE_BYTES = 16 * 1024 * 1024
 MAX_PACK_BLOBS = 50_000
 # Room for the blob that fills a pack, and for the header: beyond it a buffer is cut back.
 _SLACK_BYTES = 1024 * 1024
+# Fresh zeros for each growth would cost their page faults besides the buffer's own.
+_ZEROS = bytes(_SLACK_BYTES)
 # Offsets are uint32, and the header must still follow (of somewhat more blobs, as many come at once).
 _MAX_CONTENT_BYTES = MAX_PACK_BYTES - 2 * MAX_PACK_BLOBS * COMPRESSED_ENTRY_BYTES - OVERHEAD_BYTES - LENGTH_BYTES
 
@@ -202,7 +204,7 @@ class Packer:
             pack = self._open = self._begin()
         missing = pack.size + size_bytes - len(pack.buffer)
         if missing > 0:
-            pack.buffer += bytes(max(missing, min(len(pack.buffer), _SLACK_BYTES)))
+            _grow(pack.buffer, max(missing, min(len(pack.buffer), _SLACK_BYTES)))
         return pack
 
     def _grown(self, pack: _Pack, run: SealedRun) -> PackRef:
@@ -297,6 +299,13 @@ class Packer:
         open_pack = self._open
         if open_pack is not None:
             open_pack.ref.settle(b"", self._failure)
+
+
+def _grow(buffer: bytearray, by_bytes: int) -> None:
+    while by_bytes > 0:
+        piece = memoryview(_ZEROS)[:by_bytes]
+        buffer += piece
+        by_bytes -= len(piece)
 
 
 def verify_trailer(key: MasterKey, header: bytes, content_bytes: int, trailer: bytes) -> None:
