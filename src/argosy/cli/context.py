@@ -19,6 +19,7 @@ from argosy.errors import UsageError
 
 if TYPE_CHECKING:
     from argosy.api import Repository
+    from argosy.engine.nursery import Nursery
     from argosy.operations.session import Access
     from argosy.repository.early_key import EarlyKey
     from argosy.storage.options import StorageOptions
@@ -38,6 +39,7 @@ class Context:
         self.passwords = Passwords(given, what=what)
         if given.variables.refuses("NATIVE"):
             native.turn_off("ARGOSY_NATIVE says so")
+        self.nursery: Nursery | None = None
         self._early_key: EarlyKey | None = None
         self._stack = ExitStack()
 
@@ -52,6 +54,15 @@ class Context:
             )
         kind, value = chosen
         return _read_location(value) if kind == "repository_file" else value
+
+    def start_nursery(self, handler: str) -> None:
+        """Start the process that will fork the workers of this command; it ends with the command at the latest."""
+        from argosy.engine.nursery import Nursery
+
+        # What the system refuses now is asked for again, and told, when workers are needed.
+        with suppress(OSError):
+            self.nursery = Nursery.for_handler(handler)
+            self._stack.callback(self.nursery.close)
 
     def unlock_early(self) -> None:
         """Begin to derive the repository's key, if its password is at hand, while the verb's modules are imported."""

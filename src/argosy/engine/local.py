@@ -53,18 +53,27 @@ def worker_count() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def make_local_engine(workers: int, name: str) -> LocalEngine:
-    """See ``interface.MakeEngine``."""
-    return LocalEngine(workers, name=name)
+def make_local_engine(workers: int, name: str, nursery: Nursery | None = None) -> LocalEngine:
+    """See ``interface.MakeEngine``; ``nursery`` as ``LocalEngine`` takes it."""
+    return LocalEngine(workers, name=name, nursery=nursery)
 
 
 class LocalEngine:
     """Runs tasks in up to ``workers`` processes; see ``interface.Engine`` for the promises."""
 
     def __init__(
-        self, workers: int, *, idle_seconds: float = 5.0, close_seconds: float = 10.0, name: str = "local"
+        self,
+        workers: int,
+        *,
+        idle_seconds: float = 5.0,
+        close_seconds: float = 10.0,
+        name: str = "local",
+        nursery: Nursery | None = None,
     ) -> None:
-        """``close_seconds`` is how long ``close`` waits for current work before it kills."""
+        """``close_seconds`` is how long ``close`` waits for current work before it kills.
+
+        ``nursery`` is one that was started before, for the handler that will be run; it ends with the engine.
+        """
         if workers < 1:
             raise EngineError(f"an engine cannot work with {workers} workers", hint="Ask for at least one.")
         self._name = name
@@ -73,7 +82,7 @@ class LocalEngine:
         self._limit = workers
         self._slots = Slots(workers)
         self._policy = RespawnPolicy()
-        self._nursery: Nursery | None = None
+        self._nursery = nursery
         self._workers: dict[int, WorkerProcess] = {}
         self._prepared: deque[WorkerProcess] = deque()
         self._events: list[Event] = []

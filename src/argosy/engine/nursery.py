@@ -14,6 +14,7 @@ import sys
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from argosy.engine.worker_main import ANSWER, END, FORK
 
@@ -52,6 +53,11 @@ class Nursery:
         finally:
             other_end.close()
             os.close(output_end)
+
+    @classmethod
+    def for_handler(cls, handler: str) -> Self:
+        """The nursery for workers that run ``handler``, as ``Engine.start`` takes it."""
+        return cls(handler.partition(":")[0])
 
     @property
     def pid(self) -> int:

@@ -15,6 +15,7 @@ from argosy.cli.decorators import verb
 from argosy.cli.globals import COMPRESSION_MODES
 from argosy.cli.values import duration, moment, pack_size, parallel, parallel_or_auto, split_tags
 from argosy.errors import UsageError
+from argosy.operations.backup.handler import HANDLER
 
 if TYPE_CHECKING:
     from argosy.cli.cluster_jobs import JobShow
@@ -111,7 +112,7 @@ def _backup_flags(function: Decorated) -> Decorated:
     return function
 
 
-@verb("backup", unlocks=True)
+@verb("backup", unlocks=True, handler=HANDLER)
 @_backup_flags
 @submitting_flags
 @click.argument("paths", nargs=-1)
@@ -148,7 +149,7 @@ def command(ctx: Context, /, **flags: Any) -> int:
         observer = BackupObserver(reporter.progress, reporter.message, reporter.unread, stop)
         create = _opener(ctx, dry_run=options.dry_run) if flags["init"] else None
         if stream is None:
-            result = run_backup(ctx.access, options, ctx.state_directory, observer, create=create)
+            result = run_backup(ctx.access, options, ctx.state_directory, observer, create=create, nursery=ctx.nursery)
         else:
             result = run_stream_backup(ctx.access, options, stream, ctx.state_directory, observer, create=create)
     say_result(ctx, result, dry_run=options.dry_run)

@@ -17,6 +17,7 @@ from pathlib import Path
 from argosy.archiver.targets import Target, resolve_targets
 from argosy.engine.interface import MakeEngine
 from argosy.engine.local import make_local_engine, worker_count
+from argosy.engine.nursery import Nursery
 from argosy.errors import SourceShrunk
 from argosy.operations.backup.handler import HANDLER
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
@@ -38,17 +39,19 @@ def run_backup(
     *,
     create: CreateRepository | None = None,
     make_engine: MakeEngine | None = None,
+    nursery: Nursery | None = None,
 ) -> BackupResult:
     """Back up ``options.paths``; ``create`` makes the repository instead of opening one.
 
-    ``make_engine`` makes what carries the batches; without it the worker processes of this machine do.
+    ``make_engine`` makes what carries the batches; without it the worker processes of this machine do, from
+    ``nursery`` if one was started for ``HANDLER`` before.
 
     Raises ArgosyError; Interrupted means that the job can be resumed by the same call.
     """
     targets = resolve_targets(options.paths, options.working_directory, shown_as=options.shown_as)
     _refuse_empty_roots(targets, allowed=options.allow_shrink)
     with ExitStack() as stack:
-        make = make_engine or _local_engine(options, stack)
+        make = make_engine or _local_engine(options, nursery, stack)
         threading.Thread(target=import_module, args=(_WORK,), name="import").start()
         if options.dry_run:
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="argosy-dry-run-"))
@@ -69,9 +72,9 @@ def run_backup(
         return Backup(session, options, targets, state_directory, observer, listeners, make).run(stack)
 
 
-def _local_engine(options: BackupOptions, stack: ExitStack) -> MakeEngine:
+def _local_engine(options: BackupOptions, nursery: Nursery | None, stack: ExitStack) -> MakeEngine:
     workers = options.workers or worker_count()
-    engine = make_local_engine(workers, options.host or "local")
+    engine = make_local_engine(workers, options.host or "local", nursery)
     stack.callback(engine.cancel)
     engine.prepare(HANDLER, 1)
     return lambda _workers, _name: engine
