@@ -6,7 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
-from argosy.operations.prune.plan import PruneLimits
+from argosy.operations.prune.plan import MaxUnused, PruneLimits
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.repository import open_repository
 from argosy.storage.open import open_storage
@@ -15,7 +15,7 @@ from tests.support.restic import PASSWORD
 
 PACK_BYTES = 1 << 16
 # No pack is too small: else ten of them would be put together again and again.
-ALL_UNUSED = PruneLimits(max_unused=lambda _used: 0, small_pack_bytes=0)
+ALL_UNUSED = PruneLimits(MaxUnused(size_bytes=0), small_pack_bytes=0)
 
 
 def make_unpruned(home: Path) -> Scene:

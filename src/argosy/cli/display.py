@@ -106,16 +106,17 @@ class ProgressReporter(Generic[P]):
 
 
 def choose_display(
-    ctx: Context, document: Documents[P], line: Lines[P], live: Callable[[], Display[P]]
+    ctx: Context, document: Documents[P] | None, line: Lines[P], live: Callable[[], Display[P]]
 ) -> Display[P] | None:
     """What the flags and the terminal ask for; ``live`` makes the picture, so that only a terminal imports rich.
+    Without ``document`` JSON tells only how it ends.
 
     UsageError if PROGRESS_FPS is no rate.
     """
     every_seconds = _progress_seconds(ctx)
-    if ctx.quiet:
+    if ctx.quiet or (ctx.json and document is None):
         return None
-    if ctx.json:
+    if ctx.json and document is not None:
         return JsonDisplay(ctx.output, document, every_seconds or 1.0)
     if ctx.output.on_terminal and ctx.given.variables.get("TERM") != "dumb":
         return live()

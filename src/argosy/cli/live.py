@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from argosy.cli.member_words import member_lines
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
+from argosy.operations.crew import MemberLook
 
 P = TypeVar("P")
 
@@ -53,10 +55,26 @@ class LiveDisplay(Generic[P]):
             self._console.print(Text(text, style=style), soft_wrap=True)
 
 
-def line_display(output: Output, line: Callable[[P, float, Pace], str]) -> LiveDisplay[P]:
-    """A display of one line."""
+class HasMembers(Protocol):
+    """A look at a job that members work on."""
 
-    def picture(progress: P, seconds: float, pace: Pace) -> Text:
-        return Text(line(progress, seconds, pace), no_wrap=True, overflow="ellipsis")
+    @property
+    def members(self) -> list[MemberLook]:
+        """See ``MemberLook``."""
+
+
+M = TypeVar("M", bound=HasMembers)
+
+
+def members_display(
+    output: Output, line: Callable[[M, float, Pace], str], singular: str, plural: str = ""
+) -> LiveDisplay[M]:
+    """A display of one line, and one for each member where there are several; they count entries of this name."""
+
+    def picture(progress: M, seconds: float, pace: Pace) -> RenderableType:
+        lines = [line(progress, seconds, pace)]
+        if len(progress.members) > 1:
+            lines += member_lines(progress.members, singular, plural)
+        return Group(*(Text(text, no_wrap=True, overflow="ellipsis") for text in lines))
 
     return LiveDisplay(output, picture)

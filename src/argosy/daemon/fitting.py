@@ -17,6 +17,8 @@ from argosy.errors import EngineError
 from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.check import messages as check
 from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.prune import messages as prune
+from argosy.operations.prune.copying import HANDLER as PRUNE
 from argosy.operations.restore.run import HANDLER as RESTORE
 from argosy.operations.restore.run import protected_directories
 from argosy.operations.session import LOOKUP_NAME
@@ -58,6 +60,7 @@ class Fitter:
             BACKUP: self._fit_backup,
             RESTORE: self._fit_restore,
             CHECK: self._fit_check,
+            PRUNE: self._fit_prune,
         }
 
     def fit(self, handler: str, setup: bytes) -> bytes:
@@ -93,6 +96,10 @@ class Fitter:
         with self._proved_repository(wanted) as repository:
             cache = repository_cache_directory(self._cache_directory, repository.id) if wanted.cache_directory else ""
         return check.encode(msgspec.structs.replace(wanted, cache_directory=str(cache)))
+
+    def _fit_prune(self, setup: bytes) -> bytes:
+        with self._proved_repository(prune.decode_setup(setup)):
+            return setup
 
     @contextmanager
     def _proved_repository(self, setup: Setup) -> Iterator[Repository]:
@@ -134,7 +141,7 @@ class Fitter:
         return lookup.path
 
 
-HANDLERS = (BACKUP, RESTORE, CHECK)
+HANDLERS = (BACKUP, RESTORE, CHECK, PRUNE)
 """What the workers of a member run, and nothing else."""
 
 

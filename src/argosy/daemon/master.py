@@ -28,6 +28,7 @@ from argosy.daemon.protocol import (
     Job,
     Jobs,
     MemberState,
+    PruneOrder,
     Refusal,
     Request,
     RestoreOrder,
@@ -35,6 +36,7 @@ from argosy.daemon.protocol import (
     Stop,
     Submitted,
 )
+from argosy.daemon.prune_work import PruneWork
 from argosy.daemon.restore_work import RestoreWork
 from argosy.daemon.runs import Run, Runs
 from argosy.daemon.sight import Sight
@@ -184,6 +186,8 @@ class Master:
                 return RestoreWork(request, request.order, around)
             case CheckOrder():
                 return CheckWork(request, request.order, around)
+            case PruneOrder():
+                return PruneWork(request, request.order, around)
 
     def _connect(self) -> Connection:
         settings = self._settings

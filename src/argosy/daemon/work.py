@@ -23,6 +23,7 @@ from argosy.engine.nats.hub import Hub
 from argosy.errors import ArgosyError, Interrupted, StateError
 from argosy.operations.jobs import add_to_history
 from argosy.operations.session import Access
+from argosy.operations.unlock import run_unlock
 from argosy.state.history import JobHistory
 
 _log = logging.getLogger(__name__)
@@ -136,6 +137,13 @@ class RecordedWork(JobWork):
             raise
         self._keep(run, started, self._ending(result))
         return result
+
+    def _remove_former_lock(self, run: Run, say: Callable[[str], None]) -> None:
+        """The exclusive lock of the master that was killed in the midst of this would keep the job out for ever."""
+        access = self._access()
+        if run.former and not access.no_lock:
+            for lock in run_unlock(access).removed:
+                say(f"removed the {lock.description}: {lock.reason}")
 
     def _keep(self, run: Run, started: float, ending: Ending) -> None:
         shown = [path.decode("utf-8", "replace") for path in self.paths]

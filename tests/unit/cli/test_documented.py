@@ -46,7 +46,7 @@ from argosy.cli.commands import (
 )
 from argosy.cli.failures import EXIT_BROKEN_PIPE
 from argosy.cli.pace import Pace
-from argosy.cli.prune_flags import plan_document
+from argosy.cli.prune_reporter import plan_document
 from argosy.cli.repair_words import loss_document
 from argosy.cli.replaced_words import changed_document
 from argosy.daemon.protocol import MemberState, RunState
@@ -196,7 +196,7 @@ def test_every_exit_code_is_documented() -> None:
     [
         ("status", status_document(SCANNED, 12.0, going())),
         ("summary", summary_document(RESULT, dry_run=True)),
-        ("prune_summary", plan_document(PrunePlan(), dry_run=True)),
+        ("prune_summary", plan_document(PrunePlan().summary(dry_run=True))),
         ("changed", changed_document(bytes(32), None)),
         ("lost", loss_document(Loss("", bytes(32), b"/a", bytes(32)))),
         ("lost", repair.index_document(IndexRepair())),

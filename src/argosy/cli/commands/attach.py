@@ -33,6 +33,7 @@ def command(ctx: Context, job: str, join: str | None, certs: str | None, cluster
 def _show(ctx: Context, found: Followed) -> JobShow:
     from argosy.cli.commands.backup import backup_show
     from argosy.cli.commands.check import check_show
+    from argosy.cli.commands.prune import prune_show
     from argosy.cli.commands.restore import restore_show
 
     match found.kind:
@@ -40,4 +41,6 @@ def _show(ctx: Context, found: Followed) -> JobShow:
             return restore_show(ctx, found.paths[0])
         case "check":
             return check_show(ctx)
+        case "prune":
+            return prune_show(ctx)
     return backup_show(ctx)

@@ -150,9 +150,8 @@ def _display(ctx: Context) -> Display[RestoreProgress] | None:
     from argosy.cli.restore_reporter import progress_line, status_document
 
     def live() -> Display[RestoreProgress]:
-        from argosy.cli.live import LiveDisplay
-        from argosy.cli.restore_picture import restore_picture
+        from argosy.cli.live import members_display
 
-        return LiveDisplay(ctx.output, restore_picture)
+        return members_display(ctx.output, progress_line, "entry", "entries")
 
     return choose_display(ctx, status_document, progress_line, live)

@@ -10,19 +10,29 @@ from argosy.engine.interface import Event, Task, TaskComplete, TaskFailed, TaskL
 from argosy.errors import ArgosyError, EngineError, Interrupted, StorageFull
 from argosy.operations.prune.messages import Repacked, RepackFailed, RepackWork, encode
 from argosy.operations.prune.repacking import PackShare
-from argosy.operations.prune.spreading import Spreading
+from argosy.operations.prune.spreading import SizedWork, Spreading
 from argosy.repository.pack_builder import BuiltPack
 from argosy.restic_format.blob import BlobType
 from tests.support.scripted_engine import MEMBER, WORKER, ScriptedEngine
 
-WORKS = [RepackWork([PackShare(bytes([number]) * 32, b"header", bytearray(1))]) for number in range(9)]
+WORKS = [
+    SizedWork(RepackWork([PackShare(bytes([number]) * 32, b"header", bytearray(1))]), 100 + number)
+    for number in range(9)
+]
 DONE = Repacked([BuiltPack(b"\7" * 32, b"new")], [(BlobType.DATA, b"\3" * 32)])
 
 
 def run(answer: Callable[[Task], Sequence[Event]], stop: Callable[[], None] = lambda: None) -> list[Repacked]:
     taken: list[Repacked] = []
     engine = ScriptedEngine(answer)
-    Spreading(engine, take=taken.append, remaining_seconds=lambda: 99.0, stop=stop).run(iter(WORKS))
+    Spreading(
+        engine,
+        take=lambda done, _work: taken.append(done),
+        say=lambda _text: None,
+        remaining_seconds=lambda: 99.0,
+        stop=stop,
+        look=lambda _members: None,
+    ).run(iter(WORKS))
     assert len(engine.heard) == 1, "the lease is told once a minute"
     return taken
 
