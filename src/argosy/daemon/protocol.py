@@ -19,6 +19,7 @@ from argosy.operations.prune.options import PruneOptions
 from argosy.operations.prune.plan import PruneLimits
 from argosy.operations.restore.options import RestoreOptions
 from argosy.operations.status import JobStatus
+from argosy.operations.verify.options import VerifyOptions
 from argosy.restic_format.compression import CompressionMode
 from argosy.state.history import JobHistory
 from argosy.storage.options import StorageOptions
@@ -99,7 +100,13 @@ class PruneOrder(_Message, frozen=True):
         )
 
 
-Order: TypeAlias = BackupOrder | RestoreOrder | CheckOrder | PruneOrder
+class VerifyOrder(_Message, frozen=True):
+    """A comparison; the paths of the source and of the report are absolute, and the master's."""
+
+    options: VerifyOptions
+
+
+Order: TypeAlias = BackupOrder | RestoreOrder | CheckOrder | PruneOrder | VerifyOrder
 """What is to be done."""
 
 
@@ -153,8 +160,8 @@ class Ended(_Message, frozen=True):
 class Followed(_Message, frozen=True):
     """The entries from the one asked for on; ``next`` is what to ask for then. ``ended`` comes with the last ones.
 
-    ``paths`` are what is backed up, or where to it is restored. ``missed`` counts entries that are no longer kept.
-    ``progress`` is the latest, empty if there is none yet.
+    ``paths`` are what is backed up or compared, or where to it is restored. ``missed`` counts entries that are no
+    longer kept. ``progress`` is the latest, empty if there is none yet.
     """
 
     run: str

@@ -62,7 +62,7 @@ class JobWork(ABC):
     @property
     @abstractmethod
     def paths(self) -> list[bytes]:
-        """What is backed up, or where to it is restored."""
+        """What is backed up or compared, or where to it is restored."""
 
     @property
     @abstractmethod

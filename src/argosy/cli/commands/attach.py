@@ -35,6 +35,7 @@ def _show(ctx: Context, found: Followed) -> JobShow:
     from argosy.cli.commands.check import check_show
     from argosy.cli.commands.prune import prune_show
     from argosy.cli.commands.restore import restore_show
+    from argosy.cli.commands.verify import verify_show
 
     match found.kind:
         case "restore":
@@ -43,4 +44,6 @@ def _show(ctx: Context, found: Followed) -> JobShow:
             return check_show(ctx)
         case "prune":
             return prune_show(ctx)
+        case "verify":
+            return verify_show(ctx, found.paths[0])
     return backup_show(ctx)
