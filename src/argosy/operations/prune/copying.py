@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from argosy.engine.interface import MakeEngine
 from argosy.engine.local import worker_count
 from argosy.errors import EngineError
+from argosy.operations.crew import Crew
 from argosy.operations.prune.contents import PackContents
 from argosy.operations.prune.messages import PROTOCOL, Repacked, RepackWork, WorkerSetup, encode
 from argosy.operations.prune.options import PruneObserver, PruneOptions
@@ -68,6 +69,7 @@ class Copying:
                     self._repacker.repack(share)
                     tally.count(1, pack.size_bytes)
                     tally.look()
+                tally.look(last=True)
             else:
                 self._spread(shares, size_bytes, tally)
             self._copy_lost()
@@ -88,6 +90,7 @@ class Copying:
     def _spread(self, shares: Iterator[tuple[PackShare, PackListing]], size_bytes: int, tally: Tally) -> None:
         workers = self._options.workers or worker_count()
         engine = self._make_engine(workers, os.uname().nodename)
+        crew = Crew(engine, self._observer.message)
         stored: list[bytes] = []
 
         def take(done: Repacked, work: SizedWork) -> None:
@@ -101,13 +104,14 @@ class Copying:
             engine.start(encode(self._setup(workers)), HANDLER)
             spreading = Spreading(
                 engine,
+                crew,
                 take=take,
-                say=self._observer.message,
                 remaining_seconds=self._remaining_seconds,
                 stop=self._stop,
-                look=tally.look,
+                look=lambda: tally.look(crew.looks),
             )
             spreading.run(self._works(shares, size_bytes // (_TASKS_A_WORKER * workers)))
+            tally.look(crew.looks, last=True)
             engine.close()
             if engine.is_spread:
                 self._confirm(stored)

@@ -10,7 +10,7 @@ import msgspec
 
 from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed
 from argosy.errors import ArgosyError, EngineError
-from argosy.operations.crew import Crew, MemberLook
+from argosy.operations.crew import Crew
 from argosy.operations.prune.messages import Lease, Repacked, RepackFailed, RepackWork, encode
 
 _LOOK_SECONDS = 0.2
@@ -28,28 +28,28 @@ class SizedWork(msgspec.Struct, frozen=True):
 
 
 class Spreading:
-    """One run. ``take`` hears of each task that is done, once; ``say``, in words, of members that have left.
+    """One run. ``take`` hears of each task that is done, once, and ``crew`` of all that happens.
 
-    ``remaining_seconds`` tells for how long writing is allowed; ``stop`` raises to end it. ``look`` is called now and
-    then, with what tells of the members.
+    ``remaining_seconds`` tells for how long writing is allowed; ``stop`` raises to end it; ``look`` is called now and
+    then.
     """
 
     def __init__(
         self,
         engine: Engine,
+        crew: Crew,
         *,
         take: Callable[[Repacked, SizedWork], None],
-        say: Callable[[str], None],
         remaining_seconds: Callable[[], float],
         stop: Callable[[], None],
-        look: Callable[[Callable[[], list[MemberLook]]], None],
+        look: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._take = take
         self._remaining_seconds = remaining_seconds
         self._stop = stop
         self._look = look
-        self._crew = Crew(engine, say)
+        self._crew = crew
         self._assigned: dict[int, SizedWork] = {}
         self._failures: dict[int, int] = {}
         self._attempts: dict[int, int] = {}
@@ -74,11 +74,12 @@ class Spreading:
                     self._assigned[self._next_id] = work
                     self._offer(self._next_id)
                     self._next_id += 1
-            if not self._assigned:
+            # The window may be full of tasks that are done: that alone does not mean that all are.
+            if not (self._assigned or more):
                 return
             for event in self._engine.events(_LOOK_SECONDS):
                 self._handle(event)
-            self._look(self._crew.looks)
+            self._look()
 
     def _offer(self, task_id: int) -> None:
         attempt = self._attempts[task_id] = self._attempts.get(task_id, -1) + 1

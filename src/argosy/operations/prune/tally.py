@@ -27,10 +27,10 @@ class Tally:
         self._packs_done += packs
         self._bytes_done += size_bytes
 
-    def look(self, members: Callable[[], list[MemberLook]] = list) -> None:
-        """Tell, if it is time."""
+    def look(self, members: Callable[[], list[MemberLook]] = list, *, last: bool = False) -> None:
+        """Tell, if it is time, or the last."""
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_look and not last:
             return
         self._next_look = now + _LOOK_SECONDS
         self._tell(PruneProgress(self._packs_done, self._packs, self._bytes_done, self._pack_bytes, members()))

@@ -70,26 +70,28 @@ class Coordinator:
         """
         while True:
             check()
-            self._offer(works)
-            if not self._assigned:
+            # The window may be full of tasks that are done: that alone does not mean that all are.
+            if self._offer(works) and not self._assigned:
                 break
             for event in self._engine.events(_LOOK_SECONDS):
                 self._handle(event)
             self._look()
         self._look(last=True)
 
-    def _offer(self, works: Iterator[VerifyWork]) -> None:
+    def _offer(self, works: Iterator[VerifyWork]) -> bool:
+        """Fill the engine's window. Whether there is no more work."""
         while self._engine.wanted() > 0:
             if self._again:
                 number = self._again.popleft()
             else:
                 work = next(works, None)
                 if work is None:
-                    return
+                    return True
                 number, self._next_id = self._next_id, self._next_id + 1
                 self._assigned[number] = _Assigned(encode(work))
             assigned = self._assigned[number]
             self._engine.offer(Task(number, assigned.attempt, assigned.payload))
+        return False
 
     def _handle(self, event: Event) -> None:
         self._crew.hear(event)
