@@ -289,7 +289,9 @@ def _verify_lines(counters: Mapping[str, Any]) -> list[str]:
     if not counters:
         return []
     files, size_bytes = processed(counters)
-    return [f"  compared {files:,} files, {size(size_bytes)}; {counters.get('differences', 0):,} differences"]
+    return [
+        f"  compared {counted(files, 'file')}, {size(size_bytes)}; {counted(counters['differences'], 'difference')}"
+    ]
 
 
 _RESULT_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
