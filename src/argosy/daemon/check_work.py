@@ -44,7 +44,7 @@ class CheckWork(RecordedWork):
         options = msgspec.structs.replace(self._options, workers=self._surroundings.workers())
         around = self._surroundings
         return run_check(
-            self._access(), options, observer, state_directory=around.state_directory, make_engine=around.make_engine
+            self._access(run), options, observer, state_directory=around.state_directory, make_engine=around.make_engine
         )
 
     def _observer(self, run: Run) -> CheckObserver:

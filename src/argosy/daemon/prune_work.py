@@ -43,7 +43,7 @@ class PruneWork(RecordedWork):
         around, observer = self._surroundings, self._observer(run)
         self._remove_former_lock(run, observer.message)
         options = self._order.options(around.workers(), around.state_directory)
-        plan = run_prune(self._access(), options, observer, around.make_engine)
+        plan = run_prune(self._access(run), options, observer, around.make_engine)
         return plan.summary(dry_run=self._order.dry_run)
 
     def _observer(self, run: Run) -> PruneObserver:

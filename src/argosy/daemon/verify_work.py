@@ -44,7 +44,7 @@ class VerifyWork(RecordedWork):
     def _operate(self, run: Run) -> VerifyResult:
         around = self._surroundings
         options = msgspec.structs.replace(self._options, workers=around.workers())
-        return run_verify(self._access(), options, self._observer(run), around.make_engine)
+        return run_verify(self._access(run), options, self._observer(run), around.make_engine)
 
     def _observer(self, run: Run) -> VerifyObserver:
         """What the operation tells: followers hear it, and the diary keeps some of it."""

@@ -87,8 +87,13 @@ class JobWork(ABC):
         options = msgspec.structs.replace(self._request.storage_options, credentials={})
         self._request = msgspec.structs.replace(self._request, password=b"", storage_options=options)
 
-    def _access(self) -> Access:
-        request = self._request
+    def _access(self, run: Run) -> Access:
+        request, observer = self._request, run.observer()
+
+        def on_wait(text: str) -> None:
+            self.diary.note(text)
+            observer.message(text)
+
         return Access(
             location=request.location,
             password=lambda: request.password,
@@ -97,6 +102,8 @@ class JobWork(ABC):
             key_hint=request.key_hint,
             no_lock=request.no_lock,
             retry_lock_seconds=request.retry_lock_seconds,
+            on_wait=on_wait,
+            stop_requested=observer.stop_requested,
         )
 
     def _locks(self) -> list[str]:
@@ -140,7 +147,7 @@ class RecordedWork(JobWork):
 
     def _remove_former_lock(self, run: Run, say: Callable[[str], None]) -> None:
         """The exclusive lock of the master that was killed in the midst of this would keep the job out for ever."""
-        access = self._access()
+        access = self._access(run)
         if run.former and not access.no_lock:
             for lock in run_unlock(access).removed:
                 say(f"removed the {lock.description}: {lock.reason}")
