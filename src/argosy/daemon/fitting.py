@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,7 +108,7 @@ class Fitter:
         """Its workers need the source, and nothing of the repository."""
         wanted = verify.decode(setup, verify.WorkerSetup)
         self._compare(list)
-        source = os.path.realpath(PathMap(self._maps).here(wanted.source))
+        source = PathMap(self._maps).here(wanted.source)
         return verify.encode(msgspec.structs.replace(wanted, source=source, elsewhere=True))
 
     @contextmanager

@@ -39,7 +39,8 @@ class VerifyWork(RecordedWork):
 
     def look(self) -> Sight:
         """The directory and some of its entries. Of the repository its members need nothing."""
-        return Sight(look_at(sample_paths([os.path.realpath(self._options.source)])), [])
+        # What a link points at, not the link: a member may have the directory itself there.
+        return Sight(look_at(sample_paths([os.path.join(self._options.source, b".")])), [])
 
     def _operate(self, run: Run) -> VerifyResult:
         around = self._surroundings

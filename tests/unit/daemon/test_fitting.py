@@ -230,12 +230,13 @@ def test_a_comparisons_workers_read_the_source_where_it_is_here(tmp_path: Path) 
     source.mkdir()
     (source / "file").write_bytes(b"content")
     source.rename(here)
-    theirs = Sight(look_at([os.fsencode(source / "file")], lambda path: path.replace(b"/source/", b"/here/")), [])
+    paths = [os.fsencode(f"{source}/.{name}") for name in ("", "/file")]
+    theirs = Sight(look_at(paths, lambda path: path.replace(b"/source/", b"/here/")), [])
     setup = verify.encode(
         verify.WorkerSetup(verify.PROTOCOL, os.fsencode(source), b"/", SelectionSpec(), frozenset(), manifest=True)
     )
     maps = [(os.fsencode(source), os.fsencode(here))]
     fitted = verify.decode(Fitter("nas-1", tmp_path, lambda: theirs, maps).fit(VERIFY, setup), verify.WorkerSetup)
     assert (fitted.source, fitted.elsewhere) == (os.fsencode(here), True)
-    with pytest.raises(SourceError, match="file is not there"):
+    with pytest.raises(SourceError, match=r"source/\. is not there"):
         Fitter("nas-1", tmp_path, lambda: theirs).fit(VERIFY, setup)

@@ -80,9 +80,7 @@ class _Verification:
         base = result.subpath.encode("utf-8", "surrogateescape")
         engine.start(encode(_setup(options, base)), HANDLER)
         plan = VerifyPlan(self._reader, self._places, Selection(options.selection), base, self._problem)
-        coordinator = Coordinator(
-            engine, self._observer, result, self._taken, SourceView(os.path.realpath(options.source))
-        )
+        coordinator = Coordinator(engine, self._observer, result, self._taken, SourceView(self._source))
         coordinator.run(plan.works(self._root), _Check(self._session, self._observer))
         engine.close()
         if self._session.lock is not None:
@@ -172,7 +170,7 @@ def _refuse_source(options: VerifyOptions) -> None:
 def _setup(options: VerifyOptions, base: bytes) -> WorkerSetup:
     return WorkerSetup(
         protocol=PROTOCOL,
-        source=os.path.realpath(options.source),
+        source=os.path.abspath(options.source),
         base=base,
         selection=options.selection,
         ignored=options.ignored,

@@ -10,22 +10,16 @@ from argosy.operations.verify.messages import MISSING_IN_SOURCE, UNREADABLE, Out
 
 
 class SourceView:
-    """The directory that is compared, as it is when this is made."""
+    """The directory that is compared, as it is when this is made. SourceGone if it is not there then."""
 
     def __init__(self, source: bytes) -> None:
         self._source = source
-        self._found = os.stat(source)
+        self._found = self._look()
 
     def check(self) -> None:
         """SourceGone if it is no longer there, or another one."""
-        try:
-            if os.path.samestat(os.stat(self._source), self._found):
-                return
-        except OSError:
-            pass
-        raise SourceGone(
-            f"{os.fsdecode(self._source)} went away while it was compared", hint="Check that it is mounted."
-        )
+        if not os.path.samestat(self._look(), self._found):
+            raise self._gone()
 
     def contradiction(self, outcome: Outcome) -> str:
         """The first entry that the member missed and that this machine has, in words; empty if there is none."""
@@ -36,6 +30,17 @@ class SourceView:
             if difference.kind == UNREADABLE and is_readable(path) and _has_readable_xattrs(path):
                 return f"it cannot read {os.fsdecode(path)}, which the master can"
         return ""
+
+    def _look(self) -> os.stat_result:
+        try:
+            return os.stat(self._source)
+        except OSError as error:
+            raise self._gone() from error
+
+    def _gone(self) -> SourceGone:
+        return SourceGone(
+            f"{os.fsdecode(self._source)} went away while it was compared", hint="Check that it is mounted."
+        )
 
 
 def _has_readable_xattrs(path: bytes) -> bool:

@@ -61,7 +61,7 @@ class VerifyWorker:
         self._setup = setup
         self._outlet = outlet
         self._selection = Selection(setup.selection)
-        self._root_fd = open_directory(setup.source)
+        self._root_fd = open_directory(os.path.realpath(setup.source))
         self._contents = ContentReader(self._read, digests=setup.manifest)
         self._listed: tuple[bytes, list[bytes]] | None = None
         self._outcome = Outcome()
