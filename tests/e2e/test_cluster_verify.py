@@ -18,7 +18,13 @@ from argosy.operations.verify.messages import Difference
 from argosy.operations.verify.options import VerifyObserver, VerifyOptions, VerifyResult
 from argosy.operations.verify.run import run_verify
 from tests.support.backups import Scene
-from tests.support.cluster_commands import Commands, cluster_of_commands, stopped_proxies, until_running
+from tests.support.cluster_commands import (
+    Commands,
+    cluster_of_commands,
+    stopped_proxies,
+    until_followed,
+    until_running,
+)
 from tests.support.command import decode_lines
 from tests.support.holding import Hold
 from tests.support.masters import running_master
@@ -204,3 +210,26 @@ def test_a_detached_one_is_attached_to_by_its_id(cluster: Commands, saved: Scene
     said = cluster.argosy.says("jobs", job, "--cluster", cluster.url)
     assert "different" in said
     assert "differs, or could not be compared (3)" in said
+
+
+def test_a_killed_masters_comparison_begins_anew_when_it_is_started_again(saved: Scene, tmp_path: Path) -> None:
+    """What it has written of the report goes, and the whole one is signed."""
+    with cluster_of_commands(tmp_path / "home") as cluster:
+        (tmp_path / "password").write_text(cluster.argosy.password)
+        flags = ("--no-workers", "-p", str(tmp_path / "password"))
+        master = cluster.start_master(*flags)
+        cluster.start_proxy("nas-1")
+        report, source = tmp_path / "report", saved.home / "source"
+        reach = ("--cluster", cluster.url, "-r", saved.repository)
+        with cluster.argosy.started("verify", "latest", source, "--report", report, *reach, "--json") as process:
+            with stopped_proxies(cluster):
+                until_followed(process)
+                master.end()
+                assert report.with_name("report.unfinished").exists()
+                assert cluster.start_master(*flags).until_said("is taken up again")
+            output, errors = process.communicate()
+            assert process.returncode == 0, errors
+        assert decode_lines(output)[-1]["files"] == FILES
+        assert "is as it was written" in cluster.argosy.says("verify", "--check-report", report, "-r", saved.repository)
+        assert not report.with_name("report.unfinished").exists()
+        cluster.argosy.run("unlock", "-r", saved.repository)

@@ -14,6 +14,7 @@ from argosy.daemon.sight import Sight, look_at, sample_paths
 from argosy.daemon.work import Ending, RecordedWork, Surroundings
 from argosy.operations.verify.messages import UNREADABLE, Difference
 from argosy.operations.verify.options import VerifyObserver, VerifyResult
+from argosy.operations.verify.report import remove_unfinished
 from argosy.operations.verify.run import run_verify
 
 
@@ -45,6 +46,8 @@ class VerifyWork(RecordedWork):
     def _operate(self, run: Run) -> VerifyResult:
         around = self._surroundings
         options = msgspec.structs.replace(self._options, workers=around.workers())
+        if run.former and options.report is not None:
+            remove_unfinished(options.report)
         return run_verify(self._access(run), options, self._observer(run), around.make_engine)
 
     def _observer(self, run: Run) -> VerifyObserver:
