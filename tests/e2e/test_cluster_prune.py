@@ -28,6 +28,9 @@ ORDER = PruneOrder.of(PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES))
 # What the command says with --pack-size 4 and --max-unused 0.
 ALL = ("prune", "--max-unused", "0", "--pack-size", "4")
 
+# Many processes: on a loaded machine they take their time.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:

@@ -32,6 +32,9 @@ from tests.support.trees import make_tree
 
 FILES = 120
 
+# Many processes: on a loaded machine they take their time.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Scene:

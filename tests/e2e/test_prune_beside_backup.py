@@ -23,6 +23,9 @@ from tests.support.trees import assert_same_tree
 PRUNE = ("prune", "--max-unused", "0", "--pack-size", "4")
 RETRY = ("--retry-lock", "5m")
 
+# Many processes: on a loaded machine they take their time.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:

@@ -23,7 +23,8 @@ from tests.support.trees import assert_same_tree, make_tree
 LOST = b"lost" * 1000
 LOST_ID = hashlib.sha256(LOST).digest()
 
-pytestmark = pytest.mark.server
+# Many commands: on a loaded machine they take their time.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

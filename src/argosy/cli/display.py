@@ -109,15 +109,14 @@ def choose_display(
     ctx: Context, document: Documents[P] | None, line: Lines[P], live: Callable[[], Display[P]]
 ) -> Display[P] | None:
     """What the flags and the terminal ask for; ``live`` makes the picture, so that only a terminal imports rich.
-    Without ``document`` JSON tells only how it ends.
 
-    UsageError if PROGRESS_FPS is no rate.
+    ``document`` None: with --json the command shows nothing while it runs. UsageError if PROGRESS_FPS is no rate.
     """
     every_seconds = _progress_seconds(ctx)
-    if ctx.quiet or (ctx.json and document is None):
+    if ctx.quiet:
         return None
-    if ctx.json and document is not None:
-        return JsonDisplay(ctx.output, document, every_seconds or 1.0)
+    if ctx.json:
+        return None if document is None else JsonDisplay(ctx.output, document, every_seconds or 1.0)
     if ctx.output.on_terminal and ctx.given.variables.get("TERM") != "dumb":
         return live()
     return LineDisplay(ctx.output, line, every_seconds)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from argosy.cli.member_words import member_lines
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
-from argosy.operations.crew import MemberLook
 
 P = TypeVar("P")
 
@@ -55,26 +53,10 @@ class LiveDisplay(Generic[P]):
             self._console.print(Text(text, style=style), soft_wrap=True)
 
 
-class HasMembers(Protocol):
-    """A look at a job that members work on."""
+def lines_display(output: Output, lines: Callable[[P, float, Pace], Sequence[str]]) -> LiveDisplay[P]:
+    """A display of some lines, each cut where the terminal ends."""
 
-    @property
-    def members(self) -> list[MemberLook]:
-        """See ``MemberLook``."""
-
-
-M = TypeVar("M", bound=HasMembers)
-
-
-def members_display(
-    output: Output, line: Callable[[M, float, Pace], str], singular: str, plural: str = ""
-) -> LiveDisplay[M]:
-    """A display of one line, and one for each member where there are several; they count entries of this name."""
-
-    def picture(progress: M, seconds: float, pace: Pace) -> RenderableType:
-        lines = [line(progress, seconds, pace)]
-        if len(progress.members) > 1:
-            lines += member_lines(progress.members, singular, plural)
-        return Group(*(Text(text, no_wrap=True, overflow="ellipsis") for text in lines))
+    def picture(progress: P, seconds: float, pace: Pace) -> Group:
+        return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines(progress, seconds, pace)))
 
     return LiveDisplay(output, picture)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from argosy.cli.context import Context
 from argosy.cli.display import Display, ProgressReporter, choose_display
+from argosy.cli.member_words import with_members
 from argosy.cli.pace import Pace
 from argosy.cli.wording import counted, duration, size
 from argosy.operations.prune.options import PruneObserver, PruneProgress
@@ -103,8 +104,8 @@ def progress_line(progress: PruneProgress, seconds: float, pace: Pace) -> str:
 
 def _display(ctx: Context) -> Display[PruneProgress] | None:
     def live() -> Display[PruneProgress]:
-        from argosy.cli.live import members_display
+        from argosy.cli.live import lines_display
 
-        return members_display(ctx.output, progress_line, "pack")
+        return lines_display(ctx.output, lambda *look: with_members(progress_line(*look), look[0].members))
 
     return choose_display(ctx, None, progress_line, live)

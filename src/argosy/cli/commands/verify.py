@@ -115,8 +115,9 @@ def _display(ctx: Context) -> Display[VerifyProgress] | None:
     from argosy.cli.verify_reporter import progress_line, status_document
 
     def live() -> Display[VerifyProgress]:
-        from argosy.cli.live import members_display
+        from argosy.cli.live import lines_display
+        from argosy.cli.member_words import with_members
 
-        return members_display(ctx.output, progress_line, "file")
+        return lines_display(ctx.output, lambda *look: with_members(progress_line(*look), look[0].members))
 
     return choose_display(ctx, status_document, progress_line, live)

@@ -87,7 +87,8 @@ class Execution:
         copying = Copying(
             self._session, self._options, self._observer, self._make_engine, self._lock, self._on_stored, self._stop
         )
-        copying.run(_shares(contents, wanted), len(plan.repack), plan.stats.to_repack.size_bytes)
+        packs = sum(1 in flags for flags in wanted.values())
+        copying.run(_shares(contents, wanted), packs, plan.stats.to_repack.size_bytes)
         copied = sum(count_blobs(pack.header) for pack in self._stored)
         if copied != needed:
             raise Damaged(
