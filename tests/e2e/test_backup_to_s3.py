@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from argosy.operations.prune.options import PruneObserver, PruneOptions
-from argosy.operations.prune.plan import PruneLimits
+from argosy.operations.prune.plan import MaxUnused, PruneLimits
 from argosy.operations.prune.run import run_prune
 from argosy.operations.session import Access
 from argosy.storage.options import StorageOptions
@@ -73,7 +73,7 @@ def test_a_prune_in_s3_leaves_what_is_used_and_nothing_else(server: S3Server, tm
         tmp_path / "cache",
         StorageOptions(credentials=dict(server.credentials)),
     )
-    limits = PruneLimits(max_unused=lambda _used: 0, small_pack_bytes=0)
+    limits = PruneLimits(MaxUnused(size_bytes=0), small_pack_bytes=0)
     options = PruneOptions(limits, pack_size_bytes=1 << 20, workers=2, alone_bytes=alone_bytes)
     plan = run_prune(access, options, PruneObserver())
     assert plan.repack

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,13 @@ from argosy.errors import EngineError, Interrupted, RestoreError, SnapshotMissin
 from argosy.operations.check.options import CheckObserver, CheckOptions, Problem
 from argosy.operations.check.subset import READ_ALL
 from argosy.operations.restore import coordinator
-from argosy.operations.restore.options import RestoreObserver, RestoreOptions, RestoreResult
-from argosy.operations.restore.run import run_restore
+from argosy.operations.restore.options import RestoreOptions, RestoreResult
 from argosy.restorer.cuts import Cuts
 from argosy.restorer.target import is_probe
 from tests.e2e.restore_scene import Heard
 from tests.support.backups import Scene
-from tests.support.masters import PATIENCE_SECONDS, running_master
+from tests.support.holding import Hold
+from tests.support.masters import running_master
 from tests.support.trees import assert_same_tree
 
 LARGE_BYTES = 40 << 20
@@ -51,41 +50,12 @@ def source(scene: Scene, tmp_path: Path) -> Path:
     return root
 
 
-class Hold:
-    """Holds a master's restore once a member has done some of it and another holds a task, or is to."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._reached = threading.Event()
-        self._go_on = threading.Event()
-
-        def run_held(access: Any, options: RestoreOptions, observer: RestoreObserver, **named: Any) -> RestoreResult:
-            told = observer.progress
-
-            def progress(progress: Any) -> None:
-                told(progress)
-                if any(held for _, _, held, _, _ in progress.members) and not self._reached.is_set():
-                    self._reached.set()
-                    assert self._go_on.wait(PATIENCE_SECONDS)
-
-            small = msgspec.structs.replace(options, cuts=Cuts(entries=2))
-            return run_restore(access, small, msgspec.structs.replace(observer, progress=progress), **named)
-
-        monkeypatch.setattr(restore_work, "run_restore", run_held)
-        # At every turn: between two looks of the usual ones all may be done.
-        monkeypatch.setattr(coordinator, "_LOOK_SECONDS", 0.0)
-
-    def wait(self) -> None:
-        """Until the job is held."""
-        assert self._reached.wait(PATIENCE_SECONDS)
-
-    def release(self) -> None:
-        """Let it go on, to its end."""
-        self._go_on.set()
-
-
 @pytest.fixture
 def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
-    return Hold(monkeypatch)
+    # At every turn: between two looks of the usual ones all may be done.
+    monkeypatch.setattr(coordinator, "_LOOK_SECONDS", 0.0)
+    small = {"cuts": Cuts(entries=2)}
+    return Hold(monkeypatch, restore_work, "run_restore", lambda options: msgspec.structs.replace(options, **small))
 
 
 def order(target: Path, **options: Any) -> RestoreOrder:

@@ -18,9 +18,8 @@ from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.run import run_prune
 from tests.faults.conftest import make_source
 from tests.support.backups import ROOT, Scene, assert_sound
-from tests.support.pruned import ALL_UNUSED, PACK_BYTES, copied, make_unpruned
-from tests.support.restic import ResticRepository, require_restic
-from tests.support.trees import assert_same_tree
+from tests.support.pruned import ALL_UNUSED, PACK_BYTES, assert_nothing_lost, copied, make_unpruned, restic_at
+from tests.support.restic import require_restic
 
 CRASH_POINTS = {
     "packs in no index are deleted": (1,),
@@ -47,10 +46,6 @@ def prune_and_die(scene: Scene, name: str, nth: int, *, after_seconds: float = 1
         return subprocess.run(command, env=environment, check=False, cwd=ROOT, timeout=after_seconds).returncode
     except subprocess.TimeoutExpired:  # run() has killed it
         return -signal.SIGKILL
-
-
-def restic_at(scene: Scene) -> ResticRepository:
-    return require_restic((0, 18, 0)).at(scene.repository, scene.home)
 
 
 def test_every_crash_point_of_the_code_is_tested() -> None:
@@ -123,21 +118,3 @@ def test_a_backup_that_was_interrupted_before_the_prune_stores_again_what_that_r
     outcome = scene.run(source, pack_size_bytes=PACK_BYTES)
     assert outcome.returncode == 0, outcome
     assert_sound(scene, require_restic())
-
-
-def assert_nothing_lost(made: Scene, scene: Scene) -> None:
-    """restic reads every byte, before and after the next prune; and then nothing unused is left."""
-    restic = restic_at(scene)
-    restic.run("unlock")
-    restic.check()
-    options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES)
-    run_prune(scene.access(), options, PruneObserver())
-    restic.check()
-    assert [stored.id for stored in scene.snapshots()] == [stored.id for stored in made.snapshots()]
-    assert run_prune(scene.access(), options, PruneObserver()).is_empty
-    said = restic.run("prune", "--dry-run", "--max-unused", "0").stdout.decode()
-    assert re.search(r"to delete: +0 blobs", said), said
-    assert re.search(r"this removes: +0 blobs", said), said
-    assert scene.blobs_twice() == 0
-    restic.run("restore", "latest", "--target", scene.home / "restored")
-    assert_same_tree(scene.home / "source", scene.home / "restored" / "source")

@@ -14,6 +14,7 @@ from argosy.repository.keys import ScryptNumbers, add_key
 from argosy.repository.layout import FileKind
 from argosy.repository.repository import open_repository
 from argosy.storage.open import open_storage
+from argosy.storage.options import StorageOptions
 from tests.support.command import Argosy
 from tests.support.restic import PASSWORD, Restic, ResticRepository, require_restic
 
@@ -76,9 +77,9 @@ def make_compared(restic: Restic, home: Path) -> Compared:
     return Compared(home, source, argosy, writer)
 
 
-def make_key_cheap(location: str) -> None:
+def make_key_cheap(location: str, options: StorageOptions | None = None) -> None:
     """Replace the key by one with the same password that is derived at once: each test opens it several times."""
-    storage = open_storage(location)
+    storage = open_storage(location, options)
     repository = open_repository(storage, PASSWORD.encode())
     add_key(storage, repository.key, PASSWORD.encode(), scrypt=ScryptNumbers(n=1024, r=8, p=1))
     repository.delete(FileKind.KEY, repository.key_id)

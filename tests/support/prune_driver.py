@@ -1,4 +1,7 @@
-"""Prunes the repository of a scene in a process that dies at a crash point: HOME, the point's name, its number."""
+"""Prunes the repository of a scene in a process that dies at a crash point: HOME, the point's name, its number.
+
+With a further argument it is another signal than SIGKILL that it sends itself.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,13 @@ from tests.support.pruned import ALL_UNUSED, PACK_BYTES
 def main() -> None:
     """Prune all that is unused."""
     home, name, nth = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    number = int(sys.argv[4]) if len(sys.argv) > 4 else signal.SIGKILL
     left = [nth]
 
     def crash_point(reached: str) -> None:
         left[0] -= reached == name
-        if not left[0]:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if reached == name and not left[0]:
+            os.kill(os.getpid(), number)
 
     options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES, crash_point=crash_point)
     run_prune(Scene(home).access(), options, PruneObserver())

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from pathlib import Path
 
-from argosy.operations.prune.plan import PruneLimits
+from argosy.operations.prune.options import PruneObserver, PruneOptions
+from argosy.operations.prune.plan import MaxUnused, PruneLimits
+from argosy.operations.prune.run import run_prune
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.repository import open_repository
 from argosy.storage.open import open_storage
 from tests.support.backups import Scene
-from tests.support.restic import PASSWORD
+from tests.support.restic import PASSWORD, ResticRepository, require_restic
+from tests.support.trees import assert_same_tree
 
 PACK_BYTES = 1 << 16
 # No pack is too small: else ten of them would be put together again and again.
-ALL_UNUSED = PruneLimits(max_unused=lambda _used: 0, small_pack_bytes=0)
+ALL_UNUSED = PruneLimits(MaxUnused(size_bytes=0), small_pack_bytes=0)
 
 
 def make_unpruned(home: Path) -> Scene:
@@ -49,3 +53,27 @@ def copied(made: Scene, home: Path) -> Scene:
     for name in ("repository", "source"):
         shutil.copytree(made.home / name, home / name)
     return Scene(home)
+
+
+def restic_at(scene: Scene) -> ResticRepository:
+    """The referee, for a scene's repository."""
+    return require_restic((0, 18, 0)).at(scene.repository, scene.home)
+
+
+def assert_nothing_lost(made: Scene, scene: Scene) -> None:
+    """restic reads every byte, before and after the next prune; and then nothing unused is left."""
+    restic = restic_at(scene)
+    restic.run("unlock")
+    restic.check()
+    options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES)
+    run_prune(scene.access(), options, PruneObserver())
+    restic.check()
+    assert [stored.id for stored in scene.snapshots()] == [stored.id for stored in made.snapshots()]
+    assert run_prune(scene.access(), options, PruneObserver()).is_empty
+    said = restic.run("prune", "--dry-run", "--max-unused", "0").stdout.decode()
+    assert re.search(r"to delete: +0 blobs", said), said
+    assert re.search(r"this removes: +0 blobs", said), said
+    assert scene.blobs_twice() == 0
+    for stored in made.snapshots():
+        restic.run("restore", stored.id.hex(), "--target", scene.home / "restored" / stored.id.hex())
+    assert_same_tree(scene.home / "source", scene.home / "restored" / made.snapshots()[-1].id.hex() / "source")

@@ -7,9 +7,9 @@ gone or closed. So such an answer counts only where the master gets it too.
 from __future__ import annotations
 
 import os
-import stat
 
 from argosy.archiver.messages import GONE, UNREAD, BatchResult
+from argosy.filesystem.readable import is_readable
 
 
 def first_contradiction(result: BatchResult) -> str:
@@ -25,19 +25,6 @@ def first_contradiction(result: BatchResult) -> str:
         if os.path.lexists(path):
             return f"it does not see {os.fsdecode(path)}, which is there"
     for path in unread:
-        if _is_readable(path):
+        if is_readable(path):
             return f"it cannot read {os.fsdecode(path)}, which the master can"
     return ""
-
-
-def _is_readable(path: bytes) -> bool:
-    try:
-        mode = os.lstat(path).st_mode
-        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-            # No FIFO or device that was put there meanwhile is waited for.
-            os.close(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
-        elif stat.S_ISLNK(mode):
-            os.readlink(path)
-    except OSError:
-        return False
-    return True

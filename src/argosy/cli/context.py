@@ -42,6 +42,7 @@ class Context:
         self.nursery: Nursery | None = None
         self._early_key: EarlyKey | None = None
         self._stack = ExitStack()
+        self._stop_requested: Callable[[], bool] = lambda: False
 
     @cached_property
     def location(self) -> str:
@@ -88,6 +89,8 @@ class Context:
             no_lock=self.given.yes("no_lock"),
             retry_lock_seconds=float(self.given.flags.get("retry_lock") or 0.0),
             early_key=self._early_key,
+            on_wait=self._say_waiting,
+            stop_requested=lambda: self._stop_requested(),
         )
 
     @cached_property
@@ -126,7 +129,13 @@ class Context:
     def stopping(self, note: str = "stopping; once more: at once") -> Iterator[Callable[[], bool]]:
         """Within, the first signal only makes the yielded function true; see ``argosy.cli.signals``."""
         with Stop(lambda: self.output.message(note)) as stop:
+            self._stop_requested = stop.requested
             yield stop.requested
+
+    def _say_waiting(self, text: str) -> None:
+        if not self.json:
+            self.output.message(text)
+            self.output.flush()
 
     def besides(self, given: Given, what: str) -> Context:
         """A context for another repository of the same command; it ends with this one."""

@@ -18,7 +18,7 @@ UNFINISHED = "unfinished"
 
 
 def state_of(job: JobStatus | JobHistory) -> str:
-    """running, unfinished, or how it ended: done, incomplete, failed, closed."""
+    """running, unfinished, or how it ended: done, incomplete, damaged, different, failed, closed."""
     if isinstance(job, JobHistory):
         return job.outcome
     return RUNNING if job.running else UNFINISHED
@@ -238,8 +238,10 @@ def job_title(kind: str, repository: str, paths: Sequence[bytes | str]) -> str:
     match kind:
         case "restore":
             return f"restore from {printable(repository)} to {named}"
-        case "check":
-            return f"check of {printable(repository)}"
+        case "verify":
+            return f"verify {printable(repository)} against {named}"
+        case "check" | "prune":
+            return f"{kind} of {printable(repository)}"
     return f"{kind} of {named} to {printable(repository)}"
 
 
@@ -276,15 +278,39 @@ def _check_lines(counters: Mapping[str, Any]) -> list[str]:
     return [f"  checked {', '.join(numbers)}; {read}"]
 
 
+def _prune_lines(counters: Mapping[str, Any]) -> list[str]:
+    if not counters:
+        return []
+    numbers = (f"{counters.get(f'packs_{what}', 0):,} {what}" for what in ("kept", "repacked", "removed"))
+    return [f"  packs: {', '.join(numbers)}; {size(counters.get('bytes_freed', 0))} freed"]
+
+
+def _verify_lines(counters: Mapping[str, Any]) -> list[str]:
+    if not counters:
+        return []
+    files, size_bytes = processed(counters)
+    return [
+        f"  compared {counted(files, 'file')}, {size(size_bytes)}; {counted(counters['differences'], 'difference')}"
+    ]
+
+
 _RESULT_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "restore": _restore_lines,
     "check": _check_lines,
+    "prune": _prune_lines,
+    "verify": _verify_lines,
 }
-_FAULTS = {"restore": "was not restored, or not wholly", "check": "is damaged"}
+_FAULTS = {
+    "restore": "was not restored, or not wholly",
+    "check": "is damaged",
+    "verify": "differs, or could not be compared",
+}
 _PROCESSED = (
     ("total_files_processed", "total_bytes_processed"),
     ("files_restored", "bytes_restored"),
     ("packs_read", "bytes_read"),
+    ("packs_repacked", "bytes_repacked"),
+    ("files_compared", "bytes_compared"),
     ("total_files", "total_bytes"),
 )
 

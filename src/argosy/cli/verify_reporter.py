@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from argosy.cli.display import Display, ProgressReporter
+from argosy.cli.member_words import members_document
 from argosy.cli.output import Output
 from argosy.cli.pace import Pace
 from argosy.cli.restore_reporter import snapshot_words
 from argosy.cli.wording import counted, duration, json_text, printable, size
-from argosy.errors import Damaged
 from argosy.operations.verify.messages import (
     CHANGED,
     CHANGING,
@@ -19,7 +20,7 @@ from argosy.operations.verify.messages import (
     UNREADABLE,
     Difference,
 )
-from argosy.operations.verify.options import VerifyProgress, VerifyResult
+from argosy.operations.verify.options import VerifyObserver, VerifyProgress, VerifyResult
 from argosy.operations.verify.report import CheckedReport, difference_document
 from argosy.operations.verify.run import summary_document
 from argosy.repository.snapshots import StoredSnapshot
@@ -28,9 +29,20 @@ from argosy.repository.snapshots import StoredSnapshot
 class VerifyReporter(ProgressReporter[VerifyProgress]):
     """The observer's ears."""
 
-    def __init__(self, output: Output, display: Display[VerifyProgress] | None, source: str) -> None:
+    def __init__(self, output: Output, display: Display[VerifyProgress] | None, source: bytes) -> None:
         super().__init__(output, display)
         self._source = source
+
+    def observer(self, stop_requested: Callable[[], bool]) -> VerifyObserver:
+        """What the operation is given."""
+        return VerifyObserver(
+            begun=self.begun,
+            found=self.found,
+            problem=self.problem,
+            message=self.output.message if not self.output.json else lambda _text: None,
+            progress=self.progress,
+            stop_requested=stop_requested,
+        )
 
     def begun(self, stored: StoredSnapshot, subpath: str) -> None:
         """Say what is compared with what."""
@@ -46,21 +58,21 @@ class VerifyReporter(ProgressReporter[VerifyProgress]):
         else:
             self.output.line(difference_line(difference))
 
-    def problem(self, path: bytes, error: Damaged) -> None:
+    def problem(self, path: bytes, reason: str) -> None:
         """Damage in the repository."""
         name = json_text(path) if self.output.json else printable(path or b".")
-        self.output.error(error.message, item=name, during="verify")
+        self.output.error(reason, item=name, during="verify")
 
     def progress(self, progress: VerifyProgress) -> None:
         """Show how far it is."""
         self.show(progress, progress.size_bytes)
 
-    def finish(self, result: VerifyResult, report: str | None) -> None:
-        """Say what it came to."""
+    def finish(self, result: VerifyResult) -> int:
+        """Say what it came to; the exit code."""
         seconds = time.monotonic() - self.started
         if self.output.json:
             self.output.document({**summary_document(result), "seconds_elapsed": int(seconds)}, flush=True)
-            return
+            return result.exit_code
         entries = f"{counted(result.files, 'file')}, {counted(result.directories, 'directory', 'directories')}"
         self.output.message(
             f"compared {entries}, {counted(result.others, 'other')}, {size(result.size_bytes)} in {duration(seconds)}"
@@ -71,8 +83,9 @@ class VerifyReporter(ProgressReporter[VerifyProgress]):
         if result.problems:
             self.output.error_line("The repository is damaged: `argosy check` tells all of it.")
         self.output.message(verdict(result))
-        if report is not None:
-            self.output.message(f"the report is in {printable(report)}")
+        if result.report is not None:
+            self.output.message(f"the report is in {printable(result.report)}")
+        return result.exit_code
 
 
 def difference_line(difference: Difference) -> str:
@@ -136,6 +149,7 @@ def status_document(progress: VerifyProgress, seconds: float, pace: Pace) -> dic
         "bytes_done": progress.size_bytes,
         "differences": progress.differences,
         "bytes_per_second": int(pace.bytes_per_second),
+        "members": members_document(progress.members),
     }
 
 

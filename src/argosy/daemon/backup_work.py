@@ -52,7 +52,7 @@ class BackupWork(JobWork):
         """Back up; the job's own file keeps what happens."""
         observer = cast("BackupObserver", run.observer())
         observer.begun = run.goes_on_with
-        access = self._access()
+        access = self._access(run)
         return run_backup(
             access,
             msgspec.structs.replace(self._options, workers=self._surroundings.workers(), job_id=run.job),

@@ -13,7 +13,6 @@ from argosy.daemon.sight import Sight
 from argosy.daemon.work import Ending, RecordedWork, Surroundings
 from argosy.operations.check.options import CheckObserver, CheckResult, Problem
 from argosy.operations.check.run import run_check
-from argosy.operations.unlock import run_unlock
 
 
 class CheckWork(RecordedWork):
@@ -40,15 +39,12 @@ class CheckWork(RecordedWork):
         return Sight([], self._locks())
 
     def _operate(self, run: Run) -> CheckResult:
-        access, observer = self._access(), self._observer(run)
-        if run.former and not access.no_lock:
-            # The exclusive lock of the master that was killed in the midst of this would keep the check out for ever.
-            for lock in run_unlock(access).removed:
-                observer.message(f"removed the {lock.description}: {lock.reason}")
+        observer = self._observer(run)
+        self._remove_former_lock(run, observer.message)
         options = msgspec.structs.replace(self._options, workers=self._surroundings.workers())
         around = self._surroundings
         return run_check(
-            access, options, observer, state_directory=around.state_directory, make_engine=around.make_engine
+            self._access(run), options, observer, state_directory=around.state_directory, make_engine=around.make_engine
         )
 
     def _observer(self, run: Run) -> CheckObserver:

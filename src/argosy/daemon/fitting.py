@@ -17,9 +17,13 @@ from argosy.errors import EngineError
 from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.check import messages as check
 from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.prune import messages as prune
+from argosy.operations.prune.copying import HANDLER as PRUNE
 from argosy.operations.restore.run import HANDLER as RESTORE
 from argosy.operations.restore.run import protected_directories
 from argosy.operations.session import LOOKUP_NAME
+from argosy.operations.verify import messages as verify
+from argosy.operations.verify.run import HANDLER as VERIFY
 from argosy.repository.cache import repository_cache_directory
 from argosy.repository.layout import FileKind
 from argosy.repository.lookup import DedupLookup
@@ -58,6 +62,8 @@ class Fitter:
             BACKUP: self._fit_backup,
             RESTORE: self._fit_restore,
             CHECK: self._fit_check,
+            PRUNE: self._fit_prune,
+            VERIFY: self._fit_verify,
         }
 
     def fit(self, handler: str, setup: bytes) -> bytes:
@@ -94,6 +100,17 @@ class Fitter:
             cache = repository_cache_directory(self._cache_directory, repository.id) if wanted.cache_directory else ""
         return check.encode(msgspec.structs.replace(wanted, cache_directory=str(cache)))
 
+    def _fit_prune(self, setup: bytes) -> bytes:
+        with self._proved_repository(prune.decode_setup(setup)):
+            return setup
+
+    def _fit_verify(self, setup: bytes) -> bytes:
+        """Its workers need the source, and nothing of the repository."""
+        wanted = verify.decode(setup, verify.WorkerSetup)
+        self._compare(list)
+        source = PathMap(self._maps).here(wanted.source)
+        return verify.encode(msgspec.structs.replace(wanted, source=source, elsewhere=True))
+
     @contextmanager
     def _proved_repository(self, setup: Setup) -> Iterator[Repository]:
         """The job's repository as it is seen here, once it is known to be the same."""
@@ -101,21 +118,21 @@ class Fitter:
         storage = open_storage(setup.location, setup.storage_options)
         try:
             repository = open_granted(storage, key, config)
-            self._compare(repository)
+            self._compare(lambda: _lock_names(storage))
             yield repository
         finally:
             storage.close()
 
-    def _compare(self, repository: Repository) -> None:
+    def _compare(self, locks: Callable[[], list[str]]) -> None:
         """Prove that the same source or target, and the same repository, are here (R10).
 
-        What changes meanwhile is looked at again.
+        ``locks`` are the repository's as they are seen here. What changes meanwhile is looked at again.
         """
         difference = ""
         for _ in range(_LOOKS):
             theirs = self._ask()
             here = PathMap(self._maps).here
-            ours = Sight(look_at((entry.path for entry in theirs.entries), here), _lock_names(repository.storage))
+            ours = Sight(look_at((entry.path for entry in theirs.entries), here), locks())
             difference = first_difference(theirs, ours)
             if not difference and theirs.target is not None:
                 difference = target_difference(theirs.target, here, self._member)
@@ -134,7 +151,7 @@ class Fitter:
         return lookup.path
 
 
-HANDLERS = (BACKUP, RESTORE, CHECK)
+HANDLERS = (BACKUP, RESTORE, CHECK, PRUNE, VERIFY)
 """What the workers of a member run, and nothing else."""
 
 

@@ -20,7 +20,10 @@ from argosy.errors import ArgosyError
 from argosy.operations.backup.options import BackupObserver, BackupProgress, BackupResult
 from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult
 from argosy.operations.crew import MemberLook
+from argosy.operations.prune.options import PruneObserver, PruneProgress
+from argosy.operations.prune.plan import PruneSummary
 from argosy.operations.restore.options import RestoreObserver, RestoreProgress, RestoreResult
+from argosy.operations.verify.options import VerifyObserver, VerifyProgress, VerifyResult
 
 _ASKED = "stop_requested"
 _SHOWN = "progress"
@@ -82,10 +85,20 @@ def _of_check(progress: CheckProgress) -> Counts:
     return Counts(progress.trees_done + progress.packs_done, progress.bytes_done, progress.problems, progress.members)
 
 
+def _of_verify(progress: VerifyProgress) -> Counts:
+    return Counts(progress.files, progress.size_bytes, progress.differences, progress.members)
+
+
+def _of_prune(progress: PruneProgress) -> Counts:
+    return Counts(progress.packs_done, progress.bytes_done, 0, progress.members)
+
+
 BACKUP = Kind("backup", BackupObserver, BackupProgress, BackupResult, _of_backup)
 RESTORE = Kind("restore", RestoreObserver, RestoreProgress, RestoreResult, _of_restore)
 CHECK = Kind("check", CheckObserver, CheckProgress, CheckResult, _of_check)
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (BACKUP, RESTORE, CHECK)}
+PRUNE = Kind("prune", PruneObserver, PruneProgress, PruneSummary, _of_prune)
+VERIFY = Kind("verify", VerifyObserver, VerifyProgress, VerifyResult, _of_verify)
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (BACKUP, RESTORE, CHECK, PRUNE, VERIFY)}
 
 
 def kind_named(name: str) -> Kind:

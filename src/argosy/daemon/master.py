@@ -28,17 +28,21 @@ from argosy.daemon.protocol import (
     Job,
     Jobs,
     MemberState,
+    PruneOrder,
     Refusal,
     Request,
     RestoreOrder,
     Status,
     Stop,
     Submitted,
+    VerifyOrder,
 )
+from argosy.daemon.prune_work import PruneWork
 from argosy.daemon.restore_work import RestoreWork
 from argosy.daemon.runs import Run, Runs
 from argosy.daemon.sight import Sight
 from argosy.daemon.tailoring import MembersTailor
+from argosy.daemon.verify_work import VerifyWork
 from argosy.daemon.work import JobWork, Surroundings
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
@@ -184,6 +188,10 @@ class Master:
                 return RestoreWork(request, request.order, around)
             case CheckOrder():
                 return CheckWork(request, request.order, around)
+            case PruneOrder():
+                return PruneWork(request, request.order, around)
+            case VerifyOrder():
+                return VerifyWork(request, request.order, around)
 
     def _connect(self) -> Connection:
         settings = self._settings

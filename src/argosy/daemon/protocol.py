@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
@@ -14,12 +15,16 @@ from argosy.filesystem.exclude import ExcludeRules, GivenRules
 from argosy.operations.backup.options import BackupOptions
 from argosy.operations.check.options import CheckOptions
 from argosy.operations.crew import MemberLook
+from argosy.operations.prune.options import PruneOptions
+from argosy.operations.prune.plan import PruneLimits
 from argosy.operations.restore.options import RestoreOptions
 from argosy.operations.status import JobStatus
+from argosy.operations.verify.options import VerifyOptions
+from argosy.restic_format.compression import CompressionMode
 from argosy.state.history import JobHistory
 from argosy.storage.options import StorageOptions
 
-PROTOCOL = 2
+PROTOCOL = 3
 PROGRAMS_DIFFER = "Install the same version of Argosy at both ends."
 # One message of NATS, with room for its envelope.
 MOST_REQUEST_BYTES = 1000 * 1000
@@ -67,7 +72,41 @@ class CheckOrder(_Message, frozen=True):
     options: CheckOptions
 
 
-Order: TypeAlias = BackupOrder | RestoreOrder | CheckOrder
+class PruneOrder(_Message, frozen=True):
+    """A prune; fields as in ``PruneOptions``."""
+
+    limits: PruneLimits
+    dry_run: bool
+    pack_size_bytes: int
+    compression: CompressionMode
+    verify: bool
+
+    @classmethod
+    def of(cls, options: PruneOptions) -> PruneOrder:
+        """What travels of a prune's options."""
+        return cls(options.limits, options.dry_run, options.pack_size_bytes, options.compression, options.verify)
+
+    def options(self, workers: int, state_directory: Path) -> PruneOptions:
+        """The options again, for a master. The members repack all of it."""
+        return PruneOptions(
+            self.limits,
+            self.dry_run,
+            pack_size_bytes=self.pack_size_bytes,
+            compression=self.compression,
+            verify=self.verify,
+            workers=workers,
+            alone_bytes=0,
+            state_directory=state_directory,
+        )
+
+
+class VerifyOrder(_Message, frozen=True):
+    """A comparison; the paths of the source and of the report are absolute, and the master's."""
+
+    options: VerifyOptions
+
+
+Order: TypeAlias = BackupOrder | RestoreOrder | CheckOrder | PruneOrder | VerifyOrder
 """What is to be done."""
 
 
@@ -121,8 +160,8 @@ class Ended(_Message, frozen=True):
 class Followed(_Message, frozen=True):
     """The entries from the one asked for on; ``next`` is what to ask for then. ``ended`` comes with the last ones.
 
-    ``paths`` are what is backed up, or where to it is restored. ``missed`` counts entries that are no longer kept.
-    ``progress`` is the latest, empty if there is none yet.
+    ``paths`` are what is backed up or compared, or where to it is restored. ``missed`` counts entries that are no
+    longer kept. ``progress`` is the latest, empty if there is none yet.
     """
 
     run: str
@@ -164,7 +203,7 @@ class MemberState(_Message, frozen=True):
 
 
 class RunState(_Message, frozen=True):
-    """A job that has no file: a restore or a check that runs, or any job that waits for its turn.
+    """A job that has no file: one that runs and is no backup, or any that waits for its turn.
 
     Times are Unix seconds. ``entries`` and ``size_bytes`` are what is done, ``errors`` what went wrong so far.
     """

@@ -62,7 +62,7 @@ class RestoreWork(RecordedWork):
         around = self._surroundings
         try:
             return run_restore(
-                self._access(),
+                self._access(run),
                 msgspec.structs.replace(self._options, workers=around.workers()),
                 self._observer(run),
                 make_engine=around.make_engine,

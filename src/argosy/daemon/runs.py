@@ -28,7 +28,7 @@ _MOST_RUNS_KEPT = 50
 
 
 class Work(Protocol):
-    """What is done in a run. ``paths`` are what is backed up, or where to it is restored."""
+    """What is done in a run. ``paths`` are what is backed up or compared, or where to it is restored."""
 
     @property
     def kind(self) -> Kind:

@@ -12,13 +12,16 @@ from argosy.errors import EngineError
 from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.check import messages as check
 from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.prune import messages as prune
+from argosy.operations.prune.copying import HANDLER as PRUNE
 from argosy.operations.restore.run import HANDLER as RESTORE
+from argosy.operations.verify.run import HANDLER as VERIFY
 from argosy.restorer import messages as restore
 
 Credentials = Callable[[str], Mapping[str, str]]
 """Those for the store at a location."""
 
-Setup: TypeAlias = backup.WorkerSetup | restore.WorkerSetup | check.WorkerSetup
+Setup: TypeAlias = backup.WorkerSetup | restore.WorkerSetup | check.WorkerSetup | prune.WorkerSetup
 """The first thing that a worker hears, of each kind of job."""
 
 
@@ -33,6 +36,7 @@ _LANGUAGES = {
     BACKUP: _Language(lambda setup: backup.decode(setup, backup.WorkerSetup), backup.encode),
     RESTORE: _Language(lambda setup: restore.decode(setup, restore.WorkerSetup), restore.encode),
     CHECK: _Language(check.decode_setup, check.encode),
+    PRUNE: _Language(prune.decode_setup, prune.encode),
 }
 
 
@@ -53,7 +57,9 @@ class MembersTailor:
 
 
 def with_credentials(handler: str, setup: bytes, credentials: Credentials) -> bytes:
-    """The setup with these credentials for its store, and no others."""
+    """The setup with these credentials for its store, and no others. To compare a source takes no store."""
+    if handler == VERIFY:
+        return setup
     language = _LANGUAGES.get(handler)
     if language is None:
         raise EngineError(f"the credentials in a setup of {handler} cannot be replaced")

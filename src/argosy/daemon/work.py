@@ -23,6 +23,7 @@ from argosy.engine.nats.hub import Hub
 from argosy.errors import ArgosyError, Interrupted, StateError
 from argosy.operations.jobs import add_to_history
 from argosy.operations.session import Access
+from argosy.operations.unlock import run_unlock
 from argosy.state.history import JobHistory
 
 _log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class JobWork(ABC):
     @property
     @abstractmethod
     def paths(self) -> list[bytes]:
-        """What is backed up, or where to it is restored."""
+        """What is backed up or compared, or where to it is restored."""
 
     @property
     @abstractmethod
@@ -86,8 +87,13 @@ class JobWork(ABC):
         options = msgspec.structs.replace(self._request.storage_options, credentials={})
         self._request = msgspec.structs.replace(self._request, password=b"", storage_options=options)
 
-    def _access(self) -> Access:
-        request = self._request
+    def _access(self, run: Run) -> Access:
+        request, observer = self._request, run.observer()
+
+        def on_wait(text: str) -> None:
+            self.diary.note(text)
+            observer.message(text)
+
         return Access(
             location=request.location,
             password=lambda: request.password,
@@ -96,6 +102,8 @@ class JobWork(ABC):
             key_hint=request.key_hint,
             no_lock=request.no_lock,
             retry_lock_seconds=request.retry_lock_seconds,
+            on_wait=on_wait,
+            stop_requested=observer.stop_requested,
         )
 
     def _locks(self) -> list[str]:
@@ -136,6 +144,13 @@ class RecordedWork(JobWork):
             raise
         self._keep(run, started, self._ending(result))
         return result
+
+    def _remove_former_lock(self, run: Run, say: Callable[[str], None]) -> None:
+        """The exclusive lock of the master that was killed in the midst of this would keep the job out for ever."""
+        access = self._access(run)
+        if run.former and not access.no_lock:
+            for lock in run_unlock(access).removed:
+                say(f"removed the {lock.description}: {lock.reason}")
 
     def _keep(self, run: Run, started: float, ending: Ending) -> None:
         shown = [path.decode("utf-8", "replace") for path in self.paths]

@@ -78,6 +78,15 @@ def job_path(state_directory: Path, job_id: str) -> Path:
     return state_directory / "jobs" / f"{job_id}{_SUFFIX}"
 
 
+def words_of_losers(state_directory: Path, location: str) -> list[str]:
+    """The unfinished backups that lose packs to a prune, because no snapshot uses these yet: a line for each."""
+    return [
+        f"the unfinished backup {job.record.id} loses what it has stored; resumed, it stores that again"
+        for job in find_jobs(state_directory)
+        if job.record.location == location
+    ]
+
+
 def find_jobs(
     state_directory: Path, on_unreadable: Callable[[Path, ArgosyError], None] = lambda _path, _error: None
 ) -> Iterator[FoundJob]:

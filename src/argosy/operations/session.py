@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from argosy.errors import UsageError
+from argosy.errors import Interrupted, RepositoryLocked, UsageError
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache, repository_cache_directory
 from argosy.repository.early_key import EarlyKey
@@ -23,11 +24,14 @@ from argosy.storage.options import StorageOptions
 
 LOOKUP_NAME = "lookup.sqlite"
 
+_LOOK_SECONDS = 0.2
+
 
 class Access(msgspec.Struct, frozen=True):
     """How to get at a repository. ``password`` is asked for late, because init may have to ask twice.
 
     ``early_key`` is the key that this password opens, where it is being derived already.
+    While another's lock is waited for ``on_wait`` has heard, in words, whose it is, and ``stop_requested`` is asked.
     """
 
     location: str
@@ -38,6 +42,8 @@ class Access(msgspec.Struct, frozen=True):
     no_lock: bool = False
     retry_lock_seconds: float = 0.0
     early_key: EarlyKey | None = None
+    on_wait: Callable[[str], None] = lambda _: None
+    stop_requested: Callable[[], bool] = lambda: False
 
 
 def open_accessed(storage: Storage, access: Access) -> Repository:
@@ -105,8 +111,28 @@ def open_session(
         if lock and not access.no_lock:
             if confirm or access.retry_lock_seconds:
                 # Whoever can wait is given a lock that stands: a conflict in its first 200 ms is waited for, too.
-                held = acquire(repository, exclusive, access.retry_lock_seconds, on_refresh=on_refresh)
+                held = _acquire(repository, exclusive, access, on_refresh)
             else:
                 held = RepositoryLock.begin(repository, exclusive=exclusive, on_refresh=on_refresh)
             stack.callback(held.release)
         yield Session(access, storage, repository, held, stack)
+
+
+def _acquire(
+    repository: Repository, exclusive: bool, access: Access, on_refresh: Callable[[float], None] | None
+) -> RepositoryLock:
+    """See ``acquire``; Interrupted if a stop is asked for meanwhile."""
+
+    def on_wait(error: RepositoryLocked) -> None:
+        access.on_wait(f"{error.message}; waiting for it, {access.retry_lock_seconds:,.0f} seconds at most")
+
+    def sleep(seconds: float) -> None:
+        ends_at = time.monotonic() + seconds
+        while (left_seconds := ends_at - time.monotonic()) > 0:
+            if access.stop_requested():
+                raise Interrupted("stopped on request while another's lock was waited for", hint="Nothing was begun.")
+            time.sleep(min(left_seconds, _LOOK_SECONDS))
+
+    return acquire(
+        repository, exclusive, access.retry_lock_seconds, on_refresh=on_refresh, on_wait=on_wait, sleep=sleep
+    )

@@ -272,19 +272,27 @@ def acquire(
     *,
     timing: LockTiming = _USUAL,
     on_refresh: Callable[[float], None] | None = None,
+    on_wait: Callable[[RepositoryLocked], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RepositoryLock:
-    """Take a lock; while another one conflicts, try again for ``retry_seconds``, then RepositoryLocked."""
+    """Take a lock; while another one conflicts, try again for ``retry_seconds``, then RepositoryLocked.
+
+    ``on_wait`` hears, once, of the first one that is waited for.
+    """
     ends_at = time.monotonic() + retry_seconds
     pause_seconds = timing.first_retry_seconds
+    has_waited = False
     while True:
         try:
             lock = RepositoryLock.begin(repository, exclusive=exclusive, timing=timing, on_refresh=on_refresh)
             lock.confirm()
-        except RepositoryLocked:
+        except RepositoryLocked as error:
             left_seconds = ends_at - time.monotonic()
             if left_seconds <= 0:
                 raise
+            if not has_waited:
+                has_waited = True
+                on_wait(error)
             sleep(min(pause_seconds, left_seconds))
             pause_seconds = min(pause_seconds * 2, timing.longest_retry_seconds)
         else:

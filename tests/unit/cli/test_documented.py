@@ -46,7 +46,7 @@ from argosy.cli.commands import (
 )
 from argosy.cli.failures import EXIT_BROKEN_PIPE
 from argosy.cli.pace import Pace
-from argosy.cli.prune_flags import plan_document
+from argosy.cli.prune_reporter import plan_document
 from argosy.cli.repair_words import loss_document
 from argosy.cli.replaced_words import changed_document
 from argosy.daemon.protocol import MemberState, RunState
@@ -196,7 +196,7 @@ def test_every_exit_code_is_documented() -> None:
     [
         ("status", status_document(SCANNED, 12.0, going())),
         ("summary", summary_document(RESULT, dry_run=True)),
-        ("prune_summary", plan_document(PrunePlan(), dry_run=True)),
+        ("prune_summary", plan_document(PrunePlan().summary(dry_run=True))),
         ("changed", changed_document(bytes(32), None)),
         ("lost", loss_document(Loss("", bytes(32), b"/a", bytes(32)))),
         ("lost", repair.index_document(IndexRepair())),
@@ -276,9 +276,11 @@ def test_a_restore_of_a_masters_in_words() -> None:
     [
         ("restore", {"files_restored": 7, "files_skipped": 1, "bytes_restored": 5}, "7 restored, 1 skipped, 0 deleted"),
         ("check", {"snapshots": 1, "trees": 2, "packs": 3, "packs_read": 3, "bytes_read": 9}, "3 packs of 9 B read"),
+        ("prune", {"packs_kept": 5, "packs_repacked": 2, "packs_removed": 1, "bytes_freed": 7}, "1 removed; 7 B freed"),
+        ("verify", {"files_compared": 5, "bytes_compared": 9, "differences": 1}, "5 files, 9 B; 1 difference"),
     ],
 )
-def test_what_an_ended_restore_or_check_came_to(kind: str, counters: dict[str, int], words: str) -> None:
+def test_what_an_ended_job_without_a_snapshot_came_to(kind: str, counters: dict[str, int], words: str) -> None:
     text = "\n".join(job_words.job_lines(replace(ENDED, kind=kind, counters=counters), []))
     assert words in text
 

@@ -17,10 +17,16 @@ from argosy.errors import EngineError, RepositoryError, RepositoryMissing, Sourc
 from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.check import messages as check
 from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.prune import messages as prune
+from argosy.operations.prune.copying import HANDLER as PRUNE
+from argosy.operations.prune.repacking import RepackManner
 from argosy.operations.restore.run import HANDLER as RESTORE
+from argosy.operations.verify import messages as verify
+from argosy.operations.verify.run import HANDLER as VERIFY
 from argosy.repository.locks import acquire
 from argosy.restic_format.config import encode_config, make_config
 from argosy.restorer import messages as restore
+from argosy.restorer.selection import SelectionSpec
 from argosy.storage.options import StorageOptions
 from tests.support.backups import Scene
 
@@ -198,3 +204,39 @@ def test_a_checks_workers_get_this_machines_cache_if_any(scene: Scene, tmp_path:
     assert bool(fitted.cache_directory) == with_cache
     with pytest.raises(SourceError, match="lacks the job's lock"):
         Fitter("nas-1", tmp_path, lambda: Sight([], ["ab" * 32])).fit(CHECK, check.encode(setup))
+
+
+def test_a_prunes_workers_repack_only_where_the_jobs_lock_is(scene: Scene, tmp_path: Path) -> None:
+    wanted = setup_for(scene)
+    setup = prune.encode(
+        prune.WorkerSetup(
+            prune.PROTOCOL,
+            wanted.location,
+            wanted.storage_options,
+            wanted.master_key,
+            wanted.repository_config,
+            RepackManner(1 << 20, "auto", compress_data=False, verify=True),
+            60.0,
+        )
+    )
+    assert Fitter("nas-1", tmp_path, lambda: Sight([], [])).fit(PRUNE, setup) == setup
+    with pytest.raises(SourceError, match="lacks the job's lock"):
+        Fitter("nas-1", tmp_path, lambda: Sight([], ["ab" * 32])).fit(PRUNE, setup)
+
+
+def test_a_comparisons_workers_read_the_source_where_it_is_here(tmp_path: Path) -> None:
+    """The repository, which they need not, may be out of their reach."""
+    source, here = tmp_path / "source", tmp_path / "here"
+    source.mkdir()
+    (source / "file").write_bytes(b"content")
+    source.rename(here)
+    paths = [os.fsencode(f"{source}/.{name}") for name in ("", "/file")]
+    theirs = Sight(look_at(paths, lambda path: path.replace(b"/source/", b"/here/")), [])
+    setup = verify.encode(
+        verify.WorkerSetup(verify.PROTOCOL, os.fsencode(source), b"/", SelectionSpec(), frozenset(), manifest=True)
+    )
+    maps = [(os.fsencode(source), os.fsencode(here))]
+    fitted = verify.decode(Fitter("nas-1", tmp_path, lambda: theirs, maps).fit(VERIFY, setup), verify.WorkerSetup)
+    assert (fitted.source, fitted.elsewhere) == (os.fsencode(here), True)
+    with pytest.raises(SourceError, match=r"source/\. is not there"):
+        Fitter("nas-1", tmp_path, lambda: theirs).fit(VERIFY, setup)

@@ -7,11 +7,26 @@ from typing import Any
 import msgspec
 import pytest
 
-from argosy.daemon.kinds import BACKUP, CHECK, KINDS, RESTORE, Kind, decode_value, encode_value, kind_named
+from argosy.daemon.kinds import (
+    BACKUP,
+    CHECK,
+    KINDS,
+    PRUNE,
+    RESTORE,
+    VERIFY,
+    Kind,
+    decode_value,
+    encode_value,
+    kind_named,
+)
 from argosy.daemon.protocol import Said
 from argosy.errors import ArgosyError
 from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Part, Problem
+from argosy.operations.prune.options import PruneObserver, PruneProgress
+from argosy.operations.prune.plan import Amount, PrunePlan, PruneStats
 from argosy.operations.restore.options import RestoreObserver, RestoreProgress, RestoreResult
+from argosy.operations.verify.messages import Difference
+from argosy.operations.verify.options import VerifyObserver, VerifyProgress, VerifyResult
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.snapshot import Snapshot
 
@@ -70,6 +85,16 @@ def test_what_a_check_tells_arrives() -> None:
     assert heard == [problem, "stale"]
 
 
+def test_what_a_prune_and_a_comparison_tell_arrives() -> None:
+    heard: list[Any] = []
+    plan = PrunePlan(repack={b"\1" * 32}, stats=PruneStats(used=Amount(3, 400))).summary(dry_run=True)
+    through(PRUNE, PruneObserver(message=heard.append, show=heard.append), ("message", "nas-1 left"), ("show", plan))
+    difference = Difference(b"\xff", "changed", "file", {"mode": ("0644", "0600")}, silent=True)
+    observer = VerifyObserver(found=heard.append, problem=lambda *problem: heard.append(problem))
+    through(VERIFY, observer, ("found", difference), ("problem", b"/\xff", "it is in no index"))
+    assert heard == ["nas-1 left", plan, difference, (b"/\xff", "it is in no index")]
+
+
 def test_progress_and_results_arrive() -> None:
     members = [("nas-1", 1, 2, 3, 4)]
     look = RestoreProgress(9, 8, 0, 0, 70, 60, 0, 1, planned=True, members=members)
@@ -78,9 +103,13 @@ def test_progress_and_results_arrive() -> None:
     counts = RESTORE.counts(look)
     assert (counts.entries, counts.size_bytes, counts.errors, counts.members) == (8, 60, 1, members)
     assert CHECK.counts(CheckProgress(5, 2, 4, 30, 60, 1)).entries == 7
+    assert PRUNE.counts(PruneProgress(2, 4, 30, 60, members)).size_bytes == 30
+    assert VERIFY.counts(VerifyProgress(7, 30, 1)).errors == 1
     for result in (
         RestoreResult(SNAPSHOT, "", 1, 1, 0, 0, 2, 2, 0, 0, {"owner": 1}, verified=3),
         CheckResult(problems=1, broken_packs=["ab"]),
+        PrunePlan().summary(dry_run=False),
+        VerifyResult(SNAPSHOT, "/sub", b"/report\xff", files=3, silent=1),
     ):
         data = encode_value(result)
         assert encode_value(decode_value(data, type(result))) == data

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from argosy.daemon import protocol
 from argosy.daemon.protocol import (
     BackupOrder,
     Followed,
+    Order,
+    PruneOrder,
     Refusal,
     Request,
     Submitted,
@@ -21,6 +26,8 @@ from argosy.daemon.protocol import (
 from argosy.errors import ArgosyError, UsageError, WrongPassword
 from argosy.filesystem.exclude import CACHE_TAG, ExcludeRules
 from argosy.operations.backup.options import BackupOptions
+from argosy.operations.prune.options import PruneOptions
+from argosy.operations.prune.plan import MaxUnused, PruneLimits
 from argosy.storage.options import StorageOptions
 
 RULES = ExcludeRules([b"*.tmp"], [b"*.BAK"], paths=[b"/data/cache"], tags=[CACHE_TAG], larger_than_bytes=5)
@@ -43,6 +50,16 @@ def test_a_backups_options_arrive_as_they_were() -> None:
         if field.name not in ("rules", "crash_point"):
             assert getattr(arrived, field.name) == getattr(OPTIONS, field.name), field.name
     assert arrived.rules.given == RULES.given
+
+
+def test_a_prunes_options_arrive_as_they_were(tmp_path: Path) -> None:
+    limits = PruneLimits(MaxUnused(size_bytes=7), max_repack_bytes=8, small_pack_bytes=9)
+    options = PruneOptions(limits, dry_run=True, pack_size_bytes=4 << 20, compression="max", verify=False)
+    arrived = decode(encode(PruneOrder.of(options)), Order).options(3, tmp_path)
+    # Members are there already: nothing is little enough for the master alone.
+    assert arrived == replace(
+        options, workers=3, alone_bytes=0, state_directory=tmp_path, crash_point=arrived.crash_point
+    )
 
 
 def test_the_masters_own_directories_are_left_out_besides() -> None:

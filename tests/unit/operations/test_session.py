@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 import argosy
-from argosy.errors import RepositoryLocked
+from argosy.errors import Interrupted, RepositoryLocked
 from argosy.operations import session
 from argosy.operations.session import open_session
 from argosy.repository.layout import FileKind
@@ -35,8 +35,9 @@ class Rival:
         lock = LockFile(format_time(time.time_ns()), True, "elsewhere", "somebody", 1)
         self.held = self._repository.save_unpacked(FileKind.LOCK, encode_lock(lock))
 
-    def go(self, _seconds: float) -> None:
-        """Remove it."""
+    def go(self, words: str) -> None:
+        """Remove it: it is waited for."""
+        assert "somebody on elsewhere" in words
         self._repository.delete(FileKind.LOCK, self.held)
 
 
@@ -58,18 +59,31 @@ def rival(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Rival:
         return identity
 
     monkeypatch.setattr(RepositoryLock, "_write", writing)
-    monkeypatch.setattr(session, "acquire", partial(acquire, timing=LockTiming(settle_seconds=0), sleep=rival.go))
+    timing = LockTiming(settle_seconds=0, first_retry_seconds=0)
+    monkeypatch.setattr(session, "acquire", partial(acquire, timing=timing))
     return rival
 
 
 @pytest.mark.parametrize("confirm", [True, False])
 def test_a_conflict_at_the_second_look_is_waited_for(scene: Scene, rival: Rival, confirm: bool) -> None:
-    with open_session(replace(scene.access(), retry_lock_seconds=3600.0), exclusive=True, confirm=confirm) as opened:
+    access = replace(scene.access(), retry_lock_seconds=3600.0, on_wait=rival.go)
+    with open_session(access, exclusive=True, confirm=confirm) as opened:
         assert opened.lock is not None
         opened.lock.confirm()
         opened.lock.check()
         assert opened.repository.list_ids(FileKind.LOCK) == [opened.lock.id]
     assert rival.held
+
+
+def test_who_waits_stops_when_asked_to(scene: Scene) -> None:
+    told: list[str] = []
+    access = replace(scene.access(), retry_lock_seconds=3600.0, on_wait=told.append, stop_requested=lambda: bool(told))
+    with acquire(scene.open(), exclusive=True) as held:
+        with pytest.raises(Interrupted, match="another's lock was waited for"), open_session(access):
+            pytest.fail("it was opened")
+        assert scene.open().list_ids(FileKind.LOCK) == [held.id]
+    assert len(told) == 1
+    assert f"PID {os.getpid()}" in told[0]
 
 
 def test_no_operation_takes_a_lock_by_another_way() -> None:

@@ -304,8 +304,11 @@ def test_retrying_takes_the_lock_once_the_other_is_gone(repository: Repository) 
         if len(pauses) == 6:
             repository.delete(FileKind.LOCK, theirs)
 
-    with acquire(repository, retry_seconds=3600, sleep=sleep):
+    waited_for: list[str] = []
+    with acquire(repository, retry_seconds=3600, on_wait=lambda error: waited_for.append(error.message), sleep=sleep):
         assert len(locks_of(repository)) == 1
+    assert len(waited_for) == 1
+    assert "exclusive" in waited_for[0]
     assert pauses == [5, 10, 20, 40, 60, 60]
 
 

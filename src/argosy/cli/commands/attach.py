@@ -33,11 +33,17 @@ def command(ctx: Context, job: str, join: str | None, certs: str | None, cluster
 def _show(ctx: Context, found: Followed) -> JobShow:
     from argosy.cli.commands.backup import backup_show
     from argosy.cli.commands.check import check_show
+    from argosy.cli.commands.prune import prune_show
     from argosy.cli.commands.restore import restore_show
+    from argosy.cli.commands.verify import verify_show
 
     match found.kind:
         case "restore":
             return restore_show(ctx, found.paths[0])
         case "check":
             return check_show(ctx)
+        case "prune":
+            return prune_show(ctx)
+        case "verify":
+            return verify_show(ctx, found.paths[0])
     return backup_show(ctx)

@@ -11,7 +11,7 @@ from argosy.cli.choosing import long_snapshot_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
-from argosy.cli.prune_flags import observed_prune, prune_flags, prune_options
+from argosy.cli.prune_flags import prune_flags, prune_options
 from argosy.cli.snapshot_table import group_title, snapshot_lines
 from argosy.cli.snapshot_words import short_id, snapshot_json
 from argosy.cli.values import keep_count
@@ -108,8 +108,11 @@ def command(
             ctx.output.error(error.message)
 
     if prune:
+        from argosy.cli.prune_reporter import PruneReporter
+
         pruning = prune_options(ctx, flags, dry_run=dry_run)
-        with observed_prune(ctx, dry_run=dry_run) as observer:
+        with ctx.stopping() as stop, PruneReporter(ctx) as reporter:
+            observer = reporter.observer(stop)
             return forget_and_prune(ctx.access, options, pruning, show_plan, show_result, observer).exit_code
     result = run_forget(ctx.access, options, show_plan)
     show_result(result)

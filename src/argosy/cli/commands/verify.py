@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from argosy.cli.choosing import snapshot_flags
+from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.patterns import pattern_flags, selection
@@ -15,8 +17,9 @@ from argosy.cli.values import parallel_or_auto
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
+    from argosy.cli.cluster_jobs import JobShow
     from argosy.cli.display import Display
-    from argosy.operations.verify.options import VerifyProgress
+    from argosy.operations.verify.options import VerifyOptions, VerifyProgress
     from argosy.repository.snapshots import SnapshotFilter
 
 _IGNORABLE = ("mode", "owner", "mtime", "links", "xattrs")
@@ -29,6 +32,7 @@ _IGNORABLE = ("mode", "owner", "mtime", "links", "xattrs")
 @click.option("--check-report", metavar="FILE", help="prove that a report is as it was written; compares nothing")
 @snapshot_flags
 @click.option("--workers", type=parallel_or_auto, metavar="N|auto", help="worker processes (auto: one a processor)")
+@submitting_flags
 @click.argument("snapshot", required=False)
 @click.argument("source", required=False)
 def command(
@@ -41,7 +45,7 @@ def command(
     report: str | None,
     check_report: str | None,
     workers: int | None,
-    **patterns: Any,
+    **flags: Any,
 ) -> int:
     """Compare a snapshot with a directory: contents by hash, and all metadata.
 
@@ -52,29 +56,51 @@ def command(
     differs), 4 differences, 10 there is no repository, 11 it is locked, 12 the password is wrong, 130 interrupted.
     """
     if check_report is not None:
-        if snapshot is not None or report is not None:
+        if snapshot is not None or report is not None or flags["cluster"]:
             raise UsageError("--check-report compares nothing", hint="Give it alone.")
         return _prove(ctx, check_report)
     if snapshot is None or source is None:
         raise UsageError("a snapshot and a directory are needed", hint="Write: argosy verify latest /data")
     from argosy.cli.verify_reporter import VerifyReporter
-    from argosy.operations.verify.options import VerifyObserver, VerifyOptions
+    from argosy.operations.verify.options import VerifyOptions
     from argosy.operations.verify.run import run_verify
 
     options = VerifyOptions(
         source=os.fsencode(source),
         snapshot=snapshot,
         wanted=wanted,
-        selection=selection(ctx, patterns),
+        selection=selection(ctx, flags),
         ignored=frozenset(ignore),
         report=None if report is None else os.fsencode(report),
         workers=workers,
     )
-    with ctx.stopping() as stop, VerifyReporter(ctx.output, _display(ctx), source) as reporter:
-        observer = VerifyObserver(reporter.begun, reporter.found, reporter.problem, reporter.progress, stop)
-        result = run_verify(ctx.access, options, observer)
-    reporter.finish(result, report)
-    return result.exit_code
+    if flags["cluster"]:
+        return _verify_by_cluster(ctx, {**flags, "workers": workers}, options)
+    with ctx.stopping() as stop, VerifyReporter(ctx.output, _display(ctx), options.source) as reporter:
+        result = run_verify(ctx.access, options, reporter.observer(stop))
+    return reporter.finish(result)
+
+
+def _verify_by_cluster(ctx: Context, flags: dict[str, Any], options: VerifyOptions) -> int:
+    """The master reads the source, and writes the report, where these paths are on its machine."""
+    from argosy.cli.cluster_jobs import run_by_cluster
+    from argosy.daemon.protocol import VerifyOrder
+
+    options = msgspec.structs.replace(
+        options,
+        source=os.path.abspath(options.source),
+        report=None if options.report is None else os.path.abspath(options.report),
+    )
+    return run_by_cluster(ctx, flags, VerifyOrder(options), verify_show(ctx, options.source))
+
+
+def verify_show(ctx: Context, source: bytes) -> JobShow:
+    """How a cluster's comparison is shown."""
+    from argosy.cli.cluster_jobs import JobShow
+    from argosy.cli.verify_reporter import VerifyReporter
+
+    reporter = VerifyReporter(ctx.output, _display(ctx), source)
+    return JobShow(reporter.observer, reporter.finish, reporter)
 
 
 def _prove(ctx: Context, path: str) -> int:
@@ -89,8 +115,9 @@ def _display(ctx: Context) -> Display[VerifyProgress] | None:
     from argosy.cli.verify_reporter import progress_line, status_document
 
     def live() -> Display[VerifyProgress]:
-        from argosy.cli.live import line_display
+        from argosy.cli.live import lines_display
+        from argosy.cli.member_words import with_members
 
-        return line_display(ctx.output, progress_line)
+        return lines_display(ctx.output, lambda *look: with_members(progress_line(*look), look[0].members))
 
     return choose_display(ctx, status_document, progress_line, live)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 
-import msgspec
-
-from argosy.engine.local import LocalEngine, worker_count
+from argosy.engine.interface import MakeEngine
+from argosy.engine.local import worker_count
+from argosy.errors import EngineError
+from argosy.operations.crew import Crew
 from argosy.operations.prune.contents import PackContents
 from argosy.operations.prune.messages import PROTOCOL, Repacked, RepackWork, WorkerSetup, encode
-from argosy.operations.prune.options import PruneOptions
+from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.repacking import PackShare, Repacker, RepackManner
-from argosy.operations.prune.spreading import Spreading
+from argosy.operations.prune.spreading import SizedWork, Spreading
+from argosy.operations.prune.tally import Tally
 from argosy.operations.session import Session
 from argosy.repository.blobs import BlobReader
 from argosy.repository.layout import FileKind
+from argosy.repository.locks import RepositoryLock
 from argosy.repository.pack_builder import BuiltPack
 from argosy.repository.packer import MAX_PACK_BLOBS
 from argosy.restic_format.config import encode_config
 from argosy.restic_format.index import PackListing
 
-# A task of packs. Each ends with a small pack, so it is to have many; and the last ones are to end together. Of tiny
+HANDLER = "argosy.operations.prune.worker:prune_worker"
+
+# A task of packs. Each ends with a small pack, so it is to have several; and the last ones are to end together. Of tiny
 # blobs as many as one pack may have are enough: the headers stand in memory several times.
-_TASK_BYTES_LEAST = 32 << 20
+_TASK_PACKS_LEAST = 2
 _TASK_BYTES_MOST = 256 << 20
 _TASK_BLOBS_MOST = MAX_PACK_BLOBS
 _TASKS_A_WORKER = 4
@@ -35,29 +41,37 @@ class Copying:
         self,
         session: Session,
         options: PruneOptions,
-        *,
-        check_lock: Callable[[], None],
+        observer: PruneObserver,
+        make_engine: MakeEngine,
+        lock: RepositoryLock,
         on_stored: Callable[[BuiltPack], None],
         stop: Callable[[], None],
     ) -> None:
         self._session = session
         self._options = options
+        self._observer = observer
+        self._make_engine = make_engine
+        self._lock = lock
         self._on_stored = on_stored
         self._stop = stop
         self._manner = RepackManner(
             options.pack_size_bytes, options.compression, options.limits.repack_uncompressed, options.verify
         )
-        self._repacker = Repacker(session.repository, self._manner, lease=check_lock, on_stored=on_stored)
+        self._repacker = Repacker(session.repository, self._manner, lease=lock.check, on_stored=on_stored)
 
-    def run(self, shares: Iterator[tuple[PackShare, PackListing]], size_bytes: int) -> None:
-        """Copy all shares, of packs with ``size_bytes`` together. Damaged if a blob is nowhere to be read."""
+    def run(self, shares: Iterator[tuple[PackShare, PackListing]], packs: int, size_bytes: int) -> None:
+        """Copy all shares, of so many packs with so many bytes. Damaged if a blob is nowhere to be read."""
+        tally = Tally(self._observer.progress, packs, size_bytes)
         try:
             if size_bytes <= self._options.alone_bytes:
-                for share, _ in shares:
+                for share, pack in shares:
                     self._stop()
                     self._repacker.repack(share)
+                    tally.count(1, pack.size_bytes)
+                    tally.look()
+                tally.look(last=True)
             else:
-                self._spread(shares, size_bytes)
+                self._spread(shares, size_bytes, tally)
             self._copy_lost()
             self._repacker.flush()
         finally:
@@ -73,31 +87,61 @@ class Copying:
             for blob in reader.load_encoded([blob_id], blob_type):
                 self._repacker.add(blob)
 
-    def _spread(self, shares: Iterator[tuple[PackShare, PackListing]], size_bytes: int) -> None:
-        lock = self._session.lock
-        assert lock is not None, "only a dry run goes without"
+    def _spread(self, shares: Iterator[tuple[PackShare, PackListing]], size_bytes: int, tally: Tally) -> None:
         workers = self._options.workers or worker_count()
-        engine = LocalEngine(workers)
+        engine = self._make_engine(workers, os.uname().nodename)
+        crew = Crew(engine, self._observer.message)
+        stored: list[bytes] = []
+
+        def take(done: Repacked, work: SizedWork) -> None:
+            for pack in done.packs:
+                stored.append(pack.id)
+                self._on_stored(pack)
+            self._repacker.lost += done.lost
+            tally.count(len(work.work.packs), work.size_bytes)
+
         try:
-            setup = self._setup(workers, lock.lease_remaining_seconds())
-            engine.start(encode(setup), "argosy.operations.prune.worker:prune_worker")
+            engine.start(encode(self._setup(workers)), HANDLER)
             spreading = Spreading(
-                engine, take=self._take, remaining_seconds=lock.lease_remaining_seconds, stop=self._stop
+                engine,
+                crew,
+                take=take,
+                remaining_seconds=self._remaining_seconds,
+                stop=self._stop,
+                look=lambda: tally.look(crew.looks),
             )
             spreading.run(self._works(shares, size_bytes // (_TASKS_A_WORKER * workers)))
+            tally.look(crew.looks, last=True)
             engine.close()
+            if engine.is_spread:
+                self._confirm(stored)
         finally:
             # By now the workers have ended in order, or there is no reason to wait for them.
             engine.cancel()
 
-    def _take(self, done: Repacked) -> None:
-        for pack in done.packs:
-            self._on_stored(pack)
-        self._repacker.lost += done.lost
+    def _remaining_seconds(self) -> float:
+        """For how long workers may write; LeaseLost if that is over."""
+        self._lock.check()
+        return self._lock.lease_remaining_seconds()
 
-    def _works(self, shares: Iterator[tuple[PackShare, PackListing]], task_bytes: int) -> Iterator[RepackWork]:
+    def _confirm(self, stored: Sequence[bytes]) -> None:
+        """EngineError unless all packs are there as this machine sees the repository.
+
+        Where its mount has gone from a member it writes to what is below: what it stored is nowhere, and the packs
+        from which it was taken must stay.
+        """
+        there = {pack_id for pack_id, _ in self._session.repository.list_files(FileKind.PACK)}
+        if missing := [pack_id for pack_id in stored if pack_id not in there]:
+            raise EngineError(
+                f"a member has stored pack {missing[0].hex()}, and the repository does not have it as the master sees"
+                f" it ({len(missing)} such packs)",
+                hint="Nothing was deleted that is needed. Is the repository mounted on each member? Then run it again.",
+            )
+
+    def _works(self, shares: Iterator[tuple[PackShare, PackListing]], task_bytes: int) -> Iterator[SizedWork]:
         """The shares in tasks of about so many bytes, within limits."""
-        enough = min(max(task_bytes, _TASK_BYTES_LEAST), _TASK_BYTES_MOST)
+        least_bytes = min(_TASK_PACKS_LEAST * self._options.pack_size_bytes, _TASK_BYTES_MOST)
+        enough = min(max(task_bytes, least_bytes), _TASK_BYTES_MOST)
         packs: list[PackShare] = []
         size_bytes = blobs = 0
         for share, pack in shares:
@@ -105,25 +149,19 @@ class Copying:
             size_bytes += pack.size_bytes
             blobs += share.wanted.count(1)
             if size_bytes >= enough or blobs >= _TASK_BLOBS_MOST:
-                yield RepackWork(packs)
+                yield SizedWork(RepackWork(packs), size_bytes)
                 packs, size_bytes, blobs = [], 0, 0
         if packs:
-            yield RepackWork(packs)
+            yield SizedWork(RepackWork(packs), size_bytes)
 
-    def _setup(self, workers: int, lease_seconds: float) -> WorkerSetup:
+    def _setup(self, workers: int) -> WorkerSetup:
         access, repository = self._session.access, self._session.repository
-        options = access.storage_options
-        limits = {
-            name: max(1, limit // workers)
-            for name in ("limit_download_bytes_per_second", "limit_upload_bytes_per_second")
-            if (limit := getattr(options, name))
-        }
         return WorkerSetup(
             protocol=PROTOCOL,
             location=access.location,
-            storage_options=msgspec.structs.replace(options, **limits),
+            storage_options=access.storage_options.shared_by(workers),
             master_key=repository.key.material,
             repository_config=encode_config(repository.config),
             manner=self._manner,
-            lease_seconds=lease_seconds,
+            lease_seconds=self._lock.lease_remaining_seconds(),
         )

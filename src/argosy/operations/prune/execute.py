@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
+from argosy.engine.interface import MakeEngine
 from argosy.errors import Damaged
 from argosy.operations.prune.blob_marks import BlobMarks
 from argosy.operations.prune.contents import PackContents
@@ -16,6 +17,7 @@ from argosy.operations.prune.repacking import PackShare
 from argosy.operations.session import Session
 from argosy.repository.index_writer import write_indexes_of_headers
 from argosy.repository.layout import FileKind
+from argosy.repository.locks import RepositoryLock
 from argosy.repository.pack_builder import BuiltPack
 from argosy.restic_format.index import PackListing
 from argosy.restic_format.pack import count_blobs
@@ -34,15 +36,16 @@ class Execution:
         session: Session,
         options: PruneOptions,
         observer: PruneObserver,
-        *,
-        check_lock: Callable[[], None],
+        make_engine: MakeEngine,
+        lock: RepositoryLock,
         stop: Callable[[], None],
     ) -> None:
         self._session = session
         self._repository = session.repository
         self._options = options
         self._observer = observer
-        self._check_lock = check_lock
+        self._make_engine = make_engine
+        self._lock = lock
         self._stop = stop
         self._stored: list[BuiltPack] = []
 
@@ -50,22 +53,22 @@ class Execution:
         """Do it all. Damaged, and nothing that is needed is gone, if a blob cannot be read."""
         crash_point = self._options.crash_point
         if plan.unindexed:
-            self._observer.message(f"deleting {len(plan.unindexed)} packs that no index lists")
+            self._observer.detail(f"deleting {len(plan.unindexed)} packs that no index lists")
             self._delete(FileKind.PACK, plan.unindexed)
         crash_point("packs in no index are deleted")
         if plan.repack:
-            self._observer.message(f"repacking {len(plan.repack)} packs")
+            self._observer.detail(f"repacking {len(plan.repack)} packs")
             self._repack(plan, contents, used)
         crash_point("new packs are stored")
         # Safe to die here: what is in no index is deleted by the next prune, and the old packs are all there.
         old_indexes = contents.indexes_to_replace(plan.leaving)
         if old_indexes:
-            self._observer.message(f"replacing {len(old_indexes)} indexes")
+            self._observer.detail(f"replacing {len(old_indexes)} indexes")
             listed = chain(
                 ((pack.id, pack.header) for pack in contents.staying(old_indexes, plan.leaving)),
                 ((pack.id, pack.header) for pack in self._stored),
             )
-            write_indexes_of_headers(self._repository, listed, check=self._check_lock)
+            write_indexes_of_headers(self._repository, listed, check=self._lock.check)
         crash_point("new indexes are stored")
         # Safe to die here: blobs are listed twice, and the next prune takes one of the copies for unused.
         self._delete(FileKind.INDEX, old_indexes)
@@ -73,7 +76,7 @@ class Execution:
         # Safe to die here: the old packs are in no index any more.
         old_packs = plan.remove | plan.repack
         if old_packs:
-            self._observer.message(f"deleting {len(old_packs)} old packs")
+            self._observer.detail(f"deleting {len(old_packs)} old packs")
             self._delete(FileKind.PACK, old_packs)
         crash_point("old packs are deleted")
 
@@ -82,13 +85,10 @@ class Execution:
         wanted = _wanted(plan, contents, used)
         needed = sum(flags.count(1) for flags in wanted.values())
         copying = Copying(
-            self._session,
-            self._options,
-            check_lock=self._check_lock,
-            on_stored=self._on_stored,
-            stop=self._stop,
+            self._session, self._options, self._observer, self._make_engine, self._lock, self._on_stored, self._stop
         )
-        copying.run(_shares(contents, wanted), plan.stats.to_repack.size_bytes)
+        packs = sum(1 in flags for flags in wanted.values())
+        copying.run(_shares(contents, wanted), packs, plan.stats.to_repack.size_bytes)
         copied = sum(count_blobs(pack.header) for pack in self._stored)
         if copied != needed:
             raise Damaged(
@@ -104,7 +104,7 @@ class Execution:
         ordered: Sequence[bytes] = sorted(ids)
 
         def delete(identity: bytes) -> None:
-            self._check_lock()
+            self._lock.check()
             self._repository.delete(kind, identity)
             self._options.crash_point("a file is deleted")
 

@@ -70,3 +70,8 @@ class RepackFailed(msgspec.Struct, frozen=True, array_like=True):
 def encode(message: msgspec.Struct) -> bytes:
     """The bytes on the wire."""
     return msgspec.msgpack.encode(message)
+
+
+def decode_setup(payload: bytes) -> WorkerSetup:
+    """What a worker is made with."""
+    return msgspec.msgpack.decode(payload, type=WorkerSetup)

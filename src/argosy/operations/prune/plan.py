@@ -5,7 +5,7 @@ The rules are restic's (its internal/repository/prune.go), so that its prune fin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 import msgspec
@@ -38,13 +38,23 @@ class PackUse(msgspec.Struct, frozen=True):
     is_uncompressed: bool = False
 
 
+class MaxUnused(msgspec.Struct, frozen=True):
+    """What may stay unused: a share of what remains, in percent (below 100), or a size. Neither: any amount."""
+
+    percent: float | None = None
+    size_bytes: int | None = None
+
+    def allowed_bytes(self, used_bytes: int) -> int | None:
+        """How much that is beside so much that is used; None: any."""
+        if self.percent is not None:
+            return int(self.percent / (100 - self.percent) * used_bytes)
+        return self.size_bytes
+
+
 class PruneLimits(msgspec.Struct, frozen=True):
-    """``max_unused`` gives the bytes that may stay unused, from those used; None: any. Sizes are in bytes, None: any.
+    """Sizes are in bytes, None: any. Packs below ``small_pack_bytes`` are put together where there are many."""
 
-    Packs below ``small_pack_bytes`` are put together where there are many.
-    """
-
-    max_unused: Callable[[int], int] | None = lambda used_bytes: used_bytes * 5 // 95
+    max_unused: MaxUnused = MaxUnused(percent=5)
     max_repack_bytes: int | None = None
     cacheable_only: bool = False
     repack_uncompressed: bool = False
@@ -79,6 +89,28 @@ class PruneStats(msgspec.Struct):
         return self.unused.size_bytes - self.to_drop.size_bytes - self.to_delete.size_bytes
 
 
+class PruneSummary(msgspec.Struct, frozen=True):
+    """A plan in numbers of packs. ``dry_run``: it is not carried out. The others are as in ``PrunePlan``."""
+
+    dry_run: bool
+    keep: int
+    repack: int
+    remove: int
+    unindexed: int
+    missing: int
+    stats: PruneStats
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.repack or self.remove or self.unindexed or self.missing)
+
+    @property
+    def freed_bytes(self) -> int:
+        """What it gains."""
+        return self.stats.to_drop.size_bytes + self.stats.to_delete.size_bytes + self.stats.unindexed_bytes
+
+
 class PrunePlan(msgspec.Struct):
     """Ids of packs. ``missing``: an index lists them, the store has them not, and nothing needs them."""
 
@@ -97,13 +129,25 @@ class PrunePlan(msgspec.Struct):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.repack or self.remove or self.unindexed or self.missing)
+        return self.summary(dry_run=False).is_empty
+
+    def summary(self, *, dry_run: bool) -> PruneSummary:
+        """The plan in numbers."""
+        return PruneSummary(
+            dry_run,
+            len(self.keep),
+            len(self.repack),
+            len(self.remove),
+            len(self.unindexed),
+            len(self.missing),
+            self.stats,
+        )
 
 
-def parse_max_unused(text: str) -> Callable[[int], int] | None:
-    """``5%`` of what remains, or ``unlimited``: None. UsageError for anything else."""
+def parse_max_unused(text: str) -> MaxUnused:
+    """``5%`` of what remains, or ``unlimited``. UsageError for anything else."""
     if text == "unlimited":
-        return None
+        return MaxUnused()
     try:
         percent = float(text.removesuffix("%"))
     except ValueError:
@@ -112,7 +156,7 @@ def parse_max_unused(text: str) -> Callable[[int], int] | None:
         raise UsageError(
             f"{text!r} is no limit of what may stay unused", hint="Write 5% (below 100), a size (2G) or 'unlimited'."
         )
-    return lambda used_bytes: int(percent / (100 - percent) * used_bytes)
+    return MaxUnused(percent=percent)
 
 
 def plan_prune(packs: Iterable[PackUse], present: Mapping[bytes, int], limits: PruneLimits) -> PrunePlan:
@@ -149,7 +193,7 @@ def plan_prune(packs: Iterable[PackUse], present: Mapping[bytes, int], limits: P
 
 def _choose_repacks(plan: PrunePlan, candidates: Sequence[PackUse], limits: PruneLimits) -> None:
     """Those with trees first, then small ones, then those with the largest unused share, until it is enough."""
-    allowed = None if limits.max_unused is None else limits.max_unused(plan.stats.used.size_bytes)
+    allowed = limits.max_unused.allowed_bytes(plan.stats.used.size_bytes)
     for pack in sorted(candidates, key=lambda pack: _urgency(pack, limits)):
         size_bytes = pack.used_bytes + pack.unused_bytes
         repacked = plan.stats.to_repack.size_bytes + size_bytes

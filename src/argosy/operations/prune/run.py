@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from argosy.engine.interface import MakeEngine
+from argosy.engine.local import make_local_engine
 from argosy.errors import Interrupted, UsageError
+from argosy.operations.jobs import words_of_losers
 from argosy.operations.prune.contents import PackContents
 from argosy.operations.prune.copies import pack_uses
 from argosy.operations.prune.execute import Execution
@@ -15,8 +18,11 @@ from argosy.repository.layout import FileKind
 from argosy.repository.snapshots import load_snapshots
 
 
-def run_prune(access: Access, options: PruneOptions, observer: PruneObserver) -> PrunePlan:
+def run_prune(
+    access: Access, options: PruneOptions, observer: PruneObserver, make_engine: MakeEngine = make_local_engine
+) -> PrunePlan:
     """Remove what no snapshot uses; returns the plan that was carried out (or in a dry run would be).
+    ``make_engine`` makes what has workers repack.
 
     Damaged, and nothing is changed, if what snapshots use cannot be found out or is not there; RepositoryLocked if
     anybody else uses the repository; Interrupted if asked to stop.
@@ -24,10 +30,12 @@ def run_prune(access: Access, options: PruneOptions, observer: PruneObserver) ->
     if access.no_lock and not options.dry_run:
         raise UsageError("prune needs its lock", hint="Leave out --no-lock, or add --dry-run.")
     with open_session(access, exclusive=True) as session:
-        return prune_in(session, options, observer)
+        return prune_in(session, options, observer, make_engine)
 
 
-def prune_in(session: Session, options: PruneOptions, observer: PruneObserver) -> PrunePlan:
+def prune_in(
+    session: Session, options: PruneOptions, observer: PruneObserver, make_engine: MakeEngine = make_local_engine
+) -> PrunePlan:
     """The same in a session whose lock is exclusive."""
 
     def stop() -> None:
@@ -35,15 +43,18 @@ def prune_in(session: Session, options: PruneOptions, observer: PruneObserver) -
             raise Interrupted("stopped on request", hint="Nothing is lost. Run the prune again.")
 
     repository = session.repository
-    observer.message("loading indexes")
+    observer.detail("loading indexes")
     index_ids = repository.list_ids(FileKind.INDEX)
     contents = PackContents.load(repository, index_ids)
     snapshots = [stored for stored in load_snapshots(repository) if stored.id not in options.without]
-    observer.message(f"looking for what {len(snapshots)} snapshots use")
+    observer.detail(f"looking for what {len(snapshots)} snapshots use")
     used = find_used(BlobReader(repository, contents), (stored.snapshot.tree for stored in snapshots), stop)
     plan = plan_prune(pack_uses(contents, used), dict(repository.list_files(FileKind.PACK)), options.limits)
-    observer.show(plan)
+    observer.show(plan.summary(dry_run=options.dry_run))
     if not options.dry_run and not plan.is_empty:
+        if options.state_directory is not None:
+            for words in words_of_losers(options.state_directory, session.access.location):
+                observer.message(words)
         assert session.lock is not None, "only a dry run goes without"
-        Execution(session, options, observer, check_lock=session.lock.check, stop=stop).run(plan, contents, used)
+        Execution(session, options, observer, make_engine, session.lock, stop).run(plan, contents, used)
     return plan

@@ -16,6 +16,7 @@ from argosy.operations.prune.messages import (
     RepackFailed,
     RepackWork,
     WorkerSetup,
+    decode_setup,
     encode,
 )
 from argosy.operations.prune.repacking import Repacker
@@ -32,7 +33,7 @@ _REMOTE_THREADS = 4
 
 def prune_worker(setup: bytes, outlet: Outlet) -> PruneWorker:
     """The engine's factory of workers."""
-    return PruneWorker(msgspec.msgpack.decode(setup, type=WorkerSetup), outlet)
+    return PruneWorker(decode_setup(setup), outlet)
 
 
 class PruneWorker:

@@ -20,7 +20,8 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
     """The first thing a worker hears.
 
     ``source`` is the directory, ``base`` its place in the snapshot (absolute), over which the patterns of ``selection``
-    go. ``ignored``: fields that are not compared. ``manifest``: write the lines of hashes.
+    go. ``ignored``: fields that are not compared. ``manifest``: write the lines of hashes. ``elsewhere``: the worker is
+    not on the master's machine.
     """
 
     protocol: int
@@ -29,6 +30,7 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
     selection: SelectionSpec
     ignored: frozenset[str]
     manifest: bool
+    elsewhere: bool = False
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
@@ -79,7 +81,7 @@ class Outcome(msgspec.Struct, array_like=True):
     """What became of a task. ``manifest`` are lines of hashes; ``passed_over`` counts what a backup never saves.
 
     ``below_missing`` counts entries of directories that are missing in the source: their parent's part tells of them.
-    ``problems`` are entries whose node makes no sense, with the reason.
+    ``problems`` are entries whose node makes no sense, with the reason. ``elsewhere`` is the setup's.
     """
 
     files: int = 0
@@ -91,6 +93,7 @@ class Outcome(msgspec.Struct, array_like=True):
     differences: list[Difference] = []
     problems: list[tuple[bytes, str]] = []
     manifest: bytes = b""
+    elsewhere: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from argosy.errors import Damaged
+from argosy.operations.crew import MemberLook
 from argosy.operations.verify.messages import Difference
 from argosy.repository.snapshots import LATEST, SnapshotFilter, StoredSnapshot
 from argosy.restorer.selection import SelectionSpec
@@ -36,10 +36,12 @@ class VerifyResult(msgspec.Struct):
     """Counts. Entries of a directory that is on one side only are in ``below``, the directory itself in its kind.
 
     ``silent``: changed files whose size and mtime are what they were, which is what failing disks do, and intruders.
+    ``report``: the file that was written, if any.
     """
 
     snapshot: StoredSnapshot
     subpath: str
+    report: bytes | None = None
     files: int = 0
     directories: int = 0
     others: int = 0
@@ -70,23 +72,29 @@ class VerifyResult(msgspec.Struct):
 
 
 class VerifyProgress(msgspec.Struct, frozen=True):
-    """A look at a running verification; ``expected_…`` are what the backup counted, for a whole snapshot."""
+    """A look at a running verification; ``expected_…`` are what the backup counted, for a whole snapshot.
+
+    ``members``: see ``MemberLook``; entries are files.
+    """
 
     files: int
     size_bytes: int
     differences: int
     expected_files: int = 0
     expected_bytes: int = 0
+    members: list[MemberLook] = msgspec.field(default_factory=list)
 
 
 class VerifyObserver(msgspec.Struct):
     """How a verification tells what happens. All are called from the caller's thread.
 
-    ``found`` hears of differences and of what could not be read, ``problem`` of damage in the repository.
+    ``found`` hears of differences and of what could not be read, ``problem`` of damage in the repository: the path, and
+    what is wrong. ``message``: what else a user should know.
     """
 
     begun: Callable[[StoredSnapshot, str], None] = lambda _snapshot, _subpath: None
     found: Callable[[Difference], None] = lambda _difference: None
-    problem: Callable[[bytes, Damaged], None] = lambda _path, _error: None
+    problem: Callable[[bytes, str], None] = lambda _path, _reason: None
+    message: Callable[[str], None] = lambda _: None
     progress: Callable[[VerifyProgress], None] = lambda _progress: None
     stop_requested: Callable[[], bool] = lambda: False

@@ -39,7 +39,7 @@ class ReportWriter:
         """UsageError if there is a file of this name, or none can be written there."""
         self._path = path
         self._key = SigningKey(master, _PURPOSE)
-        self._unfinished: bytes | None = path + b".unfinished"
+        self._unfinished: bytes | None = _unfinished(path)
         if os.path.lexists(path):
             raise UsageError(f"{_shown(path)} exists", hint="A report never replaces another one: choose a new name.")
         try:
@@ -104,6 +104,12 @@ class ReportWriter:
         return UsageError(
             f"{_shown(self._path)} cannot be written: {error.strerror}", hint="Check the disk that it is on."
         )
+
+
+def remove_unfinished(path: bytes) -> None:
+    """Remove what a writer that was killed has left of the report of this name."""
+    with suppress(OSError):  # the next writer says what is in its way
+        os.unlink(_unfinished(path))
 
 
 class CheckedReport(msgspec.Struct, frozen=True):
@@ -174,6 +180,10 @@ def difference_document(difference: Difference) -> dict[str, Any]:
     if difference.below:
         document["below"] = difference.below
     return document
+
+
+def _unfinished(path: bytes) -> bytes:
+    return path + b".unfinished"
 
 
 def _document(line: bytes, shown: str) -> dict[str, Any]:

@@ -18,12 +18,15 @@ from argosy.operations.verify.messages import PROTOCOL, Outcome, WorkerSetup, en
 from argosy.operations.verify.options import IGNORABLE, VerifyObserver, VerifyOptions, VerifyResult
 from argosy.operations.verify.plan import VerifyPlan
 from argosy.operations.verify.report import CheckedReport, ReportWriter, check_report, difference_document
+from argosy.operations.verify.sight import SourceView
 from argosy.repository.blobs import BlobReader
 from argosy.repository.process_identity import current_identity
 from argosy.repository.snapshots import StoredSnapshot, find_subtree, resolve_snapshot
 from argosy.restic_format.times import format_time
 from argosy.restorer.content import BlobPlaces
 from argosy.restorer.selection import Selection
+
+HANDLER = "argosy.operations.verify.worker:verify_worker"
 
 _CHECK_SECONDS = 1.0
 
@@ -63,7 +66,7 @@ class _Verification:
         if ":" not in options.snapshot:
             subpath = place_of(self._reader, stored, self._source)
         self._root = find_subtree(self._reader, stored.snapshot.tree, subpath)
-        self._result = VerifyResult(stored, subpath)
+        self._result = VerifyResult(stored, subpath, options.report)
         self._report: ReportWriter | None = None
 
     def run(self, engine: Engine) -> VerifyResult:
@@ -75,9 +78,9 @@ class _Verification:
             self._stack.callback(self._report.close)
             self._report.document(_header(self._session, options, result, self._source))
         base = result.subpath.encode("utf-8", "surrogateescape")
-        engine.start(encode(_setup(options, base)), "argosy.operations.verify.worker:verify_worker")
+        engine.start(encode(_setup(options, base)), HANDLER)
         plan = VerifyPlan(self._reader, self._places, Selection(options.selection), base, self._problem)
-        coordinator = Coordinator(engine, self._observer, result, self._taken)
+        coordinator = Coordinator(engine, self._observer, result, self._taken, SourceView(self._source))
         coordinator.run(plan.works(self._root), _Check(self._session, self._observer))
         engine.close()
         if self._session.lock is not None:
@@ -89,7 +92,7 @@ class _Verification:
 
     def _problem(self, path: bytes, error: Damaged) -> None:
         self._result.problems += 1
-        self._observer.problem(path, error)
+        self._observer.problem(path, error.message)
         if self._report is not None:
             shown = path.decode("utf-8", "replace")
             self._report.document({"message_type": "problem", "path": shown, "error": error.message})
@@ -167,7 +170,7 @@ def _refuse_source(options: VerifyOptions) -> None:
 def _setup(options: VerifyOptions, base: bytes) -> WorkerSetup:
     return WorkerSetup(
         protocol=PROTOCOL,
-        source=os.path.realpath(options.source),
+        source=os.path.abspath(options.source),
         base=base,
         selection=options.selection,
         ignored=options.ignored,

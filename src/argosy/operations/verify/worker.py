@@ -61,7 +61,7 @@ class VerifyWorker:
         self._setup = setup
         self._outlet = outlet
         self._selection = Selection(setup.selection)
-        self._root_fd = open_directory(setup.source)
+        self._root_fd = open_directory(os.path.realpath(setup.source))
         self._contents = ContentReader(self._read, digests=setup.manifest)
         self._listed: tuple[bytes, list[bytes]] | None = None
         self._outcome = Outcome()
@@ -71,7 +71,8 @@ class VerifyWorker:
 
     def work(self, task: Task) -> None:
         """Compare the parts of a task. It fails if the source is no longer the directory that it was."""
-        self._task_id, self._read_bytes, self._outcome = task.id, 0, Outcome()
+        self._task_id, self._read_bytes = task.id, 0
+        self._outcome = Outcome(elsewhere=self._setup.elsewhere)
         try:
             for part in decode(task.payload, VerifyWork).parts:
                 self._compare(part)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from msgspec.structs import replace
 
 from argosy.errors import Damaged, UsageError
-from argosy.operations.prune.plan import Holds, PackUse, PruneLimits, PrunePlan, parse_max_unused, plan_prune
+from argosy.operations.prune.plan import (
+    Holds,
+    MaxUnused,
+    PackUse,
+    PruneLimits,
+    PrunePlan,
+    parse_max_unused,
+    plan_prune,
+)
 
 MIB = 1 << 20
-NONE_UNUSED = PruneLimits(max_unused=lambda _used: 0)
+NONE_UNUSED = PruneLimits(MaxUnused(size_bytes=0))
 
 
 def pack(
@@ -38,22 +44,22 @@ def test_wholly_used_packs_stay_and_wholly_unused_ones_go() -> None:
 @pytest.mark.parametrize(
     ("limit", "repacked"),
     [
-        (lambda _used: 0, {b"much", b"some", b"little"}),
-        (lambda _used: 2 * MIB, {b"much", b"some"}),
-        (lambda _used: 8 * MIB, {b"much"}),
-        (lambda _used: 100 * MIB, set()),
+        (0, {b"much", b"some", b"little"}),
+        (2 * MIB, {b"much", b"some"}),
+        (8 * MIB, {b"much"}),
+        (100 * MIB, set()),
         (None, set()),
     ],
 )
 def test_packs_with_the_largest_unused_share_are_repacked_until_the_bound_is_kept(
-    limit: Callable[[int], int] | None, repacked: set[bytes]
+    limit: int | None, repacked: set[bytes]
 ) -> None:
     packs = (pack("little", used=15, unused=1), pack("some", used=10, unused=6), pack("much", used=1, unused=15))
-    done = plan(*packs, limits=PruneLimits(max_unused=limit))
+    done = plan(*packs, limits=PruneLimits(MaxUnused(size_bytes=limit)))
     assert done.repack == repacked
     assert done.keep == {b"much", b"some", b"little"} - repacked
     if limit is not None:
-        assert done.stats.remaining_unused_bytes <= limit(0)
+        assert done.stats.remaining_unused_bytes <= limit
 
 
 def test_no_more_is_repacked_than_is_allowed() -> None:
@@ -69,7 +75,7 @@ def test_packs_of_both_kinds_and_trees_are_repacked_whatever_may_stay_unused() -
         pack("plain trees", used=16, holds=Holds.TREES, uncompressed=True),
         pack("plain data", used=16, uncompressed=True),
     )
-    unlimited = PruneLimits(max_unused=None)
+    unlimited = PruneLimits(MaxUnused())
     assert plan(*packs, limits=unlimited).repack == {b"both", b"trees", b"plain trees"}
     everything = replace(unlimited, repack_uncompressed=True)
     assert plan(*packs, limits=everything).repack == {b"both", b"trees", b"plain trees", b"plain data"}
@@ -95,9 +101,8 @@ def test_a_pack_that_is_needed_must_be_there_whole() -> None:
 
 def test_limits_are_read() -> None:
     five, unlimited = parse_max_unused("5%"), parse_max_unused("unlimited")
-    assert five is not None
-    assert five(9500) == 500  # of what remains
-    assert unlimited is None
+    assert five.allowed_bytes(9500) == 500  # of what remains
+    assert unlimited.allowed_bytes(9500) is None
     for text in ("", "%", "-1%", "100%", "five", "nan"):
         with pytest.raises(UsageError):
             parse_max_unused(text)
