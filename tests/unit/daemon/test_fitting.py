@@ -16,7 +16,7 @@ from argosy.daemon.target_sight import TargetMark
 from argosy.errors import EngineError, RepositoryError, RepositoryMissing, SourceError
 from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.check import messages as check
-from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.check.handler import HANDLER as CHECK
 from argosy.operations.restore.run import HANDLER as RESTORE
 from argosy.repository.locks import acquire
 from argosy.restic_format.config import encode_config, make_config

@@ -11,7 +11,6 @@ import msgspec
 from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
 from argosy.errors import Interrupted
 from argosy.operations.check.messages import (
-    NoWork,
     PackRead,
     PackWork,
     TreesFound,
@@ -64,19 +63,15 @@ class Coordinator:
         self.packs_to_read = 0
         self.bytes_to_read = 0
 
-    def warm_up(self, workers: int) -> None:
-        """Have the workers start: they import while the master reads the indexes."""
-        for _ in range(min(workers, self._engine.wanted())):
-            self._offer(NoWork())
-
-    def run(self, walk: TreeWalk, packs: Iterator[PackWork], begun: Callable[[], None]) -> None:
-        """Do all the work; ``begun`` is called once the workers have some, to do what there is to wait for.
+    def run(self, walk: TreeWalk, packs: Iterator[PackWork], settled: Callable[[], None]) -> None:
+        """Do all the work; ``settled`` is called once, when the workers have had some of it for a while, or at the end.
 
         Interrupted when asked to stop; EngineError if no worker can be kept alive.
         """
         self._walk = walk
+        self._next_look = time.monotonic() + _LOOK_SECONDS
         more_packs = True
-        waited = False
+        is_settled = False
         while True:
             if self._observer.stop_requested():
                 raise Interrupted("stopped on request", hint=_STOPPED_HINT)
@@ -94,14 +89,15 @@ class Coordinator:
                     exhausted = True
                     break
                 self._offer(work)
-            if not waited:
-                begun()
-                waited = True
             if exhausted and not self._assigned:
                 break
             for event in self._engine.events(_LOOK_SECONDS):
                 self._handle(event)
-            self._look()
+            if self._look() and not is_settled:
+                settled()
+                is_settled = True
+        if not is_settled:
+            settled()
         self._result.trees = self._trees_done
         self._look(last=True)
 
@@ -171,11 +167,11 @@ class Coordinator:
             for pack_id, size_bytes, _ in assigned.work.packs:
                 self._take_pack(PackRead(pack_id, size_bytes, unread=reason))
 
-    def _look(self, *, last: bool = False) -> None:
-        """Tell the observer how the check stands, a few times a second."""
+    def _look(self, *, last: bool = False) -> bool:
+        """Tell the observer how the check stands, a few times a second; whether it was time for it."""
         now = time.monotonic()
         if now < self._next_look and not last:
-            return
+            return False
         self._next_look = now + _LOOK_SECONDS
         result = self._result
         self._observer.progress(
@@ -189,3 +185,4 @@ class Coordinator:
                 members=self._crew.looks(),
             )
         )
+        return True

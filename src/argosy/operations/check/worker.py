@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from argosy import native
 from argosy.engine.interface import Outlet, Task
 from argosy.engine.task_threads import TaskThreads
 from argosy.errors import ArgosyError, EngineError
 from argosy.operations.check.messages import (
     PROTOCOL,
     PacksRead,
-    PackWork,
     TreeFound,
     TreesFound,
     TreeWork,
@@ -48,7 +48,8 @@ _PART_BYTES = 1024 * 1024
 
 def check_worker(setup: bytes, outlet: Outlet) -> CheckWorker:
     """The engine's factory of workers."""
-    keep_freed_memory()
+    if native.kernel() is None:  # which keeps its memory itself, and may do so in a process that is not all ours
+        keep_freed_memory()
     return CheckWorker(decode_setup(setup), outlet)
 
 
@@ -91,11 +92,9 @@ class CheckWorker:
     def _do(self, task_id: int, work: Work) -> None:
         if isinstance(work, TreeWork):
             self._look_at_trees(task_id, work)
-        elif isinstance(work, PackWork):
+        else:
             packs = [self._packs.read(*pack) for pack in work.packs]
             self._outlet.complete(task_id, encode(PacksRead(packs)))
-        else:
-            self._outlet.complete(task_id, encode(PacksRead([])))
 
     def _look_at_trees(self, task_id: int, work: TreeWork) -> None:
         found: list[TreeFound] = []
