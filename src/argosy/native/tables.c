@@ -112,16 +112,6 @@ ARGOSY_EXPORT int64_t argosy_table_add(struct argosy_table *table, const unsigne
     return added;
 }
 
-/* Copies the ids that are not there to `missing`; their number. */
-ARGOSY_EXPORT size_t argosy_table_missing(const struct argosy_table *table, const unsigned char *ids, size_t count,
-                                          unsigned char *missing) {
-    size_t found = 0;
-    for (; count; count--, ids += ARGOSY_HASH_BYTES)
-        if (!find(table, ids))
-            memcpy(missing + found++ * ARGOSY_HASH_BYTES, ids, ARGOSY_HASH_BYTES);
-    return found;
-}
-
 /* Copies the payloads of an id, `most` at most, in order of their addition; their number. */
 ARGOSY_EXPORT size_t argosy_table_get(const struct argosy_table *table, const unsigned char *id, unsigned char *payloads,
                                       size_t most) {
@@ -176,17 +166,14 @@ static void put_uint32(unsigned char *at, uint64_t value) {
         at[i] = (unsigned char)(value >> 8 * i);
 }
 
-/* Adds a pack's blobs: of data the ids, of trees the places (pack, offset, length, length of the content, each uint32),
- * one payload more for a tree that is there already. 1, or 0 without memory. */
-ARGOSY_EXPORT int argosy_table_add_pack(struct argosy_table *data, struct argosy_table *trees, uint32_t pack,
-                                        const unsigned char *header, size_t header_bytes) {
+/* Adds a pack's trees with their places (pack, offset, length, length of the content, each uint32): one payload more for
+ * a tree that is there already. 1, or 0 without memory. */
+ARGOSY_EXPORT int argosy_table_add_trees(struct argosy_table *trees, uint32_t pack, const unsigned char *header,
+                                         size_t header_bytes) {
     for (struct entries entries = entries_of(header, header_bytes); next_entry(&entries);) {
         const struct argosy_blob *blob = &entries.blob;
-        if (!entries.is_tree) {
-            if (data && argosy_table_add(data, blob->id, 1) < 0)
-                return 0;
+        if (!entries.is_tree)
             continue;
-        }
         size_t slot = slot_of(trees, blob->id);
         while (next_of(trees, blob->id, &slot))
             slot = (slot + 1) & (trees->slot_count - 1);

@@ -35,11 +35,10 @@ class NativeTable:
             raise MemoryError
         return added
 
-    def missing(self, ids: bytes) -> bytes:
-        """Those of the ids (joined) that are not there."""
-        absent = ctypes.create_string_buffer(len(ids))
-        count = self._library.argosy_table_missing(self.address, ids, len(ids) // HASH_BYTES, absent)
-        return absent.raw[: count * HASH_BYTES] if count else b""
+    def add_trees(self, pack_no: int, header: bytes) -> None:
+        """Add the trees of a pack, each with one payload more, its place: four uint32 as in ``tables.c``."""
+        if not self._library.argosy_table_add_trees(self.address, pack_no, header, len(header)):
+            raise MemoryError
 
     def payloads(self, identity: bytes) -> list[bytes]:
         """Every payload of an id, in order of their addition (256 at most)."""
@@ -54,13 +53,6 @@ class NativeTable:
         ids = ctypes.create_string_buffer(most * HASH_BYTES)
         count = int(self._library.argosy_table_with(self.address, value, ids, most))
         return count, [ids.raw[at : at + HASH_BYTES] for at in range(0, min(count, most) * HASH_BYTES, HASH_BYTES)]
-
-
-def add_pack(data: NativeTable | None, trees: NativeTable, pack_no: int, header: bytes) -> None:
-    """Add the ids of a pack's data blobs, and its trees with their places: four uint32 as in ``tables.c``."""
-    library, place = trees._library, None if data is None else data.address
-    if not library.argosy_table_add_pack(place, trees.address, pack_no, header, len(header)):
-        raise MemoryError
 
 
 class NativeMarks:
@@ -117,14 +109,12 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_table_count.argtypes = (place,)
     library.argosy_table_add.restype = ctypes.c_int64
     library.argosy_table_add.argtypes = (place, text, size)
-    library.argosy_table_missing.restype = size
-    library.argosy_table_missing.argtypes = (place, text, size, place)
     library.argosy_table_get.restype = size
     library.argosy_table_get.argtypes = (place, text, place, size)
     library.argosy_table_with.restype = size
     library.argosy_table_with.argtypes = (place, ctypes.c_ubyte, place, size)
-    library.argosy_table_add_pack.restype = number
-    library.argosy_table_add_pack.argtypes = (place, place, ctypes.c_uint32, text, size)
+    library.argosy_table_add_trees.restype = number
+    library.argosy_table_add_trees.argtypes = (place, ctypes.c_uint32, text, size)
     library.argosy_marks_see.restype = number
     library.argosy_marks_see.argtypes = (place, place, text, size)
     library.argosy_marks_count.restype = None

@@ -1,6 +1,6 @@
 """Which data blobs there are, and where trees stand: filled pack by pack from what the indexes say, in little memory.
 
-With the native kernel a blob takes about 40 bytes and a tree 16 more; without it ``IdTable`` holds them.
+With the native kernel a data blob takes 32 bytes and a tree about 56; without it ``IdTable`` holds them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.pack import decode_header
 
 if TYPE_CHECKING:
+    from argosy.native.ids import NativeIds
     from argosy.native.tables import NativeTable
 
 # Number of the pack, offset, length, length of the content.
@@ -43,9 +44,10 @@ def blob_table(pack_id_of: PackIdOf, *, with_data: bool = True) -> BlobTable:
     kernel = native.kernel()
     if kernel is None:
         return PythonBlobTable(pack_id_of, with_data=with_data)
+    from argosy.native.ids import NativeIds
     from argosy.native.tables import NativeTable
 
-    data = NativeTable(kernel.library, 0) if with_data else None
+    data = NativeIds(kernel.library) if with_data else None
     return NativeBlobTable(pack_id_of, data, NativeTable(kernel.library, _PLACE.size))
 
 
@@ -78,19 +80,18 @@ class PythonBlobTable:
 
 
 class NativeBlobTable:
-    """See ``BlobTable``; one call of the kernel a pack or a tree."""
+    """See ``BlobTable``; few calls of the kernel a pack, one a tree."""
 
-    def __init__(self, pack_id_of: PackIdOf, data: NativeTable | None, trees: NativeTable) -> None:
-        from argosy.native.tables import add_pack
-
+    def __init__(self, pack_id_of: PackIdOf, data: NativeIds | None, trees: NativeTable) -> None:
         self._pack_id_of = pack_id_of
         self._data = data
         self._trees = trees
-        self._add_pack = add_pack
 
     def add(self, pack_no: int, header: bytes) -> None:
         """See ``BlobTable.add``."""
-        self._add_pack(self._data, self._trees, pack_no, header)
+        if self._data is not None:
+            self._data.add_data(header)
+        self._trees.add_trees(pack_no, header)
 
     def missing(self, data_ids: bytes) -> Sequence[bytes]:
         """See ``BlobTable.missing``."""

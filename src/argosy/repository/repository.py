@@ -19,7 +19,7 @@ from argosy.restic_format.compression import Compressor
 from argosy.restic_format.config import VERSION, RepositoryConfig, make_config, open_config, seal_config
 from argosy.restic_format.crypto import MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
-from argosy.restic_format.index import Index, PackListing, decode_index, list_packs
+from argosy.restic_format.index import Index, PackListing, decode_index, list_stored_packs
 from argosy.restic_format.pack import LENGTH_BYTES, decode_header, sealed_header_bytes
 from argosy.restic_format.pack_verifier import PackVerifier, pack_verifier
 from argosy.restic_format.unpacked import decode_unpacked, encode_unpacked
@@ -124,7 +124,7 @@ class Repository:
 
     def load_listing(self, identity: bytes) -> list[PackListing]:
         """The packs that one index file lists."""
-        return list_packs(self.load_unpacked(FileKind.INDEX, identity), f"index {identity.hex()}")
+        return list_stored_packs(self._load_verified(FileKind.INDEX, identity), self.key, f"index {identity.hex()}")
 
     def list_files(self, kind: FileKind) -> Iterator[tuple[bytes, int]]:
         """Id and size in bytes of each file of a kind, in no promised order. Foreign files are skipped."""

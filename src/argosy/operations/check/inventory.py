@@ -1,6 +1,6 @@
 """What the indexes say: every blob's id, every tree's place, every pack's size. Filled from one index after the other.
 
-In memory it takes about 40 bytes a blob, 60 more a tree and 60 a pack. Of a repository whose indexes are larger than
+In memory it takes 32 bytes a blob, 60 a tree and 110 a pack. Of a repository whose indexes are larger than
 ``MOST_INDEX_BYTES`` the blobs are looked up in the dedup lookup instead, which is a file on this machine.
 """
 
@@ -92,10 +92,10 @@ class BlobsOnDisk:
 class Inventory:
     """All packs, and through ``blobs`` all blobs, of the indexes added so far."""
 
-    def __init__(self, lookup: DedupLookup | None = None) -> None:
+    def __init__(self, lookup: DedupLookup | None = None, *, keeps_headers: bool = True) -> None:
         self.index_ids: list[bytes] = []
-        # By pack, of a repository small enough; else None.
-        self.headers: dict[bytes, bytes] | None = {}
+        # By pack, if they are wanted and the repository is small enough; else None.
+        self.headers: dict[bytes, bytes] | None = {} if keeps_headers else None
         self._header_bytes = 0
         self._packs = IdTable(_PACK.size)
         self._pack_ids = bytearray()

@@ -151,7 +151,7 @@ class Check:
         """What the indexes say, the ids of those that could be read, and whether that is all of them."""
         sizes = dict(self._repository.list_files(FileKind.INDEX))
         lookup = self._open_lookup() if sum(sizes.values()) > MOST_INDEX_BYTES else None
-        inventory = Inventory(lookup)
+        inventory = Inventory(lookup, keeps_headers=self._options.subset is not None)
         unreadable = self._reader.fill(inventory, sorted(sizes))
         readable = sorted(sizes.keys() - unreadable)
         if lookup is not None:
