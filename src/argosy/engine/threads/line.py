@@ -10,7 +10,7 @@ import msgspec
 from argosy.engine.interface import Event
 
 # Beyond this a worker waits until it is heard.
-_UNHEARD_MOST_BYTES = 4 * 1024 * 1024
+_UNHEARD_MOST_BYTES = 1024 * 1024
 
 
 class Ready(msgspec.Struct):

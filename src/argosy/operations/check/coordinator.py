@@ -17,6 +17,7 @@ from argosy.operations.check.messages import (
     TreeWork,
     Work,
     decode_found,
+    decode_work,
     encode,
 )
 from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Part, Problem
@@ -30,11 +31,21 @@ _MOST_FAILURES = 3
 
 
 class _Assigned(msgspec.Struct):
-    """A task that is with the engine."""
+    """A task that is with the engine: its work, encoded, and how many trees or packs and bytes of packs that is."""
 
-    work: Work
+    payload: bytes
+    trees: int
+    packs: int
+    pack_bytes: int
     attempt: int = 0
     failures: int = 0
+
+    @classmethod
+    def of(cls, work: Work) -> _Assigned:
+        """A task not offered yet."""
+        if isinstance(work, TreeWork):
+            return cls(encode(work), len(work.trees), 0, 0)
+        return cls(encode(work), 0, len(work.packs), sum(size_bytes for _, size_bytes, _ in work.packs))
 
 
 class Coordinator:
@@ -102,13 +113,13 @@ class Coordinator:
         self._look(last=True)
 
     def _offer(self, work: Work) -> None:
-        self._assigned[self._next_id] = _Assigned(work)
-        self._engine.offer(Task(self._next_id, 0, encode(work)))
+        self._assigned[self._next_id] = _Assigned.of(work)
+        self._offer_again(self._next_id)
         self._next_id += 1
 
     def _offer_again(self, task_id: int) -> None:
         assigned = self._assigned[task_id]
-        self._engine.offer(Task(task_id, assigned.attempt, encode(assigned.work)))
+        self._engine.offer(Task(task_id, assigned.attempt, assigned.payload))
 
     def _handle(self, event: Event) -> None:
         self._crew.hear(event)
@@ -116,13 +127,10 @@ class Coordinator:
             case TaskProgress(payload=payload):
                 self._take(payload)
             case TaskComplete(task_id=task_id, payload=payload, member=member):
-                work = self._assigned.pop(task_id).work
+                done = self._assigned.pop(task_id)
                 self._take(payload)
-                if isinstance(work, TreeWork):
-                    self._trees_done += len(work.trees)
-                    self._crew.credit(member, len(work.trees), 0)
-                elif isinstance(work, PackWork):
-                    self._crew.credit(member, len(work.packs), sum(size_bytes for _, size_bytes, _ in work.packs))
+                self._trees_done += done.trees
+                self._crew.credit(member, done.trees + done.packs, done.pack_bytes)
             case TaskFailed(task_id=task_id, payload=payload):
                 self._failed(task_id, payload.decode("utf-8", "replace"), suspect=True)
             case TaskLapsed(task_id=task_id, reason=reason, taken=taken):
@@ -160,11 +168,12 @@ class Coordinator:
             self._again.append(task_id)
             return
         del self._assigned[task_id]
-        if isinstance(assigned.work, TreeWork):
+        work = decode_work(assigned.payload)
+        if isinstance(work, TreeWork):
             assert self._walk is not None, "trees are offered by run()"
-            self._walk.lost(assigned.work, f"it could not be looked at: {reason}")
-        elif isinstance(assigned.work, PackWork):
-            for pack_id, size_bytes, _ in assigned.work.packs:
+            self._walk.lost(work, f"it could not be looked at: {reason}")
+        else:
+            for pack_id, size_bytes, _ in work.packs:
                 self._take_pack(PackRead(pack_id, size_bytes, unread=reason))
 
     def _look(self, *, last: bool = False) -> bool:

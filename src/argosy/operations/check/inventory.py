@@ -24,10 +24,6 @@ from argosy.restic_format.index import PackListing
 # Sealed; of 6.5 million blobs. Their ids take 260 MB in memory; restic needs 62 bytes a blob, 400 MB.
 MOST_INDEX_BYTES = 256 * 1024 * 1024
 
-# Headers of packs, by the indexes, that are kept for --read-data; of 200,000 blobs. Beyond that the indexes are read a
-# second time for them.
-_MOST_HEADER_BYTES = 8 * 1024 * 1024
-
 # size, number of the index, marks, digest of the header
 _PACK = struct.Struct("<QIB8s")
 
@@ -92,11 +88,10 @@ class BlobsOnDisk:
 class Inventory:
     """All packs, and through ``blobs`` all blobs, of the indexes added so far."""
 
-    def __init__(self, lookup: DedupLookup | None = None, *, keeps_headers: bool = True) -> None:
+    def __init__(self, lookup: DedupLookup | None = None, *, keeps_headers: bool = False) -> None:
         self.index_ids: list[bytes] = []
-        # By pack, if they are wanted and the repository is small enough; else None.
+        # By pack, if they are to be kept.
         self.headers: dict[bytes, bytes] | None = {} if keeps_headers else None
-        self._header_bytes = 0
         self._packs = IdTable(_PACK.size)
         self._pack_ids = bytearray()
         self.blobs: KnownBlobs = blob_table(self._pack_id) if lookup is None else BlobsOnDisk(lookup)
@@ -122,7 +117,8 @@ class Inventory:
                 continue
             entry = _new_entry(pack, index_no)
             if self._add_pack(entry):
-                self._keep_header(pack.id, pack.header)
+                if self.headers is not None:
+                    self.headers[pack.id] = pack.header
                 self.blobs.add(len(self._packs) - 1, pack.header)
             else:
                 first = self.pack(pack.id)
@@ -150,14 +146,6 @@ class Inventory:
             return False
         self._pack_ids += entry.id
         return True
-
-    def _keep_header(self, pack_id: bytes, header: bytes) -> None:
-        if self.headers is None:
-            return
-        self.headers[pack_id] = header
-        self._header_bytes += len(header)
-        if self._header_bytes > _MOST_HEADER_BYTES:
-            self.headers = None
 
     def _pack_id(self, pack_no: int) -> bytes:
         return bytes(self._pack_ids[pack_no * 32 : pack_no * 32 + 32])

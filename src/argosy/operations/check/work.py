@@ -29,9 +29,14 @@ from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import encode_config
 
-# A task of packs: enough that its message costs nothing, little enough that the last ones end together.
+# A task of packs: enough that its message costs nothing, little enough that the last ones end together, and that its
+# packs' headers (41 bytes a blob) take no memory to speak of.
 _BYTES_A_TASK = 8 * 1024 * 1024
+_HEADER_BYTES_A_TASK = 256 * 1024
 _PACKS_A_TASK = 64
+# Of indexes up to this size, sealed, what they say of packs is kept for --read-data: about as many bytes, of 200,000
+# blobs. Larger ones are read a second time for it.
+_KEPT_INDEX_BYTES = 8 * 1024 * 1024
 _NOT_NOTED = "what is read is not noted, so that this check would start again if it were interrupted"
 
 
@@ -150,8 +155,10 @@ class Check:
     def _take_inventory(self) -> tuple[Inventory, list[bytes], bool]:
         """What the indexes say, the ids of those that could be read, and whether that is all of them."""
         sizes = dict(self._repository.list_files(FileKind.INDEX))
-        lookup = self._open_lookup() if sum(sizes.values()) > MOST_INDEX_BYTES else None
-        inventory = Inventory(lookup, keeps_headers=self._options.subset is not None)
+        size_bytes = sum(sizes.values())
+        lookup = self._open_lookup() if size_bytes > MOST_INDEX_BYTES else None
+        keeps_headers = self._options.subset is not None and size_bytes <= _KEPT_INDEX_BYTES
+        inventory = Inventory(lookup, keeps_headers=keeps_headers)
         unreadable = self._reader.fill(inventory, sorted(sizes))
         readable = sorted(sizes.keys() - unreadable)
         if lookup is not None:
@@ -200,22 +207,22 @@ class Check:
     def _pack_works(self, inventory: Inventory, index_ids: list[bytes]) -> Iterator[PackWork]:
         """The chosen packs in tasks."""
         packs: list[tuple[bytes, int, bytes]] = []
-        size_bytes = 0
+        size_bytes = header_bytes = 0
         for pack_id, header in self._headers(inventory, index_ids):
             entry = inventory.pack(pack_id)
             if entry is None or PackMark.CHOSEN not in entry.marks:
                 continue
             packs.append((pack_id, entry.size_bytes, header))
             size_bytes += entry.size_bytes
-            if size_bytes >= _BYTES_A_TASK or len(packs) >= _PACKS_A_TASK:
+            header_bytes += len(header)
+            if size_bytes >= _BYTES_A_TASK or header_bytes >= _HEADER_BYTES_A_TASK or len(packs) >= _PACKS_A_TASK:
                 yield PackWork(packs)
-                packs, size_bytes = [], 0
+                packs, size_bytes, header_bytes = [], 0, 0
         if packs:
             yield PackWork(packs)
 
     def _headers(self, inventory: Inventory, index_ids: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Each pack with its header by the index that lists it first. All together take more memory than everything
-        else, so of a large repository the indexes are read once more for it."""
+        """Each pack with its header by the index that lists it first."""
         if inventory.headers is not None:
             yield from inventory.headers.items()
             return

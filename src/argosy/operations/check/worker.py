@@ -43,7 +43,7 @@ _REMOTE_THREADS = 4
 # Of remote tree packs that stay in memory, because their other trees are wanted soon.
 _REMOTE_TREE_PACK_BYTES = 32 * 1024 * 1024
 # A message grows to about this before it is sent.
-_PART_BYTES = 1024 * 1024
+_PART_BYTES = 256 * 1024
 
 
 def check_worker(setup: bytes, outlet: Outlet) -> CheckWorker:
