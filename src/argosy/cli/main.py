@@ -68,7 +68,10 @@ def program(**_: Any) -> None:
 def main() -> None:
     """Run the command line of this process, and end it."""
     gc.set_threshold(_COLLECT_AFTER)
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Nothing is left to be looked through for garbage: the interpreter's end takes a third of the time.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -23,16 +23,18 @@ def run_prune(access: Access, options: PruneOptions, observer: PruneObserver) ->
     """
     if access.no_lock and not options.dry_run:
         raise UsageError("prune needs its lock", hint="Leave out --no-lock, or add --dry-run.")
-    with open_session(access, exclusive=True) as session:
+    with open_session(access, exclusive=True, confirm=False) as session:
         return prune_in(session, options, observer)
 
 
 def prune_in(session: Session, options: PruneOptions, observer: PruneObserver) -> PrunePlan:
-    """The same in a session whose lock is exclusive."""
+    """The same in a session whose lock is exclusive, confirmed or not."""
 
     def stop() -> None:
         if observer.stop_requested():
             raise Interrupted("stopped on request", hint="Nothing is lost. Run the prune again.")
+        if session.lock is not None:
+            session.lock.confirm_if_due()
 
     repository = session.repository
     observer.message("loading indexes")
@@ -42,6 +44,9 @@ def prune_in(session: Session, options: PruneOptions, observer: PruneObserver) -
     observer.message(f"looking for what {len(snapshots)} snapshots use")
     used = find_used(BlobReader(repository, contents), (stored.snapshot.tree for stored in snapshots), stop)
     plan = plan_prune(pack_uses(contents, used), dict(repository.list_files(FileKind.PACK)), options.limits)
+    if session.lock is not None:
+        # Reading harms nobody, so the lock has stood its time alone meanwhile.
+        session.lock.confirm()
     observer.show(plan)
     if not options.dry_run and not plan.is_empty:
         assert session.lock is not None, "only a dry run goes without"
