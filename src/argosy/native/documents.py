@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
+from argosy.native.bindings import pointer
+
 if TYPE_CHECKING:
-    from argosy.native.bindings import Session
+    from argosy.native.bindings import Data, Session
 
 HASH_BYTES = 32
 # struct listed_pack of indexes.c; the bits of what a pack holds.
 _PACK = struct.Struct("<32s4Q")
+# struct argosy_blob
+_TREE = struct.Struct("<QQII32s")
+# Room for the ids that a few hundred trees name.
+_IDS_BYTES = 128 * 1024
 HOLDS_DATA = 1
 HOLDS_TREES = 2
 HOLDS_PLAIN = 4
@@ -53,6 +59,37 @@ def read_index(session: Session, stored: bytes) -> list[Listed] | None:
     return _listed(rows, lambda at, length: ctypes.string_at(start + at, length))
 
 
+Tree: TypeAlias = tuple[int, int, int, bytes]
+"""A sealed tree within bytes at hand: offset, length, the content's length if it is compressed (else 0), id."""
+
+
+def read_trees(session: Session, data: Data, trees: Sequence[Tree]) -> Iterator[tuple[bytes, bytes] | None]:
+    """The ids of the subtrees and of the files' blobs that each of the trees names, joined.
+
+    None where Python has to look: as ``tree_names``, or if it is not sound.
+    """
+    done, room = 0, _IDS_BYTES
+    while done < len(trees):
+        rows = bytearray().join(_TREE.pack(offset, 0, *rest) for offset, *rest in trees[done:])
+        left = len(trees) - done
+        ids, sound, counts = ctypes.create_string_buffer(room), bytearray(left), (ctypes.c_uint64 * (2 * left))()
+        count = _declared(session.library).argosy_read_trees(
+            session.handle, pointer(data), len(data), _place(rows), left, ids, room, counts, _place(sound)
+        )
+        at, view = 0, memoryview(ids)
+        for number in range(count):
+            if not sound[number]:
+                yield None
+                continue
+            middle = at + counts[2 * number] * HASH_BYTES
+            end = middle + counts[2 * number + 1] * HASH_BYTES
+            yield bytes(view[middle:end]), bytes(view[at:middle])
+            at = end
+        done += count
+        if not count:  # the first alone names more
+            room *= 4
+
+
 def _listed(rows: bytes | bytearray, header: Callable[[int, int], bytes]) -> list[Listed]:
     return [
         (pack_id, header(at, length), content_bytes, holds)
@@ -83,6 +120,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_index_packs.argtypes = (text, size, place, size, place)
     library.argosy_index_read.restype = size
     library.argosy_index_read.argtypes = (place, text, size, place, place)
+    library.argosy_read_trees.restype = size
+    library.argosy_read_trees.argtypes = (place, place, size, place, size, place, size, place, place)
     library.argosy_tree_names.restype = ctypes.c_int
     library.argosy_tree_names.argtypes = (text, size, place, size, ctypes.POINTER(ctypes.c_uint64))
     return library

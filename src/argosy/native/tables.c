@@ -112,6 +112,32 @@ ARGOSY_EXPORT int64_t argosy_table_add(struct argosy_table *table, const unsigne
     return added;
 }
 
+/* Copies the ids that are not there to `missing`; their number. */
+ARGOSY_EXPORT size_t argosy_table_missing(const struct argosy_table *table, const unsigned char *ids, size_t count,
+                                          unsigned char *missing) {
+    size_t found = 0;
+    for (; count; count--, ids += ARGOSY_HASH_BYTES)
+        if (!find(table, ids))
+            memcpy(missing + found++ * ARGOSY_HASH_BYTES, ids, ARGOSY_HASH_BYTES);
+    return found;
+}
+
+/* Copies the first payload of each id to its place in `payloads`, and writes how many it has (2: or more). */
+ARGOSY_EXPORT void argosy_table_firsts(const struct argosy_table *table, const unsigned char *ids, size_t count,
+                                       unsigned char *payloads, unsigned char *numbers) {
+    size_t payload_bytes = table->record_bytes - ARGOSY_HASH_BYTES;
+    for (; count; count--, ids += ARGOSY_HASH_BYTES, payloads += payload_bytes, numbers++) {
+        size_t slot = slot_of(table, ids);
+        const unsigned char *record = next_of(table, ids, &slot);
+        *numbers = record != NULL;
+        if (!record)
+            continue;
+        memcpy(payloads, record + ARGOSY_HASH_BYTES, payload_bytes);
+        slot = (slot + 1) & (table->slot_count - 1);
+        *numbers += next_of(table, ids, &slot) != NULL;
+    }
+}
+
 /* Copies the payloads of an id, `most` at most, in order of their addition; their number. */
 ARGOSY_EXPORT size_t argosy_table_get(const struct argosy_table *table, const unsigned char *id, unsigned char *payloads,
                                       size_t most) {

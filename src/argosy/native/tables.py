@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
+from argosy.native.quick import keeping_lock
+
 HASH_BYTES = 32
 # An id has few payloads: the places of a tree.
 _PAYLOADS_MOST = 256
@@ -15,6 +17,7 @@ class NativeTable:
 
     def __init__(self, library: ctypes.CDLL, payload_bytes: int) -> None:
         self._library = _declared(library)
+        self._quick = _declared(keeping_lock(library))
         self._payload_bytes = payload_bytes
         self.address = self._library.argosy_table_new(payload_bytes)
         if not self.address:
@@ -40,12 +43,25 @@ class NativeTable:
         if not self._library.argosy_table_add_trees(self.address, pack_no, header, len(header)):
             raise MemoryError
 
+    def missing(self, ids: bytes) -> bytes:
+        """Those of the ids (joined) that are not there."""
+        absent = ctypes.create_string_buffer(len(ids))
+        count = self._quick.argosy_table_missing(self.address, ids, len(ids) // HASH_BYTES, absent)
+        return absent.raw[: count * HASH_BYTES] if count else b""
+
+    def firsts(self, ids: bytes) -> tuple[bytes, bytes]:
+        """The first payload of each of the ids, joined; and a byte for each, how many it has (2: or more)."""
+        count = len(ids) // HASH_BYTES
+        payloads, numbers = ctypes.create_string_buffer(count * self._payload_bytes), ctypes.create_string_buffer(count)
+        self._quick.argosy_table_firsts(self.address, ids, count, payloads, numbers)
+        return payloads.raw, numbers.raw
+
     def payloads(self, identity: bytes) -> list[bytes]:
         """Every payload of an id, in order of their addition (256 at most)."""
         _require_id(identity)
         size = self._payload_bytes
         found = ctypes.create_string_buffer(_PAYLOADS_MOST * size)
-        count = self._library.argosy_table_get(self.address, identity, found, _PAYLOADS_MOST)
+        count = self._quick.argosy_table_get(self.address, identity, found, _PAYLOADS_MOST)
         return [found.raw[at : at + size] for at in range(0, count * size, size)]
 
     def with_byte(self, value: int, most: int) -> tuple[int, list[bytes]]:
@@ -109,6 +125,10 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_table_count.argtypes = (place,)
     library.argosy_table_add.restype = ctypes.c_int64
     library.argosy_table_add.argtypes = (place, text, size)
+    library.argosy_table_missing.restype = size
+    library.argosy_table_missing.argtypes = (place, text, size, place)
+    library.argosy_table_firsts.restype = None
+    library.argosy_table_firsts.argtypes = (place, text, size, place, place)
     library.argosy_table_get.restype = size
     library.argosy_table_get.argtypes = (place, text, place, size)
     library.argosy_table_with.restype = size

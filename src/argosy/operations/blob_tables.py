@@ -35,8 +35,14 @@ class BlobTable(Protocol):
     def missing(self, data_ids: bytes) -> Sequence[bytes]:
         """Those of the data blobs (ids joined) that were not added."""
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """Those of the trees (ids joined) that were not added."""
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """Every place of a tree."""
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """Every place of each of these trees."""
 
 
 def blob_table(pack_id_of: PackIdOf, *, with_data: bool = True) -> BlobTable:
@@ -74,9 +80,17 @@ class PythonBlobTable:
         ids = split_ids(data_ids)
         return ids if self._data is None else self._data.missing(ids)
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """See ``BlobTable.missing_trees``."""
+        return self._trees.missing(split_ids(tree_ids))
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """See ``BlobTable.find_tree``."""
         return _locations(self._trees.all(tree_id), self._pack_id_of)
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """See ``BlobTable.find_trees``."""
+        return [self.find_tree(tree_id) for tree_id in tree_ids]
 
 
 class NativeBlobTable:
@@ -97,9 +111,21 @@ class NativeBlobTable:
         """See ``BlobTable.missing``."""
         return split_ids(data_ids if self._data is None else self._data.missing(data_ids))
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """See ``BlobTable.missing_trees``."""
+        return split_ids(self._trees.missing(tree_ids))
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """See ``BlobTable.find_tree``."""
         return _locations(self._trees.payloads(tree_id), self._pack_id_of)
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """See ``BlobTable.find_trees``."""
+        firsts, numbers = self._trees.firsts(b"".join(tree_ids))
+        return [
+            [Location(self._pack_id_of(place[0]), *place[1:])] if number == 1 else self.find_tree(tree_id)
+            for tree_id, place, number in zip(tree_ids, _PLACE.iter_unpack(firsts), numbers, strict=True)
+        ]
 
 
 def split_ids(joined: bytes) -> list[bytes]:

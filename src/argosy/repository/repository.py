@@ -7,8 +7,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from argosy import native
 from argosy.errors import RepositoryError, RepositoryExists, RepositoryMissing, StorageExists, StorageNotFound
 from argosy.repository.cache import SealedCache
 from argosy.repository.keys import ScryptNumbers, add_key, open_with_password
@@ -25,6 +26,9 @@ from argosy.restic_format.pack_verifier import PackVerifier, pack_verifier
 from argosy.restic_format.unpacked import decode_unpacked, encode_unpacked
 from argosy.storage.interface import Storage
 
+if TYPE_CHECKING:
+    from argosy.native.bindings import Session
+
 # The header of a pack of about 200 blobs: most are read with the first request.
 _HEADER_GUESS_BYTES = 8 * 1024
 
@@ -38,6 +42,7 @@ class _Ciphers(threading.local):
         self.compressor = Compressor("auto")
         self.verifier: PackVerifier | None = None
         self.blob_opener: BlobOpener | None = None
+        self.session: Session | None = None
 
 
 class Repository:
@@ -79,6 +84,13 @@ class Repository:
         if ciphers.blob_opener is None:
             ciphers.blob_opener = BlobOpener(self.key)
         return ciphers.blob_opener
+
+    def native_session(self) -> Session | None:
+        """The calling thread's own session of the native kernel; None without that."""
+        ciphers = self._ciphers
+        if ciphers.session is None:
+            ciphers.session = native.session(self.key.material)
+        return ciphers.session
 
     def pack_verifier(self) -> PackVerifier:
         """The calling thread's own verifier of packs."""

@@ -50,6 +50,12 @@ class Blobs:
     def find_tree(self, tree_id: bytes) -> list[Location]:
         return [PLACE] if tree_id in self.trees else []
 
+    def missing_trees(self, tree_ids: bytes) -> list[bytes]:
+        return [tree_id for tree_id in split_ids(tree_ids) if tree_id not in self.trees]
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        return [self.find_tree(tree_id) for tree_id in tree_ids]
+
 
 class Run:
     """A coordinator on a scripted engine, and what came of it."""

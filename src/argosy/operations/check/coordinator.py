@@ -140,8 +140,7 @@ class Coordinator:
         found = decode_found(payload)
         if isinstance(found, TreesFound):
             assert self._walk is not None, "trees are offered by run()"
-            for tree in found.trees:
-                self._walk.found(tree)
+            self._walk.found(found.trees)
         else:
             for pack in found.packs:
                 self._take_pack(pack)

@@ -61,8 +61,14 @@ class KnownBlobs(Protocol):
     def missing(self, data_ids: bytes) -> Sequence[bytes]:
         """Those of the data blobs (ids joined) that no index lists."""
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """Those of the trees (ids joined) that no index lists."""
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """Every place of a tree."""
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """Every place of each of these trees."""
 
 
 class BlobsOnDisk:
@@ -83,6 +89,14 @@ class BlobsOnDisk:
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """See ``KnownBlobs.find_tree``."""
         return self._lookup.find(tree_id, BlobType.TREE)
+
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """See ``KnownBlobs.missing_trees``."""
+        return [tree_id for tree_id in split_ids(tree_ids) if not self.find_tree(tree_id)]
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """See ``KnownBlobs.find_trees``."""
+        return [self.find_tree(tree_id) for tree_id in tree_ids]
 
 
 class Inventory:
