@@ -16,6 +16,7 @@ struct argosy_table {
 
 #define FEWEST 64
 #define PLACE_BYTES 16
+#define START_BYTES 8
 
 ARGOSY_EXPORT void argosy_table_free(struct argosy_table *table) {
     if (table) {
@@ -110,6 +111,37 @@ ARGOSY_EXPORT int64_t argosy_table_add(struct argosy_table *table, const unsigne
         added++;
     }
     return added;
+}
+
+/* Adds the ids that are not there, each with this payload, and copies them to `fresh`; their number, or -1 without
+ * memory. */
+ARGOSY_EXPORT int64_t argosy_table_add_fresh(struct argosy_table *table, const unsigned char *ids, size_t count,
+                                             const unsigned char *payload, unsigned char *fresh) {
+    int64_t added = 0;
+    for (; count; count--, ids += ARGOSY_HASH_BYTES) {
+        size_t slot = slot_of(table, ids);
+        if (next_of(table, ids, &slot))
+            continue;
+        unsigned char *record = append(table, ids, slot);
+        if (!record)
+            return -1;
+        memcpy(record + ARGOSY_HASH_BYTES, payload, table->record_bytes - ARGOSY_HASH_BYTES);
+        memcpy(fresh + added++ * ARGOSY_HASH_BYTES, ids, ARGOSY_HASH_BYTES);
+    }
+    return added;
+}
+
+/* Copies an id that begins with these 8 bytes to `id`: 1, or 0 if there is none. They are all that a slot depends on. */
+ARGOSY_EXPORT int argosy_table_starting(const struct argosy_table *table, const unsigned char *start, unsigned char *id) {
+    size_t slot = slot_of(table, start);
+    for (uint32_t number; (number = table->slots[slot]) != 0; slot = (slot + 1) & (table->slot_count - 1)) {
+        const unsigned char *record = table->records + (size_t)(number - 1) * table->record_bytes;
+        if (!memcmp(record, start, START_BYTES)) {
+            memcpy(id, record, ARGOSY_HASH_BYTES);
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* Copies the ids that are not there to `missing`; their number. */

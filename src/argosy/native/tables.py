@@ -10,6 +10,7 @@ from argosy.native.quick import keeping_lock
 HASH_BYTES = 32
 # An id has few payloads: the places of a tree.
 _PAYLOADS_MOST = 256
+_START_BYTES = 8
 
 
 class NativeTable:
@@ -42,6 +43,28 @@ class NativeTable:
         """Add the trees of a pack, each with one payload more, its place: four uint32 as in ``tables.c``."""
         if not self._library.argosy_table_add_trees(self.address, pack_no, header, len(header)):
             raise MemoryError
+
+    def add_fresh(self, ids: bytes, payload: bytes) -> bytes:
+        """Add those of the ids (joined) that are not there, each with this payload; returns them."""
+        if len(payload) != self._payload_bytes:
+            raise ValueError(f"a payload has {self._payload_bytes} bytes")
+        fresh = ctypes.create_string_buffer(len(ids))
+        count = self._quick.argosy_table_add_fresh(self.address, ids, len(ids) // HASH_BYTES, payload, fresh)
+        if count < 0:
+            raise MemoryError
+        return fresh.raw[: count * HASH_BYTES] if count else b""
+
+    def get(self, identity: bytes) -> bytes | None:
+        """The first payload of an id, None if it is not there."""
+        found = self.payloads(identity)
+        return found[0] if found else None
+
+    def starting_with(self, start: bytes) -> bytes | None:
+        """An id that begins with these 8 bytes, None if there is none."""
+        identity = ctypes.create_string_buffer(HASH_BYTES)
+        if len(start) != _START_BYTES or not self._quick.argosy_table_starting(self.address, start, identity):
+            return None
+        return identity.raw
 
     def missing(self, ids: bytes) -> bytes:
         """Those of the ids (joined) that are not there."""
@@ -125,6 +148,10 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_table_count.argtypes = (place,)
     library.argosy_table_add.restype = ctypes.c_int64
     library.argosy_table_add.argtypes = (place, text, size)
+    library.argosy_table_add_fresh.restype = ctypes.c_int64
+    library.argosy_table_add_fresh.argtypes = (place, text, size, text, place)
+    library.argosy_table_starting.restype = number
+    library.argosy_table_starting.argtypes = (place, text, place)
     library.argosy_table_missing.restype = size
     library.argosy_table_missing.argtypes = (place, text, size, place)
     library.argosy_table_firsts.restype = None

@@ -52,6 +52,28 @@ def test_a_tree_has_all_its_places_and_data_has_none() -> None:
     assert len(trees) == 2
 
 
+def test_fresh_ids_are_told_and_found_by_their_start() -> None:
+    table = NativeTable(built_kernel().library, 8)
+    assert table.add_fresh(ids(*range(50), 7), b"parent 1") == ids(*range(50))
+    assert table.add_fresh(ids(*range(30, 1_000)), b"parent 2") == ids(*range(50, 1_000))
+    assert (table.get(ids(49)), table.get(ids(50)), table.get(ids(5_000))) == (b"parent 1", b"parent 2", None)
+    assert table.starting_with(ids(70)[:8]) == ids(70)
+    assert table.starting_with(ids(5_000)[:8]) is None
+    assert table.missing(ids(1, 5_000, 2)) == ids(5_000)
+    with pytest.raises(ValueError, match="8 bytes"):
+        table.add_fresh(ids(1), b"short")
+
+
+def test_the_first_payload_of_many_ids_is_told_with_how_many_there_are() -> None:
+    trees = NativeTable(built_kernel().library, 16)
+    once, twice = (PackedBlob(ids(n), BlobType.TREE, 0, 40) for n in (1, 2))
+    trees.add_trees(8, encode_header([once, twice]))
+    trees.add_trees(9, encode_header([twice]))
+    firsts, numbers = trees.firsts(ids(2, 3, 1))
+    assert list(numbers) == [2, 0, 1]
+    assert (firsts[0], firsts[32]) == (8, 8)
+
+
 def data_header(numbers: Iterable[int]) -> bytes:
     return encode_header([PackedBlob(ids(number), BlobType.DATA, 0, 40) for number in numbers])
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from argosy.errors import ArgosyError, Damaged
-from argosy.operations.blob_tables import split_ids
 from argosy.operations.check.inventory import KnownBlobs
 from argosy.operations.check.messages import TreeFound, TreeWork
 from argosy.operations.check.options import Part, Problem
 from argosy.operations.check.tree_checks import shown_name
-from argosy.operations.tree_frontier import NO_PARENT, TreeFrontier
+from argosy.operations.tree_frontier import TreeFrontier
 from argosy.repository.blob_location import Location
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.node import Node, decode_node
@@ -52,9 +51,7 @@ class TreeWalk:
 
     def add_snapshot(self, stored: StoredSnapshot) -> None:
         """Start from a snapshot's root."""
-        root = stored.snapshot.tree
-        if self._frontier.is_new(root, NO_PARENT):
-            self._wait([root], f"snapshot {stored.id.hex()}")
+        self._wait(self._frontier.fresh(stored.snapshot.tree), f"snapshot {stored.id.hex()}")
 
     def next_work(self) -> TreeWork | None:
         """Trees to look at next, those of one pack side by side; None while none waits."""
@@ -74,8 +71,8 @@ class TreeWalk:
         for tree in trees:
             for reason in tree.problems:
                 self._problem(Problem(Part.TREE, self._describe(tree.id), reason, tree.id))
-        is_new = self._frontier.is_new
-        self._wait([subtree for tree in trees for subtree in split_ids(tree.subtrees) if is_new(subtree, tree.id)], "")
+        fresh = self._frontier.fresh
+        self._wait([subtree for tree in trees if tree.subtrees for subtree in fresh(tree.subtrees, tree.id)], "")
         if self._blobs.missing(b"".join([tree.contents for tree in trees])):
             for tree in trees:
                 self._look_for_contents(tree)
