@@ -42,7 +42,8 @@ def prune_in(session: Session, options: PruneOptions, observer: PruneObserver) -
     contents = PackContents.load(repository, index_ids)
     snapshots = [stored for stored in load_snapshots(repository) if stored.id not in options.without]
     observer.message(f"looking for what {len(snapshots)} snapshots use")
-    used = find_used(BlobReader(repository, contents), (stored.snapshot.tree for stored in snapshots), stop)
+    roots = (stored.snapshot.tree for stored in snapshots)
+    used = find_used(BlobReader(repository, contents), roots, stop, repository.native_session())
     plan = plan_prune(pack_uses(contents, used), dict(repository.list_files(FileKind.PACK)), options.limits)
     if session.lock is not None:
         # Reading harms nobody, so the lock has stood its time alone meanwhile.
