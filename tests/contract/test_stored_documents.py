@@ -13,7 +13,7 @@ from argosy.native.bindings import Session
 from argosy.native.documents import read_index, read_trees
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.compression import Compressor
-from argosy.restic_format.crypto import MasterKey, Sealer
+from argosy.restic_format.crypto import MasterKey, Opener, Sealer
 from argosy.restic_format.index import IndexedPack, encode_index, list_packs, list_stored_packs
 from argosy.restic_format.node import encode_metadata, finish_directory, finish_file
 from argosy.restic_format.tree import encode_tree, tree_names
@@ -52,7 +52,7 @@ def test_a_stored_index_is_read_as_its_json_is(packs: int, blobs: int) -> None:
     """Also where its JSON is longer than the window."""
     data = random_index(packs, blobs)
     assert read_index(session(), stored_of(data)) is not None
-    assert list_stored_packs(stored_of(data), KEY, "index") == list_packs(data, "index")
+    assert list_stored_packs(stored_of(data), session(), Opener(KEY), "index") == list_packs(data, "index")
 
 
 def test_damage_in_a_stored_index_is_left_to_python_which_names_it() -> None:
@@ -61,7 +61,7 @@ def test_damage_in_a_stored_index_is_left_to_python_which_names_it() -> None:
         damaged = stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :]
         assert read_index(session(), damaged) is None
     with pytest.raises(Damaged, match="index"):
-        list_stored_packs(damaged, KEY, "index")
+        list_stored_packs(damaged, session(), Opener(KEY), "index")
     for length in range(0, len(stored), 10):
         assert read_index(session(), stored[:length]) is None
 
@@ -74,11 +74,11 @@ def test_unusual_forms_of_a_stored_index_are_left_to_python() -> None:
     rest = Compressor("auto").compress_document(data[len(data) // 2 :])
     for readable in (data, b"\2" + other + rest):
         assert read_index(session(), seal(readable)) is None
-        assert list_stored_packs(seal(readable), KEY, "index") == list_packs(data, "index")
+        assert list_stored_packs(seal(readable), session(), Opener(KEY), "index") == list_packs(data, "index")
     for broken in (b"\2" + frame[:-5], b"\2" + other, b"\2" + frame + b"?", b"\3" + frame, b"\2", b""):
         assert read_index(session(), seal(broken)) is None
         with pytest.raises(Damaged):
-            list_stored_packs(seal(broken), KEY, "index")
+            list_stored_packs(seal(broken), session(), Opener(KEY), "index")
 
 
 def start(name: bytes, kind: str = "file") -> bytes:

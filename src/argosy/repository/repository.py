@@ -136,7 +136,8 @@ class Repository:
 
     def load_listing(self, identity: bytes) -> list[PackListing]:
         """The packs that one index file lists."""
-        return list_stored_packs(self._load_verified(FileKind.INDEX, identity), self.key, f"index {identity.hex()}")
+        stored = self._load_verified(FileKind.INDEX, identity)
+        return list_stored_packs(stored, self.native_session(), self.opener(), f"index {identity.hex()}")
 
     def list_files(self, kind: FileKind) -> Iterator[tuple[bytes, int]]:
         """Id and size in bytes of each file of a kind, in no promised order. Foreign files are skipped."""

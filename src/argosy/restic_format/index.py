@@ -14,7 +14,7 @@ import msgspec
 
 from argosy import native
 from argosy.restic_format.blob import BlobType, PackedBlob
-from argosy.restic_format.crypto import MasterKey, Opener
+from argosy.restic_format.crypto import Opener
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import decode_id
@@ -22,6 +22,7 @@ from argosy.restic_format.pack import decode_header, encode_header, impossible, 
 from argosy.restic_format.unpacked import decode_unpacked
 
 if TYPE_CHECKING:
+    from argosy.native.bindings import Session
     from argosy.native.documents import Listed
 
 
@@ -114,16 +115,15 @@ def list_packs(data: bytes, what: str) -> list[PackListing]:
     return [_listing(pack) for pack in decode_index(data, what).packs if pack.blobs]
 
 
-def list_stored_packs(stored: bytes, key: MasterKey, what: str) -> list[PackListing]:
-    """As ``list_packs``, of an index as it is stored; with the native kernel its JSON is never in memory whole."""
-    session = native.session(key.material)
+def list_stored_packs(stored: bytes, session: Session | None, opener: Opener, what: str) -> list[PackListing]:
+    """As ``list_packs``, of an index as it is stored; with a native session its JSON is never in memory whole."""
     if session is not None:
         from argosy.native.documents import read_index
 
         packs = read_index(session, stored)
         if packs is not None:
             return _native_listings(packs)
-    return list_packs(decode_unpacked(stored, Opener(key), what), what)
+    return list_packs(decode_unpacked(stored, opener, what), what)
 
 
 def _native_listings(packs: Iterable[Listed]) -> list[PackListing]:
