@@ -21,10 +21,10 @@ from argosy.restic_format.config import encode_config
 from argosy.restic_format.index import PackListing
 
 # A task of packs. Each ends with a small pack, so it is to have many; and the last ones are to end together. Of tiny
-# blobs as many as one pack may have are enough: the headers stand in memory several times.
+# blobs half as many as one pack may have are enough: the headers stand in memory several times.
 _TASK_BYTES_LEAST = 32 << 20
 _TASK_BYTES_MOST = 256 << 20
-_TASK_BLOBS_MOST = MAX_PACK_BLOBS
+_TASK_BLOBS_MOST = MAX_PACK_BLOBS // 2
 _TASKS_A_WORKER = 4
 
 
