@@ -92,6 +92,10 @@ class Repository:
             ciphers.session = native.session(self.key.material)
         return ciphers.session
 
+    def release_native_session(self) -> None:
+        """Give back the memory that the calling thread's session keeps for its next work."""
+        self._ciphers.session = None
+
     def pack_verifier(self) -> PackVerifier:
         """The calling thread's own verifier of packs."""
         ciphers = self._ciphers

@@ -160,6 +160,7 @@ class Check:
         keeps_headers = self._options.subset is not None and size_bytes <= _KEPT_INDEX_BYTES
         inventory = Inventory(lookup, keeps_headers=keeps_headers)
         unreadable = self._reader.fill(inventory, sorted(sizes))
+        self._repository.release_native_session()
         readable = sorted(sizes.keys() - unreadable)
         if lookup is not None:
             lookup.synchronize(readable, self._repository.load_index)
