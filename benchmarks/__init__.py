@@ -1,6 +1,6 @@
 """Measures Argosy against restic 0.18 on the same data: ``python -m benchmarks``, or ``scripts/bench``.
 
-Terms. A *scenario* is one kind of work (a to g, and ``start``). A *pair* is one run of Argosy and one of restic right
+Terms. A *scenario* is one kind of work (a to h, and ``start``). A *pair* is one run of Argosy and one of restic right
 after it, on the same source; the ratio of a pair is restic's figure by Argosy's, and a row shows the median of the
 pairs' ratios with the least and the greatest: what else the machine does hits both halves of a pair alike, or shows as
 spread. A *place* is one program's own folder: repository, cache, state.

@@ -27,6 +27,10 @@ PIECE_BYTES = 1 << 20
 EMPTY_FILES = 1_000_000
 EMPTY_FILES_IN_DIRECTORY = 1_000
 
+TINY_FILES = (100_000, 1_000_000)
+TINY_BYTES = 60
+TINY_FILES_IN_DIRECTORY = 1_000
+
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz     \n"
 _WORD_BYTES = 7
 _DRAWS = 1 << 16
@@ -117,6 +121,24 @@ def make_empty_files(root: Path, count: int) -> Extent:
         finally:
             os.close(opened)
     return Extent(count, 0)
+
+
+def make_tiny_files(root: Path, count: int) -> Extent:
+    """``count`` files of a few random bytes, a thousand to a directory: each becomes a blob of its own."""
+    source = random.Random("tiny files")
+    for number in range(count):
+        directory = root / f"d{number // TINY_FILES_IN_DIRECTORY:04d}"
+        if number % TINY_FILES_IN_DIRECTORY == 0:
+            directory.mkdir(parents=True)
+        (directory / f"f{number:07d}").write_bytes(source.randbytes(TINY_BYTES))
+    return Extent(count, count * TINY_BYTES)
+
+
+def remove_three_tenths(root: Path) -> None:
+    """Remove three of ten files, in every directory."""
+    for number, entry in enumerate(sorted(walk_files(root), key=lambda entry: entry.path)):
+        if number % 10 < 3:
+            os.unlink(entry.path)
 
 
 def measure_extent(root: Path) -> Extent:

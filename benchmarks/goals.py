@@ -33,6 +33,11 @@ GOALS = {
     "f small": Goal(speed=1.3),
     "f large": Goal(speed=1.3),
     "g": Goal(memory_bytes=600_000_000),
+    "h small check": Goal(speed=1.8),
+    "h 100k check": Goal(speed=1.8),
+    "h 100k prune": Goal(speed=1.8),
+    "h 1m check": Goal(speed=1.8, memory_ratio=0.5),
+    "h 1m prune": Goal(speed=1.8, memory_ratio=0.5),
     "start version": Goal(wall_seconds=0.15),
     "start snapshots": Goal(wall_seconds=0.4),
 }

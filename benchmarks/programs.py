@@ -89,6 +89,18 @@ class Place:
         """Read and verify all that the repository holds."""
         return self.run("check", "--read-data", "--repo", str(self.repository))
 
+    def check_structure(self) -> Measured:
+        """Test what the repository's indexes and trees say."""
+        return self.run("check", "--repo", str(self.repository))
+
+    def keep_last(self) -> None:
+        """Forget all snapshots but the latest."""
+        self.run("forget", "--keep-last", "1", "--repo", str(self.repository))
+
+    def prune(self) -> Measured:
+        """Remove what no snapshot uses."""
+        return self.run("prune", "--repo", str(self.repository))
+
     def run(self, *arguments: str) -> Measured:
         """Run the program. CommandFailed if it fails."""
         command = (*self.program.command, *arguments)

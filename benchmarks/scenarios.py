@@ -17,11 +17,14 @@ from benchmarks.data import (
     EMPTY_FILES,
     LARGE_BYTES,
     SMALL_FILES,
+    TINY_FILES,
     Extent,
     SmallFiles,
     make_empty_files,
     make_large_files,
+    make_tiny_files,
     measure_extent,
+    remove_three_tenths,
 )
 from benchmarks.process import CommandFailed
 from benchmarks.programs import CHECKOUT, Measured, Place, Program
@@ -35,6 +38,7 @@ SCENARIOS = {
     "e": "restore of the small and of the large files",
     "f": "check --read-data of both repositories",
     "g": "memory of a first backup of very many empty files (one pair)",
+    "h": "check of the small files; check and prune of 100,000 and of a million tiny files, three tenths unused",
     "start": "start-up: the version, and snapshots of an empty repository",
 }
 _START_RUNS = 5
@@ -81,12 +85,15 @@ class Benchmark:
     def run(self) -> None:
         """Measure. CommandFailed if a program fails."""
         self._warm_up()
-        if self._choice.wants("a", "c", "d", "e", "f"):
+        if self._choice.wants("a", "c", "d", "e", "f", "h"):
             self._measure_small_files()
         if self._choice.wants("b", "e", "f"):
             self._measure_large_files()
         if self._choice.wants("g"):
             self._measure_empty_files()
+        if self._choice.wants("h"):
+            for name, count in zip(("100k", "1m"), TINY_FILES, strict=True):
+                self._measure_tiny_files(name, max(100, round(count * self._choice.scale)))
         if self._choice.wants("start"):
             self._measure_start()
 
@@ -120,9 +127,11 @@ class Benchmark:
         name = f"{extent.files:,} small files ({_megabytes(extent)})"
         if self._choice.wants("a"):
             self._first_backups("a", f"{name}, first backup", files.root)
-        if self._choice.wants("c", "d", "e", "f"):
+        if self._choice.wants("c", "d", "e", "f", "h"):
             self._ensure_backed_up(files.root)
             self._check_and_restore("small", "small files", extent)
+            if self._choice.wants("h"):
+                self._compare(Row("h small check", "small files, check"), Place.check_structure)
             self._second_backups(files)
         shutil.rmtree(files.root)
 
@@ -145,6 +154,23 @@ class Benchmark:
         # Its memory is what counts: the sampled pair is enough.
         self._compare(row, self._first_backup(source, verify=False), runs=0)
         shutil.rmtree(source)
+
+    def _measure_tiny_files(self, name: str, count: int) -> None:
+        """Check and prune in copies of one repository, which Argosy has written."""
+        source, template = self._directory / "tiny", self._directory / "template-tiny"
+        make_tiny_files(source, count)
+        writer = self._places[0]
+        self._first_backup(source, verify=False)(writer)
+        remove_three_tenths(source)
+        writer.back_up(source, verify=False)
+        shutil.rmtree(source)
+        writer.keep_last()
+        writer.repository.rename(template)
+        for place in self._places:
+            place.begin(template)
+        self._compare(Row(f"h {name} check", f"{count:,} tiny files, check"), Place.check_structure)
+        self._compare(Row(f"h {name} prune", f"{count:,} tiny files, prune"), lambda place: _prune(place, template))
+        shutil.rmtree(template)
 
     def _measure_start(self) -> None:
         for place, template in zip(self._places, self._templates, strict=True):
@@ -243,6 +269,11 @@ class Benchmark:
             return float(json.loads(done.stdout)["seconds"])
 
         return measure
+
+
+def _prune(place: Place, template: Path) -> Measured:
+    place.begin(template)
+    return place.prune()
 
 
 def _restore(place: Place, extent: Extent) -> Measured:

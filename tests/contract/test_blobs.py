@@ -319,7 +319,7 @@ class TestVerifyingAPack:
         pack = Pack([TEXT, b"last"])
         verifier = pack_verifier(KEY)
         pieces = verifier.pieces(pack.header, 1)
-        other = pieces[0]._replace(header=pieces[0].header[:-1] + b"?")
+        other = pieces[0]._replace(header=bytes(pieces[0].header[:-1]) + b"?")
         assert not verifier.take(pack.data[: other.length], other)
         assert verifier.take(pack.data[other.length : pack.end], pieces[1])
         assert verifier.finish(pack.data[pack.end :], pack.header, pack.id)

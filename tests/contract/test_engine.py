@@ -28,6 +28,7 @@ from argosy.engine.interface import (
 )
 from argosy.engine.local import LocalEngine
 from argosy.engine.nats.engine import NatsEngine
+from argosy.engine.threads.engine import ThreadEngine
 from argosy.errors import EngineError
 from tests.support import engine_handlers
 from tests.support.cluster import Cluster, nats_server
@@ -52,6 +53,10 @@ def build_local(_stack: ExitStack, workers: int, idle_seconds: float) -> Engine:
     return LocalEngine(workers, idle_seconds=idle_seconds)
 
 
+def build_threads(_stack: ExitStack, workers: int, idle_seconds: float) -> Engine:
+    return ThreadEngine(workers, idle_seconds=idle_seconds, close_seconds=1.0)
+
+
 def build_nats(stack: ExitStack, workers: int, idle_seconds: float) -> Engine:
     """A cluster with one member, which has joined."""
     server = stack.enter_context(nats_server(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
@@ -65,8 +70,12 @@ def build_nats(stack: ExitStack, workers: int, idle_seconds: float) -> Engine:
 # tests/unit/engine/nats.
 KINDS = {
     "local": EngineKind(build_local, stopped_worker_lapses=False, hands_over_at_once=True),
+    "threads": EngineKind(build_threads, stopped_worker_lapses=False, hands_over_at_once=True),
     "nats": EngineKind(build_nats, stopped_worker_lapses=False, hands_over_at_once=False),
 }
+
+# Threads cannot be killed, nor die alone.
+of_processes = pytest.mark.parametrize("start", ["local", "nats"], indirect=True)
 
 
 class Starter:
@@ -258,6 +267,7 @@ class TestFailure:
         driver.until_ended(0)
 
 
+@of_processes
 class TestDeath:
     def test_all_that_a_killed_worker_holds_lapses_and_nothing_else(self, start: Starter, tmp_path: Path) -> None:
         gates = [Gate(tmp_path / "mine"), Gate(tmp_path / "other")]
@@ -421,6 +431,7 @@ class TestNotices:
         driver.until_ended(1)
         assert driver.completed()[1] == b"one,two"
 
+    @of_processes
     def test_a_later_worker_hears_what_is_kept_and_the_last_other_broadcast(self, start: Starter) -> None:
         driver = start(1)
         driver.engine.broadcast(b"known", keep=True)
@@ -562,6 +573,7 @@ class TestTheOwner:
 
 
 class TestTheEnd:
+    @of_processes
     def test_cancel_kills_at_once(self, start: Starter, gate: Gate) -> None:
         driver = start(2)
         driver.offer(gate.payload, b"busy", b"echo 2", b"echo 3")
@@ -574,6 +586,7 @@ class TestTheEnd:
         for end in ends:
             end.wait()
 
+    @of_processes
     def test_close_lets_the_handler_close(self, start: Starter, tmp_path: Path) -> None:
         driver = start(1, setup=os.fsencode(tmp_path / "closed"))
         driver.offer(b"echo hello")

@@ -48,7 +48,7 @@ class Scripted:
     def close(self) -> None:
         if self._setup == b"raise when closed":
             raise ValueError("the close was refused")
-        if self._setup:
+        if self._setup.startswith(b"/"):
             Path(os.fsdecode(self._setup)).write_text(str(os.getpid()))
 
     def _release(self, payload: bytes) -> None:

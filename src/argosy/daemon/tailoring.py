@@ -11,7 +11,7 @@ from argosy.archiver import messages as backup
 from argosy.errors import EngineError
 from argosy.operations.backup.handler import HANDLER as BACKUP
 from argosy.operations.check import messages as check
-from argosy.operations.check.run import HANDLER as CHECK
+from argosy.operations.check.handler import HANDLER as CHECK
 from argosy.operations.prune import messages as prune
 from argosy.operations.prune.copying import HANDLER as PRUNE
 from argosy.operations.restore.run import HANDLER as RESTORE

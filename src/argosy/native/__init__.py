@@ -15,6 +15,7 @@ bytes, because the two may use different versions of zstd; ids and trees never d
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 NEVER, SHORTER, ALWAYS = range(3)
 """When to compress; SHORTER: where that makes a blob shorter."""
 
+_loading = threading.Lock()  # the library is made ready by one thread
 _loaded: Kernel | None = None
 _reason = ""  # why there is no kernel; "" while nobody has asked
 _wanted = True
@@ -32,12 +34,14 @@ def kernel() -> Kernel | None:
     """The kernel, loaded when it is first asked for; None if this process goes without."""
     global _loaded, _reason
     if _loaded is None and not _reason:
-        from argosy.native.bindings import KernelAbsent, load_kernel
+        with _loading:
+            if _loaded is None and not _reason:
+                from argosy.native.bindings import KernelAbsent, load_kernel
 
-        try:
-            _loaded = load_kernel()
-        except KernelAbsent as error:
-            _reason = str(error)
+                try:
+                    _loaded = load_kernel()
+                except KernelAbsent as error:
+                    _reason = str(error)
     return _loaded
 
 

@@ -29,6 +29,7 @@ _MANNER = struct.Struct("<i3i3iIi")
 _BLOB_ROW = struct.Struct("<QQII32s")
 _PIECE = struct.Struct("<4Q")
 _LEAST_ENTRY_BYTES, _MOST_ENTRY_BYTES = 37, 41
+_FEW_PIECES = 256
 _REASON_BYTES = 512
 # Around the ends of blocks and of padding, and in numbers that fill both lanes of sha256.c unevenly.
 _HASHED_AT_LOADING = tuple(
@@ -252,21 +253,24 @@ class Session:
 
         Each is whole blobs, of up to ``most_bytes`` or one blob. Nothing for a header that is malformed.
         """
-        room = len(header) // _LEAST_ENTRY_BYTES + 1
-        numbers = array("Q", bytes(_PIECE.size * room))
-        count = self._library.argosy_cut_pack(header, len(header), most_bytes, pointer(numbers), room)
+        # Mostly a few are enough; room for as many pieces as blobs would be as large as the header.
+        for room in (_FEW_PIECES, len(header) // _LEAST_ENTRY_BYTES + 1):
+            numbers = array("Q", bytes(_PIECE.size * room))
+            count = self._library.argosy_cut_pack(header, len(header), most_bytes, pointer(numbers), room)
+            if count:
+                break
         return list(_PIECE.iter_unpack(memoryview(numbers).cast("B")[: _PIECE.size * count]))
 
     def pack_start(self) -> None:
         """Begin to read a pack."""
         self._library.argosy_pack_start(self._handle)
 
-    def pack_piece(self, data: Data, header: bytes) -> bool:
+    def pack_piece(self, data: Data, header: Data) -> bool:
         """Whether the blobs that this part of the header lists, all of them sound, make up the pack's next piece.
 
         It is hashed as a part of the pack in any case.
         """
-        answer = self._library.argosy_pack_piece(self._handle, pointer(data), len(data), header, len(header))
+        answer = self._library.argosy_pack_piece(self._handle, pointer(data), len(data), pointer(header), len(header))
         return bool(answer)
 
     def pack_end(self, trailer: Data, header: bytes, pack_id: bytes) -> bool:

@@ -1,10 +1,22 @@
-/* Turns the JSON of an index into the headers of the packs that it lists, and back (restic_format/index.py, pack.py). */
+/* Turns the JSON of an index into the headers of the packs that it lists, and back (restic_format/index.py, pack.py).
+ *
+ * A stored index is inflated piece by piece: the JSON of 50,000 blobs is 9 MB, and a repository has many of them. */
 
 #include "json.h"
 
 #include <stdlib.h>
 
 #define PACK_MOST UINT32_MAX
+
+/* What an index at most says that it inflates to; the least JSON that a pack takes: its id, and a blob. */
+#define TEXT_MOST ((unsigned long long)256 * 1024 * 1024)
+#define PACK_TEXT_LEAST 200
+
+#define WINDOW_BYTES ((size_t)256 * 1024)
+/* More than a blob takes, or all that stands between two of them. */
+#define AHEAD_BYTES ((size_t)1024)
+
+#define FORM_COMPRESSED 2 /* restic_format/unpacked.py */
 
 enum { HOLDS_DATA = 1, HOLDS_TREES = 2, HOLDS_PLAIN = 4 };
 
@@ -19,6 +31,37 @@ struct listed_blob {
     uint64_t offset, length, uncompressed;
     int is_tree;
 };
+
+/* The text of an index: all of it, or what a window shows that moves on. */
+struct index_text {
+    struct argosy_json json;
+    int is_whole; /* nothing comes after `json.end` */
+    void *inflating;
+    struct argosy_zstd_input frame;
+    unsigned char *window;
+};
+
+/* Moves the window on if what comes next might not stand in it whole. 1, or 0 if the frame is not sound. */
+static int read_ahead(struct index_text *text) {
+    const struct argosy_libraries *lib = &argosy_lib;
+    size_t left = (size_t)(text->json.end - text->json.at);
+    if (text->is_whole || left >= AHEAD_BYTES)
+        return 1;
+    memmove(text->window, text->json.at, left);
+    struct argosy_zstd_output window = {text->window, WINDOW_BYTES, left};
+    while (window.at < window.size && !text->is_whole) {
+        size_t read = text->frame.at, written = window.at;
+        size_t more = lib->ZSTD_decompressStream(text->inflating, &window, &text->frame);
+        if (lib->ZSTD_isError(more))
+            return 0;
+        text->is_whole = !more;
+        if (text->is_whole ? text->frame.at != text->frame.size : read == text->frame.at && written == window.at)
+            return 0; /* something stands behind the frame, or it is cut short */
+    }
+    text->json.at = text->window;
+    text->json.end = text->window + window.at;
+    return 1;
+}
 
 /* The blobs of the pack that is read, in memory that grows. */
 struct listed_blobs {
@@ -79,29 +122,28 @@ static int write_header(struct listed_blobs *blobs, struct listed_pack *pack, un
     return blobs->count != 0;
 }
 
-static int read_pack(struct argosy_json *json, struct listed_blobs *blobs, struct listed_pack *pack,
+static int read_pack(struct index_text *text, struct listed_blobs *blobs, struct listed_pack *pack,
                      unsigned char **header) {
+    struct argosy_json *json = &text->json;
     blobs->count = 0;
-    if (!JSON_TAKE(json, "{\"id\":") || !json_id(json, pack->id) || !JSON_TAKE(json, ",\"blobs\":["))
+    if (!read_ahead(text) || !JSON_TAKE(json, "{\"id\":") || !json_id(json, pack->id) || !JSON_TAKE(json, ",\"blobs\":["))
         return 0;
     do {
         struct listed_blob *blob = next_blob(blobs);
-        if (!blob || !read_blob(json, blob))
+        if (!blob || !read_ahead(text) || !read_blob(json, blob))
             return 0;
     } while (JSON_TAKE(json, ","));
     return JSON_TAKE(json, "]}") && write_header(blobs, pack, header);
 }
 
-/* The packs of an index, their headers one after the other in `headers` (which has room for half of the JSON's bytes:
- * an entry takes less than that). Returns their number, or 0 if any of it is not as it should be, or there are more than
- * `room`. */
-ARGOSY_EXPORT size_t argosy_index_packs(const unsigned char *text, size_t text_bytes, struct listed_pack *packs,
-                                        size_t room, unsigned char *headers) {
-    struct argosy_json json = {text, text + text_bytes};
+/* The packs of an index, up to `room` of them, their headers one after the other in `headers`; their number, or 0 if any
+ * of it is not as it should be. */
+static size_t read_index(struct index_text *text, struct listed_pack *packs, size_t room, unsigned char *headers) {
+    struct argosy_json *json = &text->json;
     struct listed_blobs blobs = {0};
     unsigned char *header = headers;
     size_t count = 0;
-    int good = JSON_TAKE(&json, "{\"packs\":[");
+    int good = read_ahead(text) && JSON_TAKE(json, "{\"packs\":[");
     while (good) {
         if (count == room) {
             good = 0;
@@ -109,14 +151,57 @@ ARGOSY_EXPORT size_t argosy_index_packs(const unsigned char *text, size_t text_b
         }
         struct listed_pack *pack = &packs[count++];
         pack->header_at = (uint64_t)(header - headers);
-        good = read_pack(&json, &blobs, pack, &header);
+        good = read_pack(text, &blobs, pack, &header);
         pack->header_bytes = (uint64_t)(header - headers) - pack->header_at;
-        if (!JSON_TAKE(&json, ","))
+        if (!JSON_TAKE(json, ","))
             break;
     }
     free(blobs.rows);
-    good = good && JSON_TAKE(&json, "]}") && (JSON_TAKE(&json, "\n") || 1) && json.at == json.end;
-    return good ? count : 0;
+    good = good && read_ahead(text) && JSON_TAKE(json, "]}") && (JSON_TAKE(json, "\n") || 1);
+    return good && text->is_whole && json->at == json->end ? count : 0;
+}
+
+/* The packs of an index, their headers one after the other in `headers` (which has room for half of the JSON's bytes:
+ * an entry takes less than that). Returns their number, or 0 if any of it is not as it should be, or there are more than
+ * `room`. */
+ARGOSY_EXPORT size_t argosy_index_packs(const unsigned char *text, size_t text_bytes, struct listed_pack *packs,
+                                        size_t room, unsigned char *headers) {
+    struct index_text whole = {.json = {text, text + text_bytes}, .is_whole = 1};
+    return read_index(&whole, packs, room, headers);
+}
+
+/* Inflates and reads what a session has decrypted; `*packs` and `*headers` are given places in its memory. */
+static size_t read_frame(struct argosy_session *session, const unsigned char *frame, size_t frame_bytes,
+                         struct listed_pack **packs, unsigned char **headers) {
+    unsigned long long told = argosy_lib.ZSTD_getFrameContentSize(frame, frame_bytes);
+    if (told > TEXT_MOST) /* or unknown, or no frame */
+        return 0;
+    size_t room = (size_t)told / PACK_TEXT_LEAST + 1;
+    if (!argosy_make_room(&session->rows, room * sizeof **packs + (size_t)told / 2 + 1) ||
+        !argosy_make_room(&session->content, WINDOW_BYTES))
+        return 0;
+    *packs = (struct listed_pack *)session->rows.data;
+    *headers = session->rows.data + room * sizeof **packs;
+    unsigned char *window = session->content.data;
+    struct index_text text = {.json = {window, window}, .frame = {frame, frame_bytes, 0}, .window = window};
+    text.inflating = argosy_lib.ZSTD_createDCtx(); /* its own: it keeps memory that only a stream needs */
+    size_t count = text.inflating ? read_index(&text, *packs, room, *headers) : 0;
+    argosy_lib.ZSTD_freeDCtx(text.inflating);
+    return count;
+}
+
+/* The packs that a stored index lists, and their headers, in the session's memory; good until its next call. Returns
+ * their number, or 0 if Python is to look at it. */
+ARGOSY_EXPORT size_t argosy_index_read(struct argosy_session *session, const unsigned char *stored, size_t stored_bytes,
+                                       struct listed_pack **packs, unsigned char **headers) {
+    if (!argosy_is_genuine(session, stored, stored_bytes) || stored_bytes < ARGOSY_OVERHEAD_BYTES + 2)
+        return 0;
+    size_t length = stored_bytes - ARGOSY_OVERHEAD_BYTES;
+    if (!argosy_make_room(&session->frame, length) ||
+        !argosy_crypt(session, stored, stored + ARGOSY_IV_BYTES, length, session->frame.data) ||
+        session->frame.data[0] != FORM_COMPRESSED)
+        return 0;
+    return read_frame(session, session->frame.data + 1, length - 1, packs, headers);
 }
 
 static unsigned char *put_text(unsigned char *at, const char *text) {

@@ -22,11 +22,14 @@ static inline int json_take(struct argosy_json *json, const char *text, size_t l
 /* For literals. */
 #define JSON_TAKE(json, text) json_take((json), (text), sizeof(text) - 1)
 
-/* A digit from the lower case; 16 for anything else. */
+/* A hexadecimal digit's value and one, digits from the lower case; 0 for anything else. */
+static const unsigned char json_digits[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16};
+
+/* Its value; above 15 for anything else. */
 static inline unsigned json_hex(unsigned char digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10u : 16u;
+    return json_digits[digit] - 1u;
 }
 
 /* An id in quotes. One of zeros is no id of anything. */
@@ -43,7 +46,7 @@ static inline int json_id(struct argosy_json *json, unsigned char *id) {
         id[i] = (unsigned char)(high << 4 | low);
     }
     json->at += 2 + 2 * ARGOSY_HASH_BYTES;
-    return !(wrong & 16) && any;
+    return wrong < 16 && any;
 }
 
 /* A whole number of up to 18 digits, without sign, fraction or exponent. */

@@ -43,9 +43,20 @@
     X(void *, ZSTD_createDCtx, (void))                                                                                 \
     X(size_t, ZSTD_freeDCtx, (void *))                                                                                 \
     X(size_t, ZSTD_decompressDCtx, (void *, void *, size_t, const void *, size_t))                                     \
+    X(size_t, ZSTD_decompressStream, (void *, struct argosy_zstd_output *, struct argosy_zstd_input *))                \
     X(unsigned long long, ZSTD_getFrameContentSize, (const void *, size_t))                                            \
     X(unsigned, ZSTD_isError, (size_t))                                                                                \
     X(unsigned, ZSTD_versionNumber, (void))
+
+/* ZSTD_inBuffer and ZSTD_outBuffer. */
+struct argosy_zstd_input {
+    const void *data;
+    size_t size, at;
+};
+struct argosy_zstd_output {
+    void *data;
+    size_t size, at;
+};
 
 #define ARGOSY_MEMBER(result, name, arguments) result(*name) arguments;
 

@@ -16,6 +16,7 @@ struct argosy_table {
 
 #define FEWEST 64
 #define PLACE_BYTES 16
+#define START_BYTES 8
 
 ARGOSY_EXPORT void argosy_table_free(struct argosy_table *table) {
     if (table) {
@@ -112,6 +113,37 @@ ARGOSY_EXPORT int64_t argosy_table_add(struct argosy_table *table, const unsigne
     return added;
 }
 
+/* Adds the ids that are not there, each with this payload, and copies them to `fresh`; their number, or -1 without
+ * memory. */
+ARGOSY_EXPORT int64_t argosy_table_add_fresh(struct argosy_table *table, const unsigned char *ids, size_t count,
+                                             const unsigned char *payload, unsigned char *fresh) {
+    int64_t added = 0;
+    for (; count; count--, ids += ARGOSY_HASH_BYTES) {
+        size_t slot = slot_of(table, ids);
+        if (next_of(table, ids, &slot))
+            continue;
+        unsigned char *record = append(table, ids, slot);
+        if (!record)
+            return -1;
+        memcpy(record + ARGOSY_HASH_BYTES, payload, table->record_bytes - ARGOSY_HASH_BYTES);
+        memcpy(fresh + added++ * ARGOSY_HASH_BYTES, ids, ARGOSY_HASH_BYTES);
+    }
+    return added;
+}
+
+/* Copies an id that begins with these 8 bytes to `id`: 1, or 0 if there is none. They are all that a slot depends on. */
+ARGOSY_EXPORT int argosy_table_starting(const struct argosy_table *table, const unsigned char *start, unsigned char *id) {
+    size_t slot = slot_of(table, start);
+    for (uint32_t number; (number = table->slots[slot]) != 0; slot = (slot + 1) & (table->slot_count - 1)) {
+        const unsigned char *record = table->records + (size_t)(number - 1) * table->record_bytes;
+        if (!memcmp(record, start, START_BYTES)) {
+            memcpy(id, record, ARGOSY_HASH_BYTES);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Copies the ids that are not there to `missing`; their number. */
 ARGOSY_EXPORT size_t argosy_table_missing(const struct argosy_table *table, const unsigned char *ids, size_t count,
                                           unsigned char *missing) {
@@ -120,6 +152,22 @@ ARGOSY_EXPORT size_t argosy_table_missing(const struct argosy_table *table, cons
         if (!find(table, ids))
             memcpy(missing + found++ * ARGOSY_HASH_BYTES, ids, ARGOSY_HASH_BYTES);
     return found;
+}
+
+/* Copies the first payload of each id to its place in `payloads`, and writes how many it has (2: or more). */
+ARGOSY_EXPORT void argosy_table_firsts(const struct argosy_table *table, const unsigned char *ids, size_t count,
+                                       unsigned char *payloads, unsigned char *numbers) {
+    size_t payload_bytes = table->record_bytes - ARGOSY_HASH_BYTES;
+    for (; count; count--, ids += ARGOSY_HASH_BYTES, payloads += payload_bytes, numbers++) {
+        size_t slot = slot_of(table, ids);
+        const unsigned char *record = next_of(table, ids, &slot);
+        *numbers = record != NULL;
+        if (!record)
+            continue;
+        memcpy(payloads, record + ARGOSY_HASH_BYTES, payload_bytes);
+        slot = (slot + 1) & (table->slot_count - 1);
+        *numbers += next_of(table, ids, &slot) != NULL;
+    }
 }
 
 /* Copies the payloads of an id, `most` at most, in order of their addition; their number. */
@@ -176,17 +224,14 @@ static void put_uint32(unsigned char *at, uint64_t value) {
         at[i] = (unsigned char)(value >> 8 * i);
 }
 
-/* Adds a pack's blobs: of data the ids, of trees the places (pack, offset, length, length of the content, each uint32),
- * one payload more for a tree that is there already. 1, or 0 without memory. */
-ARGOSY_EXPORT int argosy_table_add_pack(struct argosy_table *data, struct argosy_table *trees, uint32_t pack,
-                                        const unsigned char *header, size_t header_bytes) {
+/* Adds a pack's trees with their places (pack, offset, length, length of the content, each uint32): one payload more for
+ * a tree that is there already. 1, or 0 without memory. */
+ARGOSY_EXPORT int argosy_table_add_trees(struct argosy_table *trees, uint32_t pack, const unsigned char *header,
+                                         size_t header_bytes) {
     for (struct entries entries = entries_of(header, header_bytes); next_entry(&entries);) {
         const struct argosy_blob *blob = &entries.blob;
-        if (!entries.is_tree) {
-            if (data && argosy_table_add(data, blob->id, 1) < 0)
-                return 0;
+        if (!entries.is_tree)
             continue;
-        }
         size_t slot = slot_of(trees, blob->id);
         while (next_of(trees, blob->id, &slot))
             slot = (slot + 1) & (trees->slot_count - 1);

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 
+from argosy.native.quick import keeping_lock
+
 HASH_BYTES = 32
 # An id has few payloads: the places of a tree.
 _PAYLOADS_MOST = 256
+_START_BYTES = 8
 
 
 class NativeTable:
@@ -15,6 +18,7 @@ class NativeTable:
 
     def __init__(self, library: ctypes.CDLL, payload_bytes: int) -> None:
         self._library = _declared(library)
+        self._quick = _declared(keeping_lock(library))
         self._payload_bytes = payload_bytes
         self.address = self._library.argosy_table_new(payload_bytes)
         if not self.address:
@@ -35,18 +39,52 @@ class NativeTable:
             raise MemoryError
         return added
 
+    def add_trees(self, pack_no: int, header: bytes) -> None:
+        """Add the trees of a pack, each with one payload more, its place: four uint32 as in ``tables.c``."""
+        if not self._library.argosy_table_add_trees(self.address, pack_no, header, len(header)):
+            raise MemoryError
+
+    def add_fresh(self, ids: bytes, payload: bytes) -> bytes:
+        """Add those of the ids (joined) that are not there, each with this payload; returns them."""
+        if len(payload) != self._payload_bytes:
+            raise ValueError(f"a payload has {self._payload_bytes} bytes")
+        fresh = ctypes.create_string_buffer(len(ids))
+        count = self._quick.argosy_table_add_fresh(self.address, ids, len(ids) // HASH_BYTES, payload, fresh)
+        if count < 0:
+            raise MemoryError
+        return fresh.raw[: count * HASH_BYTES] if count else b""
+
+    def get(self, identity: bytes) -> bytes | None:
+        """The first payload of an id, None if it is not there."""
+        found = self.payloads(identity)
+        return found[0] if found else None
+
+    def starting_with(self, start: bytes) -> bytes | None:
+        """An id that begins with these 8 bytes, None if there is none."""
+        identity = ctypes.create_string_buffer(HASH_BYTES)
+        if len(start) != _START_BYTES or not self._quick.argosy_table_starting(self.address, start, identity):
+            return None
+        return identity.raw
+
     def missing(self, ids: bytes) -> bytes:
         """Those of the ids (joined) that are not there."""
         absent = ctypes.create_string_buffer(len(ids))
-        count = self._library.argosy_table_missing(self.address, ids, len(ids) // HASH_BYTES, absent)
+        count = self._quick.argosy_table_missing(self.address, ids, len(ids) // HASH_BYTES, absent)
         return absent.raw[: count * HASH_BYTES] if count else b""
+
+    def firsts(self, ids: bytes) -> tuple[bytes, bytes]:
+        """The first payload of each of the ids, joined; and a byte for each, how many it has (2: or more)."""
+        count = len(ids) // HASH_BYTES
+        payloads, numbers = ctypes.create_string_buffer(count * self._payload_bytes), ctypes.create_string_buffer(count)
+        self._quick.argosy_table_firsts(self.address, ids, count, payloads, numbers)
+        return payloads.raw, numbers.raw
 
     def payloads(self, identity: bytes) -> list[bytes]:
         """Every payload of an id, in order of their addition (256 at most)."""
         _require_id(identity)
         size = self._payload_bytes
         found = ctypes.create_string_buffer(_PAYLOADS_MOST * size)
-        count = self._library.argosy_table_get(self.address, identity, found, _PAYLOADS_MOST)
+        count = self._quick.argosy_table_get(self.address, identity, found, _PAYLOADS_MOST)
         return [found.raw[at : at + size] for at in range(0, count * size, size)]
 
     def with_byte(self, value: int, most: int) -> tuple[int, list[bytes]]:
@@ -54,13 +92,6 @@ class NativeTable:
         ids = ctypes.create_string_buffer(most * HASH_BYTES)
         count = int(self._library.argosy_table_with(self.address, value, ids, most))
         return count, [ids.raw[at : at + HASH_BYTES] for at in range(0, min(count, most) * HASH_BYTES, HASH_BYTES)]
-
-
-def add_pack(data: NativeTable | None, trees: NativeTable, pack_no: int, header: bytes) -> None:
-    """Add the ids of a pack's data blobs, and its trees with their places: four uint32 as in ``tables.c``."""
-    library, place = trees._library, None if data is None else data.address
-    if not library.argosy_table_add_pack(place, trees.address, pack_no, header, len(header)):
-        raise MemoryError
 
 
 class NativeMarks:
@@ -117,14 +148,20 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_table_count.argtypes = (place,)
     library.argosy_table_add.restype = ctypes.c_int64
     library.argosy_table_add.argtypes = (place, text, size)
+    library.argosy_table_add_fresh.restype = ctypes.c_int64
+    library.argosy_table_add_fresh.argtypes = (place, text, size, text, place)
+    library.argosy_table_starting.restype = number
+    library.argosy_table_starting.argtypes = (place, text, place)
     library.argosy_table_missing.restype = size
     library.argosy_table_missing.argtypes = (place, text, size, place)
+    library.argosy_table_firsts.restype = None
+    library.argosy_table_firsts.argtypes = (place, text, size, place, place)
     library.argosy_table_get.restype = size
     library.argosy_table_get.argtypes = (place, text, place, size)
     library.argosy_table_with.restype = size
     library.argosy_table_with.argtypes = (place, ctypes.c_ubyte, place, size)
-    library.argosy_table_add_pack.restype = number
-    library.argosy_table_add_pack.argtypes = (place, place, ctypes.c_uint32, text, size)
+    library.argosy_table_add_trees.restype = number
+    library.argosy_table_add_trees.argtypes = (place, ctypes.c_uint32, text, size)
     library.argosy_marks_see.restype = number
     library.argosy_marks_see.argtypes = (place, place, text, size)
     library.argosy_marks_count.restype = None

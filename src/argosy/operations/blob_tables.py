@@ -1,6 +1,6 @@
 """Which data blobs there are, and where trees stand: filled pack by pack from what the indexes say, in little memory.
 
-With the native kernel a blob takes about 40 bytes and a tree 16 more; without it ``IdTable`` holds them.
+With the native kernel a data blob takes 32 bytes and a tree about 56; without it ``IdTable`` holds them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.pack import decode_header
 
 if TYPE_CHECKING:
+    from argosy.native.ids import NativeIds
     from argosy.native.tables import NativeTable
 
 # Number of the pack, offset, length, length of the content.
@@ -34,8 +35,14 @@ class BlobTable(Protocol):
     def missing(self, data_ids: bytes) -> Sequence[bytes]:
         """Those of the data blobs (ids joined) that were not added."""
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """Those of the trees (ids joined) that were not added."""
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """Every place of a tree."""
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """Every place of each of these trees."""
 
 
 def blob_table(pack_id_of: PackIdOf, *, with_data: bool = True) -> BlobTable:
@@ -43,9 +50,10 @@ def blob_table(pack_id_of: PackIdOf, *, with_data: bool = True) -> BlobTable:
     kernel = native.kernel()
     if kernel is None:
         return PythonBlobTable(pack_id_of, with_data=with_data)
+    from argosy.native.ids import NativeIds
     from argosy.native.tables import NativeTable
 
-    data = NativeTable(kernel.library, 0) if with_data else None
+    data = NativeIds(kernel.library) if with_data else None
     return NativeBlobTable(pack_id_of, data, NativeTable(kernel.library, _PLACE.size))
 
 
@@ -72,33 +80,52 @@ class PythonBlobTable:
         ids = split_ids(data_ids)
         return ids if self._data is None else self._data.missing(ids)
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """See ``BlobTable.missing_trees``."""
+        return self._trees.missing(split_ids(tree_ids))
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """See ``BlobTable.find_tree``."""
         return _locations(self._trees.all(tree_id), self._pack_id_of)
 
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """See ``BlobTable.find_trees``."""
+        return [self.find_tree(tree_id) for tree_id in tree_ids]
+
 
 class NativeBlobTable:
-    """See ``BlobTable``; one call of the kernel a pack or a tree."""
+    """See ``BlobTable``; few calls of the kernel a pack, one a tree."""
 
-    def __init__(self, pack_id_of: PackIdOf, data: NativeTable | None, trees: NativeTable) -> None:
-        from argosy.native.tables import add_pack
-
+    def __init__(self, pack_id_of: PackIdOf, data: NativeIds | None, trees: NativeTable) -> None:
         self._pack_id_of = pack_id_of
         self._data = data
         self._trees = trees
-        self._add_pack = add_pack
 
     def add(self, pack_no: int, header: bytes) -> None:
         """See ``BlobTable.add``."""
-        self._add_pack(self._data, self._trees, pack_no, header)
+        if self._data is not None:
+            self._data.add_data(header)
+        self._trees.add_trees(pack_no, header)
 
     def missing(self, data_ids: bytes) -> Sequence[bytes]:
         """See ``BlobTable.missing``."""
         return split_ids(data_ids if self._data is None else self._data.missing(data_ids))
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """See ``BlobTable.missing_trees``."""
+        return split_ids(self._trees.missing(tree_ids))
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """See ``BlobTable.find_tree``."""
         return _locations(self._trees.payloads(tree_id), self._pack_id_of)
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """See ``BlobTable.find_trees``."""
+        firsts, numbers = self._trees.firsts(b"".join(tree_ids))
+        return [
+            [Location(self._pack_id_of(place[0]), *place[1:])] if number == 1 else self.find_tree(tree_id)
+            for tree_id, place, number in zip(tree_ids, _PLACE.iter_unpack(firsts), numbers, strict=True)
+        ]
 
 
 def split_ids(joined: bytes) -> list[bytes]:

@@ -46,6 +46,11 @@ class IdTable:
         self._append(bucket, identity + payload)
         return True
 
+    def add_fresh(self, ids: bytes, payload: bytes) -> bytes:
+        """Add those of the ids (joined) that are not there, each with this payload; returns them."""
+        each = (ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES))
+        return b"".join([identity for identity in each if self.add(identity, payload)])
+
     def add_again(self, identity: bytes, payload: bytes) -> None:
         """Add an id that may be there already: it then has one payload more (see ``all``)."""
         self._append(self._bucket(identity), identity + payload)

@@ -6,21 +6,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from argosy.errors import Interrupted, RepositoryLocked, UsageError
-from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache, repository_cache_directory
 from argosy.repository.early_key import EarlyKey
 from argosy.repository.layout import FileKind
 from argosy.repository.locks import RepositoryLock, acquire
-from argosy.repository.lookup import DedupLookup
 from argosy.repository.repository import Repository, open_repository, open_with_key
 from argosy.storage.discarding import DiscardingStorage
 from argosy.storage.interface import Storage
 from argosy.storage.open import open_storage
 from argosy.storage.options import StorageOptions
+
+# What a session opens only when asked is imported then: the key's derivation, which most commands wait for, begins the
+# sooner.
+if TYPE_CHECKING:
+    from argosy.repository.blobs import BlobReader
+    from argosy.repository.lookup import DedupLookup
 
 LOOKUP_NAME = "lookup.sqlite"
 
@@ -72,6 +77,8 @@ class Session(msgspec.Struct):
 
     def open_lookup(self, *, job: str = "") -> DedupLookup:
         """The dedup lookup, made equal to the repository's indexes (removals first)."""
+        from argosy.repository.lookup import DedupLookup
+
         directory = repository_cache_directory(self.access.cache_directory, self.repository.id)
         lookup = DedupLookup(directory / LOOKUP_NAME, self.repository.key, job=job)
         self._stack.callback(lookup.close)
@@ -80,6 +87,8 @@ class Session(msgspec.Struct):
 
     def blob_reader(self, lookup: DedupLookup) -> BlobReader:
         """Reads blobs, verified by MAC and hash."""
+        from argosy.repository.blobs import BlobReader
+
         return BlobReader(self.repository, lookup)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from argosy.errors import ArgosyError, Damaged, StorageNotFound
 from argosy.repository.blob_location import Location
@@ -31,6 +31,14 @@ class BlobPlaces(Protocol):
 
     def find(self, blob_id: bytes, blob_type: int = ..., /) -> list[Location]:
         """Every place of a blob."""
+
+
+class SealedRange(NamedTuple):
+    """Bytes of a pack from ``start`` on, and the blobs that are wanted of them: their places there, and their ids."""
+
+    start: int
+    data: bytes
+    blobs: list[tuple[Location, bytes]]
 
 
 class BlobReader:
@@ -80,7 +88,11 @@ class BlobReader:
             )
         return places
 
-    def _load_in_order(self, blob_ids: Iterable[bytes], blob_type: BlobType) -> Iterator[tuple[EncodedBlob, bytes]]:
+    def read_sealed(self, blob_ids: Iterable[bytes], blob_type: BlobType) -> Iterator[SealedRange]:
+        """The bytes that hold each blob once, as they are stored, in the order of packs and offsets.
+
+        Errors as ``load_blob``, but for a range that is not there, or not whole: that is empty.
+        """
         by_pack: dict[bytes, list[tuple[Location, bytes]]] = {}
         for blob_id in dict.fromkeys(blob_ids):
             place = self._find(blob_id, blob_type)[0]
@@ -88,7 +100,11 @@ class BlobReader:
         for wanted in by_pack.values():
             wanted.sort(key=lambda item: item[0].offset)
             for group in self._ranges(wanted):
-                yield from self._load_range(group, blob_type)
+                yield self._read_range(group, blob_type)
+
+    def _load_in_order(self, blob_ids: Iterable[bytes], blob_type: BlobType) -> Iterator[tuple[EncodedBlob, bytes]]:
+        for sealed_range in self.read_sealed(blob_ids, blob_type):
+            yield from self._open_range(sealed_range, blob_type)
 
     def _ranges(self, wanted: list[tuple[Location, bytes]]) -> Iterator[list[tuple[Location, bytes]]]:
         """Blobs of one pack, by offset, in groups to be read with one request each."""
@@ -105,16 +121,18 @@ class BlobReader:
         if group:
             yield group
 
-    def _load_range(
-        self, group: list[tuple[Location, bytes]], blob_type: BlobType
-    ) -> Iterator[tuple[EncodedBlob, bytes]]:
+    def _read_range(self, group: list[tuple[Location, bytes]], blob_type: BlobType) -> SealedRange:
         start = group[0][0].offset
         length = max(place.offset + place.length for place, _ in group) - start
         try:
-            data = memoryview(self._read(Location(group[0][0].pack_id, start, length, 0), blob_type))
+            data = self._read(Location(group[0][0].pack_id, start, length, 0), blob_type)
         except (Damaged, StorageNotFound):
-            data = memoryview(b"")  # each blob is then looked for on its own, at its other places too
-        for place, blob_id in group:
+            data = b""  # each blob is then looked for on its own, at its other places too
+        return SealedRange(start, data, group)
+
+    def _open_range(self, sealed_range: SealedRange, blob_type: BlobType) -> Iterator[tuple[EncodedBlob, bytes]]:
+        start, data = sealed_range.start, memoryview(sealed_range.data)
+        for place, blob_id in sealed_range.blobs:
             sealed = data[place.offset - start : place.offset - start + place.length]
             try:
                 content = self._decode(blob_id, place, blob_type, sealed)

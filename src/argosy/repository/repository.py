@@ -7,8 +7,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+from argosy import native
 from argosy.errors import RepositoryError, RepositoryExists, RepositoryMissing, StorageExists, StorageNotFound
 from argosy.repository.cache import SealedCache
 from argosy.repository.keys import ScryptNumbers, add_key, open_with_password
@@ -19,11 +20,14 @@ from argosy.restic_format.compression import Compressor
 from argosy.restic_format.config import VERSION, RepositoryConfig, make_config, open_config, seal_config
 from argosy.restic_format.crypto import MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
-from argosy.restic_format.index import Index, PackListing, decode_index, list_packs
+from argosy.restic_format.index import Index, PackListing, decode_index, list_stored_packs
 from argosy.restic_format.pack import LENGTH_BYTES, decode_header, sealed_header_bytes
 from argosy.restic_format.pack_verifier import PackVerifier, pack_verifier
 from argosy.restic_format.unpacked import decode_unpacked, encode_unpacked
 from argosy.storage.interface import Storage
+
+if TYPE_CHECKING:
+    from argosy.native.bindings import Session
 
 # The header of a pack of about 200 blobs: most are read with the first request.
 _HEADER_GUESS_BYTES = 8 * 1024
@@ -38,6 +42,7 @@ class _Ciphers(threading.local):
         self.compressor = Compressor("auto")
         self.verifier: PackVerifier | None = None
         self.blob_opener: BlobOpener | None = None
+        self.session: Session | None = None
 
 
 class Repository:
@@ -79,6 +84,17 @@ class Repository:
         if ciphers.blob_opener is None:
             ciphers.blob_opener = BlobOpener(self.key)
         return ciphers.blob_opener
+
+    def native_session(self) -> Session | None:
+        """The calling thread's own session of the native kernel; None without that."""
+        ciphers = self._ciphers
+        if ciphers.session is None:
+            ciphers.session = native.session(self.key.material)
+        return ciphers.session
+
+    def release_native_session(self) -> None:
+        """Give back the memory that the calling thread's session keeps for its next work."""
+        self._ciphers.session = None
 
     def pack_verifier(self) -> PackVerifier:
         """The calling thread's own verifier of packs."""
@@ -124,7 +140,8 @@ class Repository:
 
     def load_listing(self, identity: bytes) -> list[PackListing]:
         """The packs that one index file lists."""
-        return list_packs(self.load_unpacked(FileKind.INDEX, identity), f"index {identity.hex()}")
+        stored = self._load_verified(FileKind.INDEX, identity)
+        return list_stored_packs(stored, self.native_session(), self.opener(), f"index {identity.hex()}")
 
     def list_files(self, kind: FileKind) -> Iterator[tuple[bytes, int]]:
         """Id and size in bytes of each file of a kind, in no promised order. Foreign files are skipped."""

@@ -8,16 +8,22 @@ blobs of a pack stand in one index file. ``supersedes`` is read from old reposit
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from argosy import native
 from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.crypto import Opener
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_document
 from argosy.restic_format.ids import decode_id
 from argosy.restic_format.pack import decode_header, encode_header, impossible, in_order, trailer_bytes
+from argosy.restic_format.unpacked import decode_unpacked
+
+if TYPE_CHECKING:
+    from argosy.native.bindings import Session
+    from argosy.native.documents import Listed
 
 
 class IndexedPack(msgspec.Struct, frozen=True, array_like=True):
@@ -101,22 +107,39 @@ def list_packs(data: bytes, what: str) -> list[PackListing]:
     """
     kernel = native.kernel()
     if kernel is not None:
-        from argosy.native import documents
+        from argosy.native.documents import index_packs
 
-        packs = documents.index_packs(kernel.library, data)
+        packs = index_packs(kernel.library, data)
         if packs is not None:
-            return [
-                PackListing(
-                    pack_id,
-                    header,
-                    content_bytes,
-                    bool(holds & documents.HOLDS_DATA),
-                    bool(holds & documents.HOLDS_TREES),
-                    bool(holds & documents.HOLDS_PLAIN),
-                )
-                for pack_id, header, content_bytes, holds in packs
-            ]
+            return _native_listings(packs)
     return [_listing(pack) for pack in decode_index(data, what).packs if pack.blobs]
+
+
+def list_stored_packs(stored: bytes, session: Session | None, opener: Opener, what: str) -> list[PackListing]:
+    """As ``list_packs``, of an index as it is stored; with a native session its JSON is never in memory whole."""
+    if session is not None:
+        from argosy.native.documents import read_index
+
+        packs = read_index(session, stored)
+        if packs is not None:
+            return _native_listings(packs)
+    return list_packs(decode_unpacked(stored, opener, what), what)
+
+
+def _native_listings(packs: Iterable[Listed]) -> list[PackListing]:
+    from argosy.native import documents
+
+    return [
+        PackListing(
+            pack_id,
+            header,
+            content_bytes,
+            bool(holds & documents.HOLDS_DATA),
+            bool(holds & documents.HOLDS_TREES),
+            bool(holds & documents.HOLDS_PLAIN),
+        )
+        for pack_id, header, content_bytes, holds in packs
+    ]
 
 
 def _listing(pack: IndexedPack) -> PackListing:

@@ -26,7 +26,7 @@ class PackPiece(NamedTuple):
 
     offset: int
     length: int
-    header: bytes
+    header: bytes | memoryview
 
 
 class PackVerifier(Protocol):
@@ -61,8 +61,9 @@ class NativePackVerifier:
     def pieces(self, header: bytes, most_bytes: int) -> list[PackPiece]:
         """See ``PackVerifier.pieces``."""
         self._session.pack_start()
+        view = memoryview(header)
         return [
-            PackPiece(offset, end - offset, header[begin:stop])
+            PackPiece(offset, end - offset, view[begin:stop])
             for begin, stop, offset, end in self._session.cut_pack(header, most_bytes)
         ]
 
@@ -116,7 +117,7 @@ def _are_sound(opener: Opener, data: Buffer, piece: PackPiece) -> bool:
     what = "blob"  # nobody hears it
     end = 0
     try:
-        for blob in decode_header(piece.header, what):
+        for blob in decode_header(bytes(piece.header), what):
             end = blob.offset + blob.length
             content = opener.open(view[blob.offset : end], what)
             if blob.uncompressed_length:

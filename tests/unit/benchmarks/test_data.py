@@ -7,7 +7,16 @@ import statistics
 import zlib
 from pathlib import Path
 
-from benchmarks.data import Extent, SmallFiles, make_empty_files, make_large_files, measure_extent, walk_files
+from benchmarks.data import (
+    Extent,
+    SmallFiles,
+    make_empty_files,
+    make_large_files,
+    make_tiny_files,
+    measure_extent,
+    remove_three_tenths,
+    walk_files,
+)
 
 
 def digest(root: Path) -> str:
@@ -68,3 +77,10 @@ def test_half_of_the_large_files_do_not_shrink(tmp_path: Path) -> None:
 
 def test_empty_files_are_as_many_as_asked_for(tmp_path: Path) -> None:
     assert make_empty_files(tmp_path, 1_001) == measure_extent(tmp_path) == Extent(1_001, 0)
+
+
+def test_tiny_files_are_all_different_and_three_tenths_of_each_directory_go(tmp_path: Path) -> None:
+    assert make_tiny_files(tmp_path, 1_100) == measure_extent(tmp_path) == Extent(1_100, 66_000)
+    assert len({Path(entry.path).read_bytes() for entry in walk_files(tmp_path)}) == 1_100
+    remove_three_tenths(tmp_path)
+    assert [len(list(directory.iterdir())) for directory in sorted(tmp_path.iterdir())] == [700, 70]

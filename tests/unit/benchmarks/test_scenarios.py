@@ -72,10 +72,18 @@ def test_every_scenario_gives_its_rows(tmp_path: Path) -> None:
         ("f large", None),
         ("f small", None),
         ("g", False),
+        ("h 100k check", None),
+        ("h 100k prune", None),
+        ("h 1m check", None),
+        ("h 1m prune", None),
+        ("h small check", None),
         ("start snapshots", None),
         ("start version", None),
     ]
     assert {"argosy --version", "restic version", "restic check --read-data --repo"} <= set(journal(tmp_path))
+    assert {"restic prune --repo", "argosy check --repo", "argosy forget --keep-last 1 --repo"} <= set(
+        journal(tmp_path)
+    )
 
 
 def test_a_restore_that_lacks_files_ends_the_run(tmp_path: Path) -> None:

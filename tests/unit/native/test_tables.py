@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterable
 
 import pytest
 
-from argosy.native.tables import NativeMarks, NativeTable, add_pack
+from argosy.native.ids import NativeIds
+from argosy.native.tables import NativeMarks, NativeTable
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.pack import encode_header
 from tests.support.native import built_kernel
@@ -18,7 +20,7 @@ def ids(*numbers: int) -> bytes:
 
 
 def test_ids_are_added_once_and_found_again_however_many_they_are() -> None:
-    table = NativeTable(built_kernel().library, 0)
+    table = NativeTable(built_kernel().library, 1)
     added = set[int]()
     source = random.Random(2)
     for _ in range(200):
@@ -27,33 +29,74 @@ def test_ids_are_added_once_and_found_again_however_many_they_are() -> None:
         assert table.add(ids(*some)) == len(fresh)
         added.update(fresh)
     assert len(table) == len(added)
-    asked = range(0, 9000, 3)
-    assert table.missing(ids(*asked)) == ids(*(number for number in asked if number not in added))
-    assert table.missing(b"") == b""
+    assert {number for number in range(9000) if table.payloads(ids(number))} == added
 
 
 def test_ids_that_begin_alike_are_told_apart() -> None:
     """Their slots are the same."""
-    table = NativeTable(built_kernel().library, 0)
+    table = NativeTable(built_kernel().library, 1)
     alike = [bytes(28) + number.to_bytes(4, "big") for number in range(200)]
     assert table.add(b"".join(alike[:150])) == 150
-    assert table.missing(b"".join(alike)) == b"".join(alike[150:])
+    assert [bool(table.payloads(one)) for one in alike] == [True] * 150 + [False] * 50
 
 
 def test_a_tree_has_all_its_places_and_data_has_none() -> None:
-    library = built_kernel().library
-    data, trees = NativeTable(library, 0), NativeTable(library, 16)
+    trees = NativeTable(built_kernel().library, 16)
     blobs = [PackedBlob(ids(1), BlobType.DATA, 0, 40), PackedBlob(ids(2), BlobType.TREE, 40, 50, 99)]
     for pack_no in (3, 70_000):
-        add_pack(data, trees, pack_no, encode_header(blobs))
+        trees.add_trees(pack_no, encode_header(blobs))
     first, second = trees.payloads(ids(2))
     assert [int.from_bytes(first[at : at + 4], "little") for at in range(0, 16, 4)] == [3, 40, 50, 99]
     assert int.from_bytes(second[:4], "little") == 70_000
     assert trees.payloads(ids(1)) == []
-    assert data.missing(ids(1, 2)) == ids(2)
-    assert len(data) == 1
-    add_pack(None, trees, 5, encode_header(blobs))
-    assert len(trees) == 3
+    assert len(trees) == 2
+
+
+def test_fresh_ids_are_told_and_found_by_their_start() -> None:
+    table = NativeTable(built_kernel().library, 8)
+    assert table.add_fresh(ids(*range(50), 7), b"parent 1") == ids(*range(50))
+    assert table.add_fresh(ids(*range(30, 1_000)), b"parent 2") == ids(*range(50, 1_000))
+    assert (table.get(ids(49)), table.get(ids(50)), table.get(ids(5_000))) == (b"parent 1", b"parent 2", None)
+    assert table.starting_with(ids(70)[:8]) == ids(70)
+    assert table.starting_with(ids(5_000)[:8]) is None
+    assert table.missing(ids(1, 5_000, 2)) == ids(5_000)
+    with pytest.raises(ValueError, match="8 bytes"):
+        table.add_fresh(ids(1), b"short")
+
+
+def test_the_first_payload_of_many_ids_is_told_with_how_many_there_are() -> None:
+    trees = NativeTable(built_kernel().library, 16)
+    once, twice = (PackedBlob(ids(n), BlobType.TREE, 0, 40) for n in (1, 2))
+    trees.add_trees(8, encode_header([once, twice]))
+    trees.add_trees(9, encode_header([twice]))
+    firsts, numbers = trees.firsts(ids(2, 3, 1))
+    assert list(numbers) == [2, 0, 1]
+    assert (firsts[0], firsts[32]) == (8, 8)
+
+
+def data_header(numbers: Iterable[int]) -> bytes:
+    return encode_header([PackedBlob(ids(number), BlobType.DATA, 0, 40) for number in numbers])
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 5_000])
+def test_a_list_says_which_ids_were_not_added(count: int) -> None:
+    """Also those that were added twice, and after a question."""
+    known = NativeIds(built_kernel().library)
+    known.add_data(data_header(range(0, count, 2)))
+    known.add_data(data_header(range(0, count, 4)))
+    assert known.missing(ids(*range(count))) == ids(*range(1, count, 2))
+    known.add_data(data_header(range(1, count, 2)))
+    asked = [*range(count + 100), *range(count)]
+    assert known.missing(ids(*asked)) == ids(*range(count, count + 100))
+    assert known.missing(b"") == b""
+
+
+def test_a_list_tells_ids_apart_that_begin_alike_and_leaves_trees_out() -> None:
+    known = NativeIds(built_kernel().library)
+    alike = [bytes(28) + number.to_bytes(4, "big") for number in range(300)]
+    blobs = [PackedBlob(one, BlobType.TREE if n >= 200 else BlobType.DATA, 0, 40) for n, one in enumerate(alike[:250])]
+    known.add_data(encode_header(blobs))
+    assert known.missing(b"".join(alike)) == b"".join(alike[200:])
 
 
 def test_what_is_no_id_is_refused() -> None:

@@ -10,9 +10,9 @@ import pytest
 from argosy.engine.interface import Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
 from argosy.errors import Interrupted
 from argosy.operations.blob_tables import split_ids
+from argosy.operations.check import coordinator as coordinator_module
 from argosy.operations.check.coordinator import Coordinator
 from argosy.operations.check.messages import (
-    NoWork,
     PackRead,
     PacksRead,
     PackWork,
@@ -50,6 +50,12 @@ class Blobs:
     def find_tree(self, tree_id: bytes) -> list[Location]:
         return [PLACE] if tree_id in self.trees else []
 
+    def missing_trees(self, tree_ids: bytes) -> list[bytes]:
+        return [tree_id for tree_id in split_ids(tree_ids) if tree_id not in self.trees]
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        return [self.find_tree(tree_id) for tree_id in tree_ids]
+
 
 class Run:
     """A coordinator on a scripted engine, and what came of it."""
@@ -61,7 +67,7 @@ class Run:
         self.result = CheckResult()
         self.engine = ScriptedEngine(answer)
         self.observer = CheckObserver()
-        self.begun: list[int] = []
+        self.settled: list[int] = []
         self.coordinator = Coordinator(self.engine, self.observer, self.result, self.problems.append)
         self.blobs = blobs or Blobs({})
         self.walk = TreeWalk(
@@ -72,7 +78,7 @@ class Run:
         for root in roots:
             snapshot = Snapshot("2020-01-01T00:00:00Z", root, ["/"])
             self.walk.add_snapshot(StoredSnapshot(b"\5" * 32, snapshot))
-        self.coordinator.run(self.walk, iter(packs), lambda: self.begun.append(len(self.engine.offered)))
+        self.coordinator.run(self.walk, iter(packs), lambda: self.settled.append(len(self.engine.offered)))
         return [problem.message for problem in self.problems]
 
 
@@ -222,21 +228,18 @@ def test_it_stops_on_request_with_work_left() -> None:
         run.coordinator.run(run.walk, endless(), lambda: None)
 
 
-def test_workers_are_woken_before_there_is_work() -> None:
-    run = Run(lambda task: [done(task, PacksRead([]))])
-    run.coordinator.warm_up(2)
-    assert [decode_work(task.payload) for task in run.engine.offered] == [NoWork(), NoWork()]
-    assert run.go() == []
-
-
-def test_what_there_is_to_wait_for_is_done_once_while_the_workers_work() -> None:
+def test_what_there_is_to_wait_for_is_done_once_while_the_workers_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator_module, "_LOOK_SECONDS", 0.0)
     run = Run(reads_well)
     run.go([pack_work(number) for number in range(9)])
-    (offered,) = run.begun
+    (offered,) = run.settled
     assert 0 < offered < 9
+
+
+def test_what_there_is_to_wait_for_is_done_at_the_end_of_a_short_check() -> None:
     idle = Run(reads_well)
     idle.go()
-    assert idle.begun == [0]
+    assert idle.settled == [0]
 
 
 def test_what_a_lost_member_held_is_offered_again_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from argosy.engine.local import LocalEngine
+from argosy.engine.interface import MakeEngine
+from argosy.engine.local import LocalEngine, make_local_engine
+from argosy.engine.threads.engine import ThreadEngine
 from argosy.errors import ArgosyError, Interrupted, LeaseLost, RepositoryLocked, StateError, StateFull
 from argosy.operations.check.messages import decode_setup
 from argosy.operations.check.options import CheckObserver, CheckOptions, CheckProgress, CheckResult, Problem
@@ -51,11 +53,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 
 
 def check(
-    access: Access, options: CheckOptions | None = None, **observer: Callable[..., object]
+    access: Access,
+    options: CheckOptions | None = None,
+    *,
+    make_engine: MakeEngine | None = None,
+    **observer: Callable[..., object],
 ) -> tuple[CheckResult, list[Problem]]:
     problems: list[Problem] = []
     told = CheckObserver(problem=problems.append, **observer)  # type: ignore[arg-type]  # any of its callables
-    return run_check(access, options or CheckOptions(READ_ALL, workers=2), told), problems
+    options = options or CheckOptions(READ_ALL, workers=2)
+    return run_check(access, options, told, make_engine=make_engine), problems
 
 
 def test_an_interrupted_check_goes_on_where_it_was(scene: Scene, tmp_path: Path) -> None:
@@ -65,7 +72,7 @@ def test_an_interrupted_check_goes_on_where_it_was(scene: Scene, tmp_path: Path)
     # One task holds many packs: of a slow store several tasks are needed to stop in between.
     access = replace(scene.access(), storage_options=StorageOptions(limit_download_bytes_per_second=200_000))
     with pytest.MonkeyPatch.context() as small:
-        small.setattr("argosy.operations.check.run._PACKS_A_TASK", 1)
+        small.setattr("argosy.operations.check.work._PACKS_A_TASK", 1)
         small.setattr("argosy.operations.check.coordinator._LOOK_SECONDS", 0.0)
         with pytest.raises(Interrupted, match="stopped"):
             run_check(access, options, stopping, state_directory=tmp_path)
@@ -175,7 +182,7 @@ def test_a_request_to_stop_ends_it_and_leaves_no_lock(scene: Scene) -> None:
     assert locks(scene) == []
 
 
-def test_a_worker_that_dies_costs_nothing_but_time(scene: Scene) -> None:
+def test_a_worker_process_that_dies_costs_nothing_but_time(scene: Scene) -> None:
     """It is killed while it reads; what it held is read by another."""
     killed: list[int] = []
 
@@ -186,7 +193,7 @@ def test_a_worker_that_dies_costs_nothing_but_time(scene: Scene) -> None:
 
     slow = StorageOptions(limit_download_bytes_per_second=1_000_000)
     access = replace(scene.access(), storage_options=slow)
-    result, problems = check(access, progress=kill_one)
+    result, problems = check(access, make_engine=make_local_engine, progress=kill_one)
     assert killed
     assert problems == []
     assert (result.packs_read, result.exit_code) == (result.packs, 0)
@@ -215,22 +222,36 @@ def test_indexes_too_large_for_memory_are_looked_up_on_disk(
         damage().plant(Ground(directory, open_repository(open_storage(str(directory)), PASSWORD.encode())))
     access = Access(str(directory), PASSWORD.encode, tmp_path / "cache")
     in_memory, problems = check(access)
-    monkeypatch.setattr("argosy.operations.check.run.MOST_INDEX_BYTES", 0)
+    monkeypatch.setattr("argosy.operations.check.work.MOST_INDEX_BYTES", 0)
     on_disk, same_problems = check(access)
     assert on_disk == in_memory
     assert {problem.message for problem in same_problems} == {problem.message for problem in problems}
     assert bool(problems) is (damage is not None)
 
 
-def test_a_cache_is_used_only_if_asked_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_is_used_only_if_asked_for(scene: Scene) -> None:
     setups: list[bytes] = []
-    start = LocalEngine.start
 
-    def noted(engine: LocalEngine, setup: bytes, handler: str) -> None:
-        setups.append(setup)
-        start(engine, setup, handler)
+    class Noting(LocalEngine):
+        def start(self, setup: bytes, handler: str) -> None:
+            setups.append(setup)
+            super().start(setup, handler)
 
-    monkeypatch.setattr(LocalEngine, "start", noted)
-    check(scene.access(), CheckOptions(workers=1))
-    check(scene.access(), CheckOptions(workers=1, with_cache=True))
+    for with_cache in (False, True):
+        options = CheckOptions(workers=1, with_cache=with_cache)
+        check(scene.access(), options, make_engine=lambda workers, name: Noting(workers, name=name))
     assert [bool(decode_setup(setup).cache_directory) for setup in setups] == [False, True]
+
+
+@pytest.mark.parametrize("damage", [None, FlippedDataBlob])
+def test_threads_and_processes_find_the_same(damage: type[Damage] | None, scene: Scene, tmp_path: Path) -> None:
+    directory = copy_repository(scene.repository, tmp_path / "repository")
+    if damage is not None:
+        damage().plant(Ground(directory, open_repository(open_storage(str(directory)), PASSWORD.encode())))
+    access = Access(str(directory), PASSWORD.encode, tmp_path / "cache")
+    by_threads, by_processes = (
+        check(access, make_engine=make)
+        for make in (lambda workers, name: ThreadEngine(workers, name=name), make_local_engine)
+    )
+    assert by_threads == by_processes
+    assert by_threads[0].packs_read == by_threads[0].packs

@@ -85,3 +85,10 @@ def test_an_id_takes_little_more_than_its_bytes() -> None:
     finally:
         tracemalloc.stop()
     assert len(table) == len(ids)
+
+
+def test_fresh_ids_are_told() -> None:
+    table = IdTable(8)
+    assert table.add_fresh(bytes(32) + b"\1" * 32 + bytes(32), b"parent 1") == bytes(32) + b"\1" * 32
+    assert table.add_fresh(b"\1" * 32 + b"\2" * 32, b"parent 2") == b"\2" * 32
+    assert (table.get(b"\1" * 32), table.get(b"\2" * 32)) == (b"parent 1", b"parent 2")

@@ -162,6 +162,17 @@ def test_confirming_waits_only_for_what_is_left(repository: Repository) -> None:
     lock.release()
 
 
+def test_by_the_way_it_is_confirmed_once_its_time_is_over(repository: Repository) -> None:
+    clock = Clock()
+    lock = RepositoryLock.begin(repository, timing=LockTiming(settle_seconds=PATIENCE_SECONDS), clock=clock)
+    lock.confirm_if_due()
+    assert lock.lease_remaining_seconds() <= 0
+    clock.ahead += PATIENCE_SECONDS
+    lock.confirm_if_due()
+    assert lock.lease_remaining_seconds() > 0
+    lock.release()
+
+
 def test_a_refresh_writes_the_new_lock_before_it_deletes_the_old_one(key: MasterKey) -> None:
     storage = JournalStorage()
     repository = Repository(storage, key, make_config(os.urandom))

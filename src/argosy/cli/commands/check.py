@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from argosy.cli.check_report import CheckReport
 from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
@@ -17,6 +16,7 @@ from argosy.cli.wording import counted, duration, size
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
+    from argosy.cli.check_report import CheckReport
     from argosy.cli.cluster_jobs import JobShow
     from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Problem
     from argosy.operations.check.subset import ReadSubset
@@ -61,7 +61,7 @@ def command(
     options = CheckOptions(
         _subset(read_data, read_data_subset, read_data_rolling), resume=not no_resume, with_cache=with_cache
     )
-    reporter = _Reporter(ctx.output, CheckReport(report, ctx.location) if report is not None else None)
+    reporter = _Reporter(ctx.output, None if report is None else _begin_report(report, ctx.location))
     if flags["cluster"]:
         from argosy.cli.cluster_jobs import JobShow, run_by_cluster
         from argosy.daemon.protocol import CheckOrder
@@ -71,6 +71,12 @@ def command(
         state_directory = ctx.state_directory if options.subset is not None else None
         result = run_check(ctx.access, options, reporter.observer(stop_requested), state_directory=state_directory)
     return reporter.end(result)
+
+
+def _begin_report(path: Path, location: str) -> CheckReport:
+    from argosy.cli.check_report import CheckReport
+
+    return CheckReport(path, location)
 
 
 def check_show(ctx: Context) -> JobShow:

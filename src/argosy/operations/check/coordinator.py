@@ -11,13 +11,13 @@ import msgspec
 from argosy.engine.interface import Engine, Event, Task, TaskComplete, TaskFailed, TaskLapsed, TaskProgress
 from argosy.errors import Interrupted
 from argosy.operations.check.messages import (
-    NoWork,
     PackRead,
     PackWork,
     TreesFound,
     TreeWork,
     Work,
     decode_found,
+    decode_work,
     encode,
 )
 from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Part, Problem
@@ -31,11 +31,21 @@ _MOST_FAILURES = 3
 
 
 class _Assigned(msgspec.Struct):
-    """A task that is with the engine."""
+    """A task that is with the engine: its work, encoded, and how many trees or packs and bytes of packs that is."""
 
-    work: Work
+    payload: bytes
+    trees: int
+    packs: int
+    pack_bytes: int
     attempt: int = 0
     failures: int = 0
+
+    @classmethod
+    def of(cls, work: Work) -> _Assigned:
+        """A task not offered yet."""
+        if isinstance(work, TreeWork):
+            return cls(encode(work), len(work.trees), 0, 0)
+        return cls(encode(work), 0, len(work.packs), sum(size_bytes for _, size_bytes, _ in work.packs))
 
 
 class Coordinator:
@@ -64,19 +74,15 @@ class Coordinator:
         self.packs_to_read = 0
         self.bytes_to_read = 0
 
-    def warm_up(self, workers: int) -> None:
-        """Have the workers start: they import while the master reads the indexes."""
-        for _ in range(min(workers, self._engine.wanted())):
-            self._offer(NoWork())
-
-    def run(self, walk: TreeWalk, packs: Iterator[PackWork], begun: Callable[[], None]) -> None:
-        """Do all the work; ``begun`` is called once the workers have some, to do what there is to wait for.
+    def run(self, walk: TreeWalk, packs: Iterator[PackWork], settled: Callable[[], None]) -> None:
+        """Do all the work; ``settled`` is called once, when the workers have had some of it for a while, or at the end.
 
         Interrupted when asked to stop; EngineError if no worker can be kept alive.
         """
         self._walk = walk
+        self._next_look = time.monotonic() + _LOOK_SECONDS
         more_packs = True
-        waited = False
+        is_settled = False
         while True:
             if self._observer.stop_requested():
                 raise Interrupted("stopped on request", hint=_STOPPED_HINT)
@@ -94,25 +100,26 @@ class Coordinator:
                     exhausted = True
                     break
                 self._offer(work)
-            if not waited:
-                begun()
-                waited = True
             if exhausted and not self._assigned:
                 break
             for event in self._engine.events(_LOOK_SECONDS):
                 self._handle(event)
-            self._look()
+            if self._look() and not is_settled:
+                settled()
+                is_settled = True
+        if not is_settled:
+            settled()
         self._result.trees = self._trees_done
         self._look(last=True)
 
     def _offer(self, work: Work) -> None:
-        self._assigned[self._next_id] = _Assigned(work)
-        self._engine.offer(Task(self._next_id, 0, encode(work)))
+        self._assigned[self._next_id] = _Assigned.of(work)
+        self._offer_again(self._next_id)
         self._next_id += 1
 
     def _offer_again(self, task_id: int) -> None:
         assigned = self._assigned[task_id]
-        self._engine.offer(Task(task_id, assigned.attempt, encode(assigned.work)))
+        self._engine.offer(Task(task_id, assigned.attempt, assigned.payload))
 
     def _handle(self, event: Event) -> None:
         self._crew.hear(event)
@@ -120,13 +127,10 @@ class Coordinator:
             case TaskProgress(payload=payload):
                 self._take(payload)
             case TaskComplete(task_id=task_id, payload=payload, member=member):
-                work = self._assigned.pop(task_id).work
+                done = self._assigned.pop(task_id)
                 self._take(payload)
-                if isinstance(work, TreeWork):
-                    self._trees_done += len(work.trees)
-                    self._crew.credit(member, len(work.trees), 0)
-                elif isinstance(work, PackWork):
-                    self._crew.credit(member, len(work.packs), sum(size_bytes for _, size_bytes, _ in work.packs))
+                self._trees_done += done.trees
+                self._crew.credit(member, done.trees + done.packs, done.pack_bytes)
             case TaskFailed(task_id=task_id, payload=payload):
                 self._failed(task_id, payload.decode("utf-8", "replace"), suspect=True)
             case TaskLapsed(task_id=task_id, reason=reason, taken=taken):
@@ -136,8 +140,7 @@ class Coordinator:
         found = decode_found(payload)
         if isinstance(found, TreesFound):
             assert self._walk is not None, "trees are offered by run()"
-            for tree in found.trees:
-                self._walk.found(tree)
+            self._walk.found(found.trees)
         else:
             for pack in found.packs:
                 self._take_pack(pack)
@@ -164,18 +167,19 @@ class Coordinator:
             self._again.append(task_id)
             return
         del self._assigned[task_id]
-        if isinstance(assigned.work, TreeWork):
+        work = decode_work(assigned.payload)
+        if isinstance(work, TreeWork):
             assert self._walk is not None, "trees are offered by run()"
-            self._walk.lost(assigned.work, f"it could not be looked at: {reason}")
-        elif isinstance(assigned.work, PackWork):
-            for pack_id, size_bytes, _ in assigned.work.packs:
+            self._walk.lost(work, f"it could not be looked at: {reason}")
+        else:
+            for pack_id, size_bytes, _ in work.packs:
                 self._take_pack(PackRead(pack_id, size_bytes, unread=reason))
 
-    def _look(self, *, last: bool = False) -> None:
-        """Tell the observer how the check stands, a few times a second."""
+    def _look(self, *, last: bool = False) -> bool:
+        """Tell the observer how the check stands, a few times a second; whether it was time for it."""
         now = time.monotonic()
         if now < self._next_look and not last:
-            return
+            return False
         self._next_look = now + _LOOK_SECONDS
         result = self._result
         self._observer.progress(
@@ -189,3 +193,4 @@ class Coordinator:
                 members=self._crew.looks(),
             )
         )
+        return True

@@ -1,6 +1,6 @@
 """What the indexes say: every blob's id, every tree's place, every pack's size. Filled from one index after the other.
 
-In memory it takes about 40 bytes a blob, 60 more a tree and 60 a pack. Of a repository whose indexes are larger than
+In memory it takes 32 bytes a blob, 60 a tree and 110 a pack. Of a repository whose indexes are larger than
 ``MOST_INDEX_BYTES`` the blobs are looked up in the dedup lookup instead, which is a file on this machine.
 """
 
@@ -23,10 +23,6 @@ from argosy.restic_format.index import PackListing
 
 # Sealed; of 6.5 million blobs. Their ids take 260 MB in memory; restic needs 62 bytes a blob, 400 MB.
 MOST_INDEX_BYTES = 256 * 1024 * 1024
-
-# Headers of packs, by the indexes, that are kept for --read-data; of 200,000 blobs. Beyond that the indexes are read a
-# second time for them.
-_MOST_HEADER_BYTES = 8 * 1024 * 1024
 
 # size, number of the index, marks, digest of the header
 _PACK = struct.Struct("<QIB8s")
@@ -65,8 +61,14 @@ class KnownBlobs(Protocol):
     def missing(self, data_ids: bytes) -> Sequence[bytes]:
         """Those of the data blobs (ids joined) that no index lists."""
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """Those of the trees (ids joined) that no index lists."""
+
     def find_tree(self, tree_id: bytes) -> list[Location]:
         """Every place of a tree."""
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """Every place of each of these trees."""
 
 
 class BlobsOnDisk:
@@ -88,15 +90,22 @@ class BlobsOnDisk:
         """See ``KnownBlobs.find_tree``."""
         return self._lookup.find(tree_id, BlobType.TREE)
 
+    def missing_trees(self, tree_ids: bytes) -> Sequence[bytes]:
+        """See ``KnownBlobs.missing_trees``."""
+        return [tree_id for tree_id in split_ids(tree_ids) if not self.find_tree(tree_id)]
+
+    def find_trees(self, tree_ids: Sequence[bytes]) -> list[list[Location]]:
+        """See ``KnownBlobs.find_trees``."""
+        return [self.find_tree(tree_id) for tree_id in tree_ids]
+
 
 class Inventory:
     """All packs, and through ``blobs`` all blobs, of the indexes added so far."""
 
-    def __init__(self, lookup: DedupLookup | None = None) -> None:
+    def __init__(self, lookup: DedupLookup | None = None, *, keeps_headers: bool = False) -> None:
         self.index_ids: list[bytes] = []
-        # By pack, of a repository small enough; else None.
-        self.headers: dict[bytes, bytes] | None = {}
-        self._header_bytes = 0
+        # By pack, if they are to be kept.
+        self.headers: dict[bytes, bytes] | None = {} if keeps_headers else None
         self._packs = IdTable(_PACK.size)
         self._pack_ids = bytearray()
         self.blobs: KnownBlobs = blob_table(self._pack_id) if lookup is None else BlobsOnDisk(lookup)
@@ -122,7 +131,8 @@ class Inventory:
                 continue
             entry = _new_entry(pack, index_no)
             if self._add_pack(entry):
-                self._keep_header(pack.id, pack.header)
+                if self.headers is not None:
+                    self.headers[pack.id] = pack.header
                 self.blobs.add(len(self._packs) - 1, pack.header)
             else:
                 first = self.pack(pack.id)
@@ -150,14 +160,6 @@ class Inventory:
             return False
         self._pack_ids += entry.id
         return True
-
-    def _keep_header(self, pack_id: bytes, header: bytes) -> None:
-        if self.headers is None:
-            return
-        self.headers[pack_id] = header
-        self._header_bytes += len(header)
-        if self._header_bytes > _MOST_HEADER_BYTES:
-            self.headers = None
 
     def _pack_id(self, pack_no: int) -> bytes:
         return bytes(self._pack_ids[pack_no * 32 : pack_no * 32 + 32])

@@ -10,7 +10,7 @@ import msgspec
 from argosy.repository.blob_location import Location
 from argosy.storage.options import StorageOptions
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
@@ -39,11 +39,7 @@ class PackWork(msgspec.Struct, frozen=True, array_like=True, tag=True):
     packs: list[tuple[bytes, int, bytes]]
 
 
-class NoWork(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Nothing: offered so that a worker starts while the master is still busy with the indexes."""
-
-
-Work = TreeWork | PackWork | NoWork
+Work = TreeWork | PackWork
 
 
 class TreeFound(msgspec.Struct, frozen=True, array_like=True):

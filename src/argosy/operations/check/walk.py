@@ -6,15 +6,15 @@ index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from argosy.errors import ArgosyError, Damaged
-from argosy.operations.blob_tables import split_ids
 from argosy.operations.check.inventory import KnownBlobs
 from argosy.operations.check.messages import TreeFound, TreeWork
 from argosy.operations.check.options import Part, Problem
 from argosy.operations.check.tree_checks import shown_name
-from argosy.operations.tree_frontier import NO_PARENT, TreeFrontier
+from argosy.operations.tree_frontier import TreeFrontier
 from argosy.repository.blob_location import Location
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.node import Node, decode_node
@@ -51,43 +51,42 @@ class TreeWalk:
 
     def add_snapshot(self, stored: StoredSnapshot) -> None:
         """Start from a snapshot's root."""
-        self._visit([stored.snapshot.tree], NO_PARENT, f"snapshot {stored.id.hex()}")
+        self._wait(self._frontier.fresh(stored.snapshot.tree), f"snapshot {stored.id.hex()}")
 
     def next_work(self) -> TreeWork | None:
         """Trees to look at next, those of one pack side by side; None while none waits."""
+        tree_ids = list(islice(self._frontier.next_trees(), _TREES_A_TASK))
         trees: list[tuple[bytes, list[Location]]] = []
         size_bytes = 0
-        for tree_id in self._frontier.next_trees():
-            places = self._blobs.find_tree(tree_id)
-            trees.append((tree_id, places))
-            size_bytes += places[0].length
-            if len(trees) >= _TREES_A_TASK or size_bytes >= _BYTES_A_TASK:
-                break
+        for tree_id, places in zip(tree_ids, self._blobs.find_trees(tree_ids), strict=True):
+            if size_bytes < _BYTES_A_TASK:
+                trees.append((tree_id, places))
+                size_bytes += places[0].length
+            else:
+                self._frontier.wait(tree_id)
         return TreeWork(trees) if trees else None
 
-    def found(self, tree: TreeFound) -> None:
-        """Take what a worker found in a tree, or a part of that."""
-        where = None
-        if tree.problems:
-            where = self._describe(tree.id)
+    def found(self, trees: Sequence[TreeFound]) -> None:
+        """Take what a worker found in trees, or in parts of them."""
+        for tree in trees:
             for reason in tree.problems:
-                self._problem(Problem(Part.TREE, where, reason, tree.id))
-        self._visit(split_ids(tree.subtrees), tree.id, "")
-        missing = self._blobs.missing(tree.contents)
-        if missing and self._complete:
-            self._report_missing(tree.id, where or self._describe(tree.id), set(missing))
-        self._unknown += len(missing)
+                self._problem(Problem(Part.TREE, self._describe(tree.id), reason, tree.id))
+        fresh = self._frontier.fresh
+        self._wait([subtree for tree in trees if tree.subtrees for subtree in fresh(tree.subtrees, tree.id)], "")
+        if self._blobs.missing(b"".join([tree.contents for tree in trees])):
+            for tree in trees:
+                self._look_for_contents(tree)
 
     def lost(self, work: TreeWork, reason: str) -> None:
         """A task that cannot be done: its trees are named."""
         for tree_id, _ in work.trees:
             self._problem(Problem(Part.TREE, self._describe(tree_id), reason, tree_id))
 
-    def _visit(self, tree_ids: Iterable[bytes], parent: bytes, named_by: str) -> None:
+    def _wait(self, tree_ids: Sequence[bytes], named_by: str) -> None:
+        """Have trees that are new looked at, but for those in no index."""
+        missing = set(self._blobs.missing_trees(b"".join(tree_ids)))
         for tree_id in tree_ids:
-            if not self._frontier.is_new(tree_id, parent):
-                continue
-            if self._blobs.find_tree(tree_id):
+            if tree_id not in missing:
                 self._frontier.wait(tree_id)
             elif self._complete:
                 what = self._describe(tree_id)
@@ -95,6 +94,12 @@ class TreeWalk:
                 self._problem(Problem(Part.TREE, what, reason, tree_id))
             else:
                 self._unknown += 1
+
+    def _look_for_contents(self, tree: TreeFound) -> None:
+        missing = self._blobs.missing(tree.contents)
+        if missing and self._complete:
+            self._report_missing(tree.id, self._describe(tree.id), set(missing))
+        self._unknown += len(missing)
 
     def _report_missing(self, tree_id: bytes, where: str, missing: set[bytes]) -> None:
         unnamed = set(missing)

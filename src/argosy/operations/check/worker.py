@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from argosy import native
 from argosy.engine.interface import Outlet, Task
 from argosy.engine.task_threads import TaskThreads
 from argosy.errors import ArgosyError, EngineError
 from argosy.operations.check.messages import (
     PROTOCOL,
     PacksRead,
-    PackWork,
     TreeFound,
     TreesFound,
     TreeWork,
@@ -29,6 +29,7 @@ from argosy.operations.check.messages import (
 from argosy.operations.check.pack_checks import PackReader
 from argosy.operations.check.tree_checks import look_at_tree
 from argosy.operations.heap import keep_freed_memory
+from argosy.operations.tree_names import read_tree_names
 from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache
@@ -36,19 +37,19 @@ from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
-from argosy.restic_format.tree import sound_tree_names
 from argosy.storage.open import open_storage
 
 _REMOTE_THREADS = 4
 # Of remote tree packs that stay in memory, because their other trees are wanted soon.
 _REMOTE_TREE_PACK_BYTES = 32 * 1024 * 1024
 # A message grows to about this before it is sent.
-_PART_BYTES = 1024 * 1024
+_PART_BYTES = 256 * 1024
 
 
 def check_worker(setup: bytes, outlet: Outlet) -> CheckWorker:
     """The engine's factory of workers."""
-    keep_freed_memory()
+    if native.kernel() is None:  # which keeps its memory itself, and may do so in a process that is not all ours
+        keep_freed_memory()
     return CheckWorker(decode_setup(setup), outlet)
 
 
@@ -91,11 +92,9 @@ class CheckWorker:
     def _do(self, task_id: int, work: Work) -> None:
         if isinstance(work, TreeWork):
             self._look_at_trees(task_id, work)
-        elif isinstance(work, PackWork):
+        else:
             packs = [self._packs.read(*pack) for pack in work.packs]
             self._outlet.complete(task_id, encode(PacksRead(packs)))
-        else:
-            self._outlet.complete(task_id, encode(PacksRead([])))
 
     def _look_at_trees(self, task_id: int, work: TreeWork) -> None:
         found: list[TreeFound] = []
@@ -113,9 +112,9 @@ class CheckWorker:
         left = dict(work.trees)
         self._places.update(left)
         try:
-            for tree_id, data in self._reader.load_many(list(left), BlobType.TREE):
-                del left[tree_id]
-                yield _tree_found(tree_id, data)
+            for tree in self._read_trees(list(left)):
+                del left[tree.id]
+                yield tree
         except ArgosyError:
             # One of them cannot be read: the rest is tried one by one.
             for tree_id in left:
@@ -124,18 +123,21 @@ class CheckWorker:
             for tree_id, _ in work.trees:
                 self._places.pop(tree_id, None)
 
+    def _read_trees(self, tree_ids: list[bytes]) -> Iterator[TreeFound]:
+        session = self._repository.native_session()
+        if session is None:
+            for tree_id, data in self._reader.load_many(tree_ids, BlobType.TREE):
+                yield look_at_tree(tree_id, data)
+            return
+        for tree_id, names in read_tree_names(self._reader, session, tree_ids):
+            yield self._tree_alone(tree_id) if names is None else TreeFound(tree_id, *names)
+
     def _tree_alone(self, tree_id: bytes) -> TreeFound:
         try:
             data = self._reader.load_blob(tree_id, BlobType.TREE)
         except ArgosyError as error:
             return TreeFound(tree_id, problems=[error.message.removeprefix(f"tree {tree_id.hex()} ")])
-        return _tree_found(tree_id, data)
-
-
-def _tree_found(tree_id: bytes, data: bytes) -> TreeFound:
-    """What a tree names; where the kernel does not find all of it in order, each node is looked at."""
-    names = sound_tree_names(data)
-    return look_at_tree(tree_id, data) if names is None else TreeFound(tree_id, *names)
+        return look_at_tree(tree_id, data)
 
 
 class _Places:

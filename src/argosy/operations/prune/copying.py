@@ -27,10 +27,10 @@ from argosy.restic_format.index import PackListing
 HANDLER = "argosy.operations.prune.worker:prune_worker"
 
 # A task of packs. Each ends with a small pack, so it is to have several; and the last ones are to end together. Of tiny
-# blobs as many as one pack may have are enough: the headers stand in memory several times.
+# blobs half as many as one pack may have are enough: the headers stand in memory several times.
 _TASK_PACKS_LEAST = 2
 _TASK_BYTES_MOST = 256 << 20
-_TASK_BLOBS_MOST = MAX_PACK_BLOBS
+_TASK_BLOBS_MOST = MAX_PACK_BLOBS // 2
 _TASKS_A_WORKER = 4
 
 

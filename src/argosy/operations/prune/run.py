@@ -29,18 +29,20 @@ def run_prune(
     """
     if access.no_lock and not options.dry_run:
         raise UsageError("prune needs its lock", hint="Leave out --no-lock, or add --dry-run.")
-    with open_session(access, exclusive=True) as session:
+    with open_session(access, exclusive=True, confirm=False) as session:
         return prune_in(session, options, observer, make_engine)
 
 
 def prune_in(
     session: Session, options: PruneOptions, observer: PruneObserver, make_engine: MakeEngine = make_local_engine
 ) -> PrunePlan:
-    """The same in a session whose lock is exclusive."""
+    """The same in a session whose lock is exclusive, confirmed or not."""
 
     def stop() -> None:
         if observer.stop_requested():
             raise Interrupted("stopped on request", hint="Nothing is lost. Run the prune again.")
+        if session.lock is not None:
+            session.lock.confirm_if_due()
 
     repository = session.repository
     observer.detail("loading indexes")
@@ -48,8 +50,12 @@ def prune_in(
     contents = PackContents.load(repository, index_ids)
     snapshots = [stored for stored in load_snapshots(repository) if stored.id not in options.without]
     observer.detail(f"looking for what {len(snapshots)} snapshots use")
-    used = find_used(BlobReader(repository, contents), (stored.snapshot.tree for stored in snapshots), stop)
+    roots = (stored.snapshot.tree for stored in snapshots)
+    used = find_used(BlobReader(repository, contents), roots, stop, repository.native_session())
     plan = plan_prune(pack_uses(contents, used), dict(repository.list_files(FileKind.PACK)), options.limits)
+    if session.lock is not None:
+        # Reading harms nobody, so the lock has stood its time alone meanwhile.
+        session.lock.confirm()
     observer.show(plan.summary(dry_run=options.dry_run))
     if not options.dry_run and not plan.is_empty:
         if options.state_directory is not None:

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from argosy.operations.blob_tables import split_ids
 from argosy.operations.prune.blob_marks import BlobMarks, blob_marks
 from argosy.operations.tree_frontier import TreeFrontier
+from argosy.operations.tree_names import read_tree_names
 from argosy.repository.blobs import BlobReader
 from argosy.restic_format.blob import BlobType
-from argosy.restic_format.tree import tree_names
+from argosy.restic_format.tree import TreeNames, tree_names
+
+if TYPE_CHECKING:
+    from argosy.native.bindings import Session
 
 # Read together, in order of packs.
 _TREES_AT_ONCE = 256
 
 
-def find_used(reader: BlobReader, roots: Iterable[bytes], stop: Callable[[], None]) -> BlobMarks:
-    """All blobs below these trees, not seen yet. Damaged if a tree cannot be read; ``stop`` raises to end it."""
+def find_used(
+    reader: BlobReader, roots: Iterable[bytes], stop: Callable[[], None], session: Session | None = None
+) -> BlobMarks:
+    """All blobs below these trees, not seen yet. Damaged if a tree cannot be read; ``stop`` raises to end it.
+
+    With a ``session`` the native kernel looks at the trees, many at a time.
+    """
     used, frontier = blob_marks(), TreeFrontier()
-    frontier.enter(roots)
+    frontier.enter(b"".join(roots))
     while trees := list(islice(frontier.next_trees(), _TREES_AT_ONCE)):
         stop()
         used.add(BlobType.TREE, b"".join(trees))
-        for tree_id, data in reader.load_many(trees, BlobType.TREE):
-            names = tree_names(data, f"tree {tree_id.hex()}")
+        for tree_id, names in _names(reader, session, trees):
             used.add(BlobType.DATA, names.contents)
-            frontier.enter(split_ids(names.subtrees), tree_id)
+            frontier.enter(names.subtrees, tree_id)
     return used
+
+
+def _names(reader: BlobReader, session: Session | None, tree_ids: Sequence[bytes]) -> Iterator[tuple[bytes, TreeNames]]:
+    if session is None:
+        for tree_id, data in reader.load_many(tree_ids, BlobType.TREE):
+            yield tree_id, tree_names(data, f"tree {tree_id.hex()}")
+        return
+    for tree_id, names in read_tree_names(reader, session, tree_ids):
+        if names is None:
+            names = tree_names(reader.load_blob(tree_id, BlobType.TREE), f"tree {tree_id.hex()}")
+        yield tree_id, names
