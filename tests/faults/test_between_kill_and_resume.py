@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from argosy.errors import RepositoryLocked, StateBusy
+from argosy.errors import Interrupted, RepositoryLocked, StateBusy
+from argosy.operations.backup.options import BackupObserver
 from argosy.operations.jobs import open_history, open_job
 from argosy.repository.locks import RepositoryLock
+from argosy.repository.packer import StoredPack
 from tests.faults.conftest import make_source
 from tests.support.backups import Outcome, Scene, assert_sound
 from tests.support.restic import Restic, require_restic
@@ -140,16 +143,96 @@ def test_losing_an_index_of_its_own_costs_no_second_scan(
     check_end(scene, source, outcome)
 
 
-@pytest.mark.parametrize("moment", moments(0, 2, of=4))
-def test_a_pack_may_be_lost_in_between(scene: Scene, source: Path, moment: tuple[str, int]) -> None:
-    """One of the packs that the job had recorded."""
-    crash(scene, source, moment)
-    lost = sorted(scene.job().packs)[0]
-    next((scene.repository / "data").rglob(lost)).unlink()
-    outcome = scene.run(source, **SMALL)
-    assert outcome.returncode == 0, outcome
+def done_files(scene: Scene) -> int:
+    """How many files the interrupted job had done with."""
+    ((counters,),) = scene.read_job("SELECT value FROM job WHERE key = 'counters'")
+    return int(msgspec.json.decode(counters)["total_files_processed"])
+
+
+def lose_pack(scene: Scene) -> int:
+    """One of the packs of data that the job had recorded is gone; how many blobs were in it."""
+    row = scene.read_job("SELECT pack_id, size, header FROM packs WHERE kind = 'data' ORDER BY pack_id LIMIT 1")[0]
+    pack = StoredPack(*row)
+    next((scene.repository / "data").rglob(pack.id.hex())).unlink()
+    return pack.blob_count
+
+
+def mend_index(scene: Scene) -> None:
+    """A lost pack that an index names is the user's damage: restic takes it out of the index, as a user does."""
     scene.restic(require_restic()).run("unlock")
     scene.restic(require_restic((0, 18, 0))).run("repair", "index")
+
+
+def read_files(outcome: Outcome) -> int:
+    """How many files a run has read."""
+    counters = outcome["counters"]
+    return int(counters.get("files_new", 0) + counters.get("files_changed", 0))
+
+
+def stop(scene: Scene, source: Path, after_batches: int) -> str:
+    """A backup that is stopped in its midst: its packs are recorded, unlike those of one that dies then."""
+    points: list[str] = []
+
+    def enough() -> bool:
+        return points.count("batch complete, not recorded") >= after_batches
+
+    with pytest.raises(Interrupted):
+        scene.backup(source, observer=BackupObserver(stop_requested=enough), crash_point=points.append, **SMALL)
+    return scene.job().id
+
+
+IN_ITS_MIDST = ("in its midst", 0)
+LINKED = 20
+"""Names of hard links in a source: all are read again when the one blob behind any of them is gone."""
+
+
+@pytest.mark.parametrize("moment", [IN_ITS_MIDST, *moments(1, of=4)[1:]], ids=str)
+def test_a_pack_may_be_lost_in_between(scene: Scene, source: Path, moment: tuple[str, int]) -> None:
+    """The job is scanned again, but what was done and misses no blob is not read again (R5)."""
+    job = stop(scene, source, 20) if moment == IN_ITS_MIDST else crash(scene, source, moment)
+    done, lost = done_files(scene), lose_pack(scene)
+    outcome = scene.run(source, **SMALL)
+    assert outcome["job"] == job
+    assert any("from its beginning" in message for message in outcome["messages"])
+    total = outcome["counters"]["total_files_processed"]
+    assert lost + LINKED < done
+    assert read_files(outcome) <= total - done + lost + LINKED
+    mend_index(scene)
+    check_end(scene, source, outcome)
+
+
+@pytest.mark.parametrize("moment", [IN_ITS_MIDST, *moments(of=4)[1:]], ids=str)
+def test_a_pack_may_be_lost_in_between_on_a_parent(scene: Scene, source: Path, moment: tuple[str, int]) -> None:
+    """What the scan had not come to still has its tree of the parent snapshot: nothing unchanged is read."""
+    scene.run(source, **SMALL)
+    changed = sorted(source.rglob("f*"))[::3]
+    for path in changed:
+        path.write_bytes(os.urandom(900))
+    if moment == IN_ITS_MIDST:
+        stop(scene, source, 4)
+    else:
+        crash(scene, source, moment)
+    lose_pack(scene)
+    outcome = scene.run(source, **SMALL)
+    assert any("from its beginning" in message for message in outcome["messages"])
+    assert read_files(outcome) <= len(changed) + LINKED
+    mend_index(scene)
+    check_end(scene, source, outcome)
+
+
+@pytest.mark.parametrize("again", ["the results are closed", "what was done is gathered", "after a commit"])
+def test_a_job_that_had_lost_a_pack_may_be_killed_again(scene: Scene, source: Path, again: str) -> None:
+    """While its results are gathered, or in its second scan: what was done is still not read again, or relied on."""
+    scene.run(source, **SMALL)
+    for path in sorted(source.rglob("f*"))[::3]:
+        path.write_bytes(os.urandom(900))
+    crash(scene, source, MOMENTS[1])
+    lost = lose_pack(scene)
+    assert scene.run(source, crash=again, **SMALL).killed
+    outcome = scene.run(source, **SMALL)
+    assert outcome["resumed"]
+    assert read_files(outcome) <= lost + LINKED
+    mend_index(scene)
     check_end(scene, source, outcome)
 
 

@@ -33,8 +33,13 @@ CRASH_POINTS = {
     "after the snapshot is put": (1,),
     "the history has the job": (1,),
 }
-NOT_OF_EVERY_RUN = {"before a batch is split or set aside"}
-"""Reached where files kill workers: see tests/e2e/test_backup_set_aside.py."""
+NOT_OF_EVERY_RUN = {
+    # Where files kill workers: see tests/e2e/test_backup_set_aside.py.
+    "before a batch is split or set aside",
+    # Where a pack is gone: see test_between_kill_and_resume.py.
+    "the results are closed",
+    "what was done is gathered",
+}
 WITH_JOB = [(name, nth) for name, moments in CRASH_POINTS.items() for nth in moments]
 
 

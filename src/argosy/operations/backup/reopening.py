@@ -7,6 +7,7 @@ import msgspec
 from argosy.archiver.ledger import Ledger
 from argosy.errors import SourceGone
 from argosy.filesystem.metadata import OwnerNames
+from argosy.operations.backup.gathering import GATHERED, GATHERING
 from argosy.operations.backup.indexing import Indexer
 from argosy.repository.layout import FileKind
 from argosy.repository.lookup import DedupLookup
@@ -36,18 +37,21 @@ _RESULT_KEYS = (
     "relied_indexes",
     "sealed_snapshot",
     REFUSED,
+    GATHERING,
 )
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """Why a job's results cannot be used ("" if they can), and which of its packs and indexes are gone.
+    """Why a job's results cannot be used as they are ("" if they can), and which of its packs and indexes are gone.
 
-    With indexes alone nothing is lost: their packs are there, and so they are put into indexes again.
+    With indexes alone nothing is lost: their packs are there, and so they are put into indexes again. Without
+    ``source_stands`` the results are those of a source that was not whole.
     """
 
     reason: str = ""
     packs: list[bytes] = msgspec.field(default_factory=list)
     indexes: list[bytes] = msgspec.field(default_factory=list)
+    source_stands: bool = True
 
 
 def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrink_allowed: bool) -> Loss:
@@ -64,6 +68,7 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrin
     packs = dict(ledger.packs.all_ids())
     there = dict(repository.list_files(FileKind.PACK)) if packs else {}
     lost = [pack_id for pack_id, size in packs.items() if there.get(pack_id) != size]
+    refused = ledger.state.get(REFUSED) is not None
     reason = ""
     if relied is None:
         reason = "its first rows are missing"
@@ -71,13 +76,15 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrin
         reason = f"{len(gone)} index files that it relied on are gone"
     elif lost:
         reason = f"{len(lost)} packs that it had stored are gone"
-    elif ledger.state.get(REFUSED) is not None and not shrink_allowed:
+    elif ledger.state.get(GATHERING) is not None:
+        reason = "what it had done was being gathered after a loss"
+    elif refused and not shrink_allowed:
         reason = "its source had shrunk"
     elif indexes:
         ledger.packs.forget_indexes(indexes)
         ledger.reports.log(f"{len(indexes)} index files that it wrote were gone, and are written again")
         ledger.job.commit()
-    return Loss(reason, lost, indexes)
+    return Loss(reason, lost, indexes, source_stands=not refused)
 
 
 def _adopt_indexes(ledger: Ledger, lookup: DedupLookup) -> None:
@@ -90,21 +97,31 @@ def _adopt_indexes(ledger: Ledger, lookup: DedupLookup) -> None:
     ledger.job.commit()
 
 
-def start_afresh(job: JobDatabase, loss: Loss, roots: list[tuple[bytes, int]], owners: OwnerNames) -> Ledger:
-    """Empty the job of all results; its id, time and history stay, and so do its packs that are there.
+def forget_lost(job: JobDatabase, loss: Loss) -> None:
+    """Take what is gone off the job's packs and indexes."""
+    for pack_id in loss.packs:
+        job.journal("DELETE FROM packs WHERE pack_id = ?", (pack_id,))
+    for index_id in loss.indexes:
+        job.journal("UPDATE packs SET index_id = NULL WHERE index_id = ?", (index_id,))
+    job.commit()
 
-    Committed before anything is read: the models look into the rows. Dying after it leaves a job without first rows,
-    which begins again like this one.
+
+def start_afresh(
+    job: JobDatabase, loss: Loss, roots: list[tuple[bytes, int]], owners: OwnerNames, gathered: bytes | None
+) -> Ledger:
+    """Empty the job of all results; its id, time and history stay, and so do its packs.
+
+    ``gathered`` is the root of what it had done; without one that of an earlier loss stands. Committed before anything
+    is read: the models look into the rows. Dying after it leaves a job without first rows, which begins again like
+    this one.
     """
     emptied = Ledger(job.detached(), roots, owners)
     for table in _RESULT_TABLES:
         job.journal(f"DELETE FROM {table}")
     for key in _RESULT_KEYS:
         job.journal("DELETE FROM job WHERE key = ?", (key,))
-    for pack_id in loss.packs:
-        job.journal("DELETE FROM packs WHERE pack_id = ?", (pack_id,))
-    for index_id in loss.indexes:
-        job.journal("UPDATE packs SET index_id = NULL WHERE index_id = ?", (index_id,))
+    if gathered is not None:
+        emptied.state.put(GATHERED, gathered)
     emptied.reports.log(f"scanned again from the beginning: {loss.reason}")
     job.commit()
     return emptied
