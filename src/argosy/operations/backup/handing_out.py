@@ -5,13 +5,14 @@ and a second time where one holds all up.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from argosy.archiver.cutting import TailCutter
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import BatchResult, BatchWork, decode
 from argosy.archiver.scan import Scanner
 from argosy.archiver.twins import Marks, Twins, marks_of
-from argosy.engine.interface import Engine, Task
+from argosy.engine.interface import Engine, Member, Task
 from argosy.operations.backup.stragglers import Stragglers
 from argosy.state.queue import Batch
 
@@ -85,9 +86,9 @@ class HandingOut:
                 # Its halves are handed out once they are durable: at the next turn.
                 continue
             # What failed somewhere is tried somewhere else: then it is known whose fault it is.
-            failed_at = batch.member if batch.suspicions else None
+            failed_at = (batch.member,) if batch.suspicions and batch.member else ()
             self._twins.begun(batch.seq, marks)
-            self._give(Task(batch.seq, batch.attempt, payload, avoid=failed_at or ""))
+            self._give(Task(batch.seq, batch.attempt, payload, avoid=failed_at))
 
     def _choose(self) -> int | None:
         """The lowest waiting batch, or the next one that has no twin under way; None if there is none near."""
@@ -110,17 +111,28 @@ class HandingOut:
         return not self._ledger.queue.waiting or self._all_are_twins
 
     def _offer_again(self) -> None:
-        """The batches that a slow member holds up, to others; the first result of each counts."""
+        """The batches that slow members hold up, to others; the first result of each counts."""
         queue = self._ledger.queue
-        for batch in self._stragglers.late(queue.handed_out(), time.monotonic()):
+        late = {batch.seq: batch for batch in self._stragglers.late(queue.handed_out(), time.monotonic())}
+        members = self._engine.members() if late else ()
+        slow = {member.name for member in members if any(self._is_behind(task, late) for task in _tasks_of(member))}
+        all_are_slow = len(slow) == len(members)
+        holders = {task: member.name for member in members for task in _tasks_of(member)}
+        for batch in late.values():
             if self._engine.wanted() <= 0:
                 return
-            slow = batch.member or ""
-            payload = queue.lease_again(batch.seq)
-            if payload is not None:
-                where = f" at {slow}" if slow else ""
-                self._ledger.reports.log(f"batch {batch.seq} takes long{where}: it is run a second time elsewhere")
-                self._give(Task(_SECOND_RUN | batch.seq, batch.attempt, payload, avoid=slow))
+            # One that is with no member waits for the first that comes: a second run would wait beside it.
+            holder = holders.get(batch.seq)
+            payload = None if holder is None else queue.lease_again(batch.seq)
+            if holder is not None and payload is not None:
+                self._ledger.reports.log(f"batch {batch.seq} takes long at {holder}: it is run a second time elsewhere")
+                avoid = (holder,) if all_are_slow else tuple(sorted(slow))
+                self._give(Task(_SECOND_RUN | batch.seq, batch.attempt, payload, avoid=avoid))
+
+    def _is_behind(self, task_id: int, late: Mapping[int, Batch]) -> bool:
+        """Whether a member that has this task holds a batch up, or held one up until another completed it."""
+        seq = batch_of(task_id)
+        return seq in late or self._ledger.queue.find(seq) is None
 
     def _give(self, task: Task) -> None:
         self._stragglers.handed_out(batch_of(task.id), time.monotonic())
@@ -140,3 +152,8 @@ class HandingOut:
         if self._scanner.done and queue.unfinished and self._is_at_the_end() and self._flushed_for != self._offered:
             self._flushed_for = self._offered
             self._engine.flush()
+
+
+def _tasks_of(member: Member) -> tuple[int, ...]:
+    """All tasks that are with a member, whether its workers have begun them or not."""
+    return member.waiting + tuple(task for worker in member.workers for task in worker.holding)
