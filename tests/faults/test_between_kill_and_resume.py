@@ -220,7 +220,14 @@ def test_a_pack_may_be_lost_in_between_on_a_parent(scene: Scene, source: Path, m
     check_end(scene, source, outcome)
 
 
-@pytest.mark.parametrize("again", ["the results are closed", "what was done is gathered", "after a commit"])
+@pytest.mark.parametrize(
+    "again",
+    [
+        "the results are closed",
+        pytest.param("what was done is gathered", marks=pytest.mark.long),
+        "after a commit",
+    ],
+)
 def test_a_job_that_had_lost_a_pack_may_be_killed_again(scene: Scene, source: Path, again: str) -> None:
     """While its results are gathered, or in its second scan: what was done is still not read again, or relied on."""
     scene.run(source, **SMALL)
