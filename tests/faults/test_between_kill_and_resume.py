@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from argosy.operations.jobs import open_history, open_job
 from argosy.repository.locks import RepositoryLock
 from argosy.repository.packer import StoredPack
 from tests.faults.conftest import make_source
-from tests.support.backups import Outcome, Scene, assert_sound
+from tests.support.backups import Outcome, Scene, assert_sound, tell
 from tests.support.restic import Restic, require_restic
 
 SMALL = {"pack_size_bytes": 1 << 14, "batch_files": 10}
@@ -241,6 +242,40 @@ def test_a_job_that_had_lost_a_pack_may_be_killed_again(scene: Scene, source: Pa
     assert read_files(outcome) <= lost + LINKED
     mend_index(scene)
     check_end(scene, source, outcome)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_packs_lost_after_thirty_kills_at_random_moments(scene: Scene, tmp_path: Path) -> None:
+    """Of data or trees, with a parent and without: the right tree, and nothing missing."""
+    source, rng = make_source(tmp_path / "share/source", 1200), random.Random(30)
+    alone = Scene(tmp_path / "alone").init_like(scene)
+    scene.run(source, **SMALL)
+    for path in sorted(path for path in source.rglob("f*") if path.is_file())[::3]:
+        path.write_bytes(rng.randbytes(900))
+    whole = Scene(tmp_path / "whole").init_like(scene).run(source, **SMALL)
+    reread: list[tuple[int, int, int]] = []
+    killed = 0
+    while killed < 30:
+        begun = Scene(tmp_path / f"begun {killed} {len(reread)}")
+        shutil.copytree((scene if killed % 2 else alone).home, begun.home)
+        name = rng.choice(["batch complete, not recorded", "before a commit", "after a commit", "before the indexes"])
+        crashed = begun.run(source, crash=name, nth=rng.randint(1, whole["passed"][name]), **SMALL)
+        packs = sorted(begun.job().packs) if crashed.killed else []
+        killed += 1
+        if not packs:
+            continue
+        done = done_files(begun)
+        for lost in rng.sample(packs, min(len(packs), rng.randint(1, 3))):
+            next((begun.repository / "data").rglob(lost)).unlink()
+        outcome = begun.run(source, **SMALL)
+        assert outcome.tree_id == whole.tree_id
+        mend_index(begun)
+        assert_sound(begun, require_restic())
+        reread.append((done, outcome["counters"]["total_files_processed"], read_files(outcome)))
+        shutil.rmtree(begun.home)
+    tell(f"(files done, files in all, files read by the next run): {reread}")
+    assert reread
 
 
 def test_a_pack_cut_short_is_as_good_as_lost(scene: Scene, source: Path) -> None:

@@ -174,6 +174,27 @@ class TestBatchesThatTakeLong:
     def test_who_still_holds_what_another_has_completed_is_slow(self) -> None:
         assert self.offer(member("a", holding=(1,)), member("b", holding=(2,)), member("c")) == [(2, ("a", "b"))]
 
+    def test_a_run_that_came_to_a_slow_member_after_all_is_followed_by_another(self) -> None:
+        """Who hangs, and held nothing yet, looks quick; then it is as late, and known."""
+        assert self.offer(member("a", waiting=(3,)), member("b"), member("c")) == [(3, ("a",))]
+        second = (handing_out_module._RUN + 3,)
+        there = (member("a", waiting=(3,)), member("b", waiting=second), member("c"))
+        assert self.offer(*there) == []
+        self.now_seconds += 1e6
+        assert self.offer(*there) == [(3, ("a", "b"))]
+        self.now_seconds += 1e6
+        assert self.offer(*there) == []
+
+    def test_who_has_what_was_given_to_another_since_is_slow(self) -> None:
+        assert self.offer(member("a", waiting=(3,)), member("b"), member("c")) == [(3, ("a",))]
+        self.now_seconds += 1.0
+        assert self.offer(member("a", waiting=(3,)), member("b", holding=(2,)), member("c")) == [(2, ("a", "b"))]
+
+    def test_nobody_gets_a_batch_twice(self) -> None:
+        assert self.offer(member("a", waiting=(3,)), member("b")) == [(3, ("a",))]
+        self.now_seconds += 1e6
+        assert self.offer(member("a", waiting=(3,)), member("b", waiting=(handing_out_module._RUN + 3,))) == []
+
     def test_where_all_are_slow_it_is_enough_that_it_is_another(self) -> None:
         found = self.offer(member("a", holding=(2,)), member("b", waiting=(3,)))
         assert sorted(found) == [(2, ("a",)), (3, ("b",))]

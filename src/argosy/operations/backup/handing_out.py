@@ -1,11 +1,11 @@
 """Giving batches to the engine: in order, but for those whose content is being stored already; smaller toward the end,
-and a second time where one holds all up.
+and once more where one holds all up.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Sequence
 
 from argosy.archiver.cutting import TailCutter
 from argosy.archiver.ledger import Ledger
@@ -16,15 +16,16 @@ from argosy.engine.interface import Engine, Member, Task
 from argosy.operations.backup.stragglers import Stragglers
 from argosy.state.queue import Batch
 
-_SECOND_RUN = 1 << 60
-"""Added to a batch's number it is the engine's number for its second run: behind all others, and a task of its own."""
+_RUN = 1 << 56
+"""Added to a batch's number, once for each earlier run of it, it is the engine's number for one run more: behind all
+others, and a task of its own."""
 
 _LOOK_AHEAD = 64
 
 
 def batch_of(task_id: int) -> int:
     """The number of the batch that a task stands for."""
-    return task_id & (_SECOND_RUN - 1)
+    return task_id % _RUN
 
 
 class HandingOut:
@@ -112,27 +113,32 @@ class HandingOut:
 
     def _offer_again(self) -> None:
         """The batches that slow members hold up, to others; the first result of each counts."""
-        queue = self._ledger.queue
-        late = {batch.seq: batch for batch in self._stragglers.late(queue.handed_out(), time.monotonic())}
-        members = self._engine.members() if late else ()
-        slow = {member.name for member in members if any(self._is_behind(task, late) for task in _tasks_of(member))}
-        all_are_slow = len(slow) == len(members)
-        holders = {task: member.name for member in members for task in _tasks_of(member)}
+        late = {batch.seq: batch for batch in self._stragglers.late(self._ledger.queue.handed_out(), time.monotonic())}
+        members = {member.name: _tasks_of(member) for member in (self._engine.members() if late else ())}
+        quick = {name for name, tasks in members.items() if not any(self._is_behind(task, late) for task in tasks)}
         for batch in late.values():
             if self._engine.wanted() <= 0:
                 return
-            # One that is with no member waits for the first that comes: a second run would wait beside it.
-            holder = holders.get(batch.seq)
-            payload = None if holder is None else queue.lease_again(batch.seq)
-            if holder is not None and payload is not None:
-                self._ledger.reports.log(f"batch {batch.seq} takes long at {holder}: it is run a second time elsewhere")
-                avoid = (holder,) if all_are_slow else tuple(sorted(slow))
-                self._give(Task(_SECOND_RUN | batch.seq, batch.attempt, payload, avoid=avoid))
+            holders = [name for name, tasks in members.items() for task in tasks if batch_of(task) == batch.seq]
+            # A run that is with no member waits for the first that comes: another one would wait beside it.
+            if len(holders) == batch.runs and (takers := quick or members.keys() - set(holders)):
+                self._run_again(batch, holders, tuple(sorted(members.keys() - takers)))
 
-    def _is_behind(self, task_id: int, late: Mapping[int, Batch]) -> bool:
-        """Whether a member that has this task holds a batch up, or held one up until another completed it."""
+    def _run_again(self, batch: Batch, holders: Sequence[str], avoid: tuple[str, ...]) -> None:
+        payload = self._ledger.queue.lease_again(batch.seq)
+        if payload is None:
+            return
+        where = " and ".join(sorted(set(holders)))
+        times = "a second time" if batch.run == 1 else "once more"
+        self._ledger.reports.log(f"batch {batch.seq} takes long at {where}: it is run {times} elsewhere")
+        self._stragglers.handed_out_again(batch.seq, time.monotonic())
+        self._give(Task(batch.run * _RUN + batch.seq, batch.attempt, payload, avoid=avoid))
+
+    def _is_behind(self, task_id: int, late: Container[int]) -> bool:
+        """Whether a member that has this task holds its batch up, or did so until it was given to another."""
         seq = batch_of(task_id)
-        return seq in late or self._ledger.queue.find(seq) is None
+        batch = self._ledger.queue.find(seq)
+        return batch is None or seq in late or task_id // _RUN < batch.run
 
     def _give(self, task: Task) -> None:
         self._stragglers.handed_out(batch_of(task.id), time.monotonic())
