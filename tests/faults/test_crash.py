@@ -37,6 +37,7 @@ NOT_OF_EVERY_RUN = {
     # Where files kill workers: see tests/e2e/test_backup_set_aside.py.
     "before a batch is split or set aside",
     # Where a pack is gone: see test_between_kill_and_resume.py.
+    "the loss is noted",
     "the results are closed",
     "what was done is gathered",
 }

@@ -13,7 +13,7 @@ from argosy.archiver.parent_trees import ParentTrees
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
 from argosy.filesystem.metadata import OwnerNames
-from argosy.operations.backup.gathering import GATHERING, close_results
+from argosy.operations.backup.gathering import close_results
 from argosy.restic_format.tree import encode_tree
 from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
@@ -81,7 +81,6 @@ def test_a_directory_waits_for_its_subdirectories_alone(scene: Scene) -> None:
         assert waits == {1: 1, above: 1, below: 0}
         assert list(scene.ledger.assemblies.ready) == [below]
         assert scene.ledger.queue.unfinished == 0
-        assert scene.ledger.state.get(GATHERING)
 
 
 def test_a_directory_that_was_not_scanned_has_its_tree_of_the_parent_snapshot(scene: Scene) -> None:

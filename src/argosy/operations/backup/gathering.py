@@ -27,7 +27,7 @@ GATHERED = "gathered"
 """Key of a job that was emptied: the root of what it had done before. Its blobs were never proved to be there."""
 
 GATHERING = "gathering"
-"""Key of a job whose results are closed, and being gathered: they are good for nothing else any more."""
+"""Key of a job that has lost something: its results are good for nothing but being gathered."""
 
 _ENDED_TABLES = ("frontier", "scan_threads", "batches", "segments", "hard_links")
 _SCAN_ROWS = "SELECT directory_id, parent_id, name, base_tree FROM frontier WHERE base_tree IS NOT NULL"
@@ -80,7 +80,6 @@ def close_results(job: JobDatabase, parents: ParentTrees) -> None:
         _add_part(job, directory_id, sorted(found))
     for table in _ENDED_TABLES:
         job.journal(f"DELETE FROM {table}")
-    job.journal("INSERT OR REPLACE INTO job VALUES (?, ?)", (GATHERING, b"1"))
     job.commit()
 
 

@@ -37,6 +37,7 @@ _RESULT_KEYS = (
     "relied_indexes",
     "sealed_snapshot",
     REFUSED,
+    GATHERED,
     GATHERING,
 )
 
@@ -44,13 +45,14 @@ _RESULT_KEYS = (
 class Loss(msgspec.Struct, frozen=True):
     """Why a job's results cannot be used as they are ("" if they can), and which of its packs and indexes are gone.
 
-    With indexes alone nothing is lost: their packs are there, and so they are put into indexes again. Without
-    ``source_stands`` the results are those of a source that was not whole.
+    With indexes alone nothing is lost: their packs are there, and so they are put into indexes again. ``trees``: packs
+    of trees are among what is gone. Without ``source_stands`` the results are those of a source that was not whole.
     """
 
     reason: str = ""
     packs: list[bytes] = msgspec.field(default_factory=list)
     indexes: list[bytes] = msgspec.field(default_factory=list)
+    trees: bool = False
     source_stands: bool = True
 
 
@@ -84,7 +86,8 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrin
         ledger.packs.forget_indexes(indexes)
         ledger.reports.log(f"{len(indexes)} index files that it wrote were gone, and are written again")
         ledger.job.commit()
-    return Loss(reason, lost, indexes, source_stands=not refused)
+    trees = not ledger.packs.of_trees().isdisjoint(lost)
+    return Loss(reason, lost, indexes, trees=trees, source_stands=not refused)
 
 
 def _adopt_indexes(ledger: Ledger, lookup: DedupLookup) -> None:
@@ -97,12 +100,19 @@ def _adopt_indexes(ledger: Ledger, lookup: DedupLookup) -> None:
     ledger.job.commit()
 
 
-def forget_lost(job: JobDatabase, loss: Loss) -> None:
-    """Take what is gone off the job's packs and indexes."""
+def forget_lost(job: JobDatabase, lookup: DedupLookup, loss: Loss) -> None:
+    """What is gone leaves the lookup, then the job, whose results nobody takes for good from then on.
+
+    In this order: once the job does not know a pack any more, no later start would miss it.
+    """
+    # No blob may be taken for present because of a pack that is gone, whatever the lookup heard of it.
+    lookup.drop_pending()
+    lookup.forget_packs(loss.packs)
     for pack_id in loss.packs:
         job.journal("DELETE FROM packs WHERE pack_id = ?", (pack_id,))
     for index_id in loss.indexes:
         job.journal("UPDATE packs SET index_id = NULL WHERE index_id = ?", (index_id,))
+    job.journal("INSERT OR REPLACE INTO job VALUES (?, ?)", (GATHERING, b"1"))
     job.commit()
 
 
@@ -111,9 +121,8 @@ def start_afresh(
 ) -> Ledger:
     """Empty the job of all results; its id, time and history stay, and so do its packs.
 
-    ``gathered`` is the root of what it had done; without one that of an earlier loss stands. Committed before anything
-    is read: the models look into the rows. Dying after it leaves a job without first rows, which begins again like
-    this one.
+    ``gathered`` is the root of what it had done. Committed before anything is read: the models look into the rows.
+    Dying after it leaves a job without first rows, which begins again like this one.
     """
     emptied = Ledger(job.detached(), roots, owners)
     for table in _RESULT_TABLES:
@@ -127,12 +136,8 @@ def start_afresh(
     return emptied
 
 
-def take_up_packs(ledger: Ledger, lookup: DedupLookup, indexer: Indexer, loss: Loss) -> None:
+def take_up_packs(ledger: Ledger, indexer: Indexer) -> None:
     """What the job has stored and no index names: it is found by the workers, and will be indexed."""
-    if loss.reason:
-        # No blob may be taken for present because of a pack that is gone, whatever the lookup heard of it.
-        lookup.drop_pending()
-        lookup.forget_packs(loss.packs)
     for pack in ledger.packs.load():
         indexer.recorded(StoredPack(pack.pack_id, pack.size_bytes, pack.header))
     indexer.tell_lookup()

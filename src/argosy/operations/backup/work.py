@@ -95,10 +95,13 @@ class Backup:
         """Load the job; empty it where its results cannot be used any more as they are."""
         loss = reopen(self._repository, plan.ledger, lookup, shrink_allowed=self._options.allow_shrink)
         if loss.reason:
-            spared = ", but what misses nothing is not read again" if loss.source_stands else ""
+            # Below a tree that is gone nothing is known of what was done, and more of what stands in the parent.
+            gathers = loss.source_stands and not (loss.trees and plan.parent is not None)
+            spared = ", but what misses nothing is not read again" if gathers else ""
             self._observer.message(f"{loss.reason}: the job is scanned again from its beginning{spared}")
-            forget_lost(plan.job, loss)
-            gathered = self._gather(plan, lookup, wiring, loss) if loss.source_stands else None
+            forget_lost(plan.job, lookup, loss)
+            self._options.crash_point("the loss is noted")
+            gathered = self._gather(plan, wiring) if gathers else None
             plan.ledger = start_afresh(plan.job, loss, self._source.roots, self._owners, gathered)
         elif loss.indexes:
             self._observer.message(
@@ -106,25 +109,25 @@ class Backup:
             )
         return loss
 
-    def _gather(self, plan: Plan, lookup: DedupLookup, wiring: Wiring, loss: Loss) -> bytes | None:
-        """Join what the job had done into a tree for its new scan to compare with."""
+    def _gather(self, plan: Plan, wiring: Wiring) -> bytes | None:
+        """Join what the job had done into a tree for its new scan to compare with. If nothing, the one before."""
         ledger = Ledger(plan.job.detached(), self._source.roots, self._owners)
         indexer = wiring.indexer(ledger)
-        take_up_packs(ledger, lookup, indexer, loss)
+        take_up_packs(ledger, indexer)
         parents = wiring.parent_trees(plan.parent, provable=False)
         close_results(plan.job, parents)
         self._options.crash_point("the results are closed")
         ledger.load()
         root = gather(ledger, wiring.tree_builder(ledger, parents, indexer), indexer)
         self._options.crash_point("what was done is gathered")
-        return root
+        return root or ledger.state.get(GATHERED)
 
     def _work(self, plan: Plan, lookup: DedupLookup, wiring: Wiring, loss: Loss) -> bytes:
         """Scan, upload, build: the root tree's id, with everything below it in durable packs that indexes name."""
         ledger = plan.ledger
         indexer = wiring.indexer(ledger)
         if plan.resumed:
-            take_up_packs(ledger, lookup, indexer, loss)
+            take_up_packs(ledger, indexer)
         gathered = ledger.state.get(GATHERED)
         parents = wiring.parent_trees(plan.parent, provable=gathered is None)
         trees = wiring.tree_builder(ledger, parents, indexer)
