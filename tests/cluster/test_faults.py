@@ -154,11 +154,14 @@ def test_a_link_is_cut_and_mended(scene: Scene, location: str) -> None:
         scene.judge(location, backup.end(), taken_up_after_seconds=seconds, joined_again_after_seconds=back)
 
 
-def test_a_worker_hangs_and_its_batches_are_run_a_second_time(scene: Scene, location: str) -> None:
-    """As on a mount that no longer answers: its proxy is well, and no lease lapses. Others end the job without it."""
+@pytest.mark.parametrize("hanging", [("nas-1",), ("nas-1", "nas-2")], ids=len)
+def test_workers_hang_and_their_batches_are_run_a_second_time(
+    scene: Scene, location: str, hanging: tuple[str, ...]
+) -> None:
+    """As on a mount that no longer answers: their proxies are well, and no lease lapses. Others end the job alone."""
     cluster = scene.cluster
     with scene.backing_up(location, *PROXIES) as backup:
-        for process in cluster.workers_of("nas-1"):
+        for process in itertools.chain.from_iterable(map(cluster.workers_of, hanging)):
             os.kill(process, signal.SIGSTOP)
         cluster.limit(OPEN)
         summary = backup.end()

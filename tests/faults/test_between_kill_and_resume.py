@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from argosy.errors import RepositoryLocked, StateBusy
+from argosy.errors import Interrupted, RepositoryLocked, StateBusy
+from argosy.operations.backup.options import BackupObserver
 from argosy.operations.jobs import open_history, open_job
 from argosy.repository.locks import RepositoryLock
+from argosy.repository.packer import StoredPack
 from tests.faults.conftest import make_source
-from tests.support.backups import Outcome, Scene, assert_sound
+from tests.support.backups import Outcome, Scene, assert_sound, tell
 from tests.support.restic import Restic, require_restic
 
 SMALL = {"pack_size_bytes": 1 << 14, "batch_files": 10}
@@ -140,17 +144,139 @@ def test_losing_an_index_of_its_own_costs_no_second_scan(
     check_end(scene, source, outcome)
 
 
-@pytest.mark.parametrize("moment", moments(0, 2, of=4))
-def test_a_pack_may_be_lost_in_between(scene: Scene, source: Path, moment: tuple[str, int]) -> None:
-    """One of the packs that the job had recorded."""
-    crash(scene, source, moment)
-    lost = sorted(scene.job().packs)[0]
-    next((scene.repository / "data").rglob(lost)).unlink()
-    outcome = scene.run(source, **SMALL)
-    assert outcome.returncode == 0, outcome
+def done_files(scene: Scene) -> int:
+    """How many files the interrupted job had done with."""
+    ((counters,),) = scene.read_job("SELECT value FROM job WHERE key = 'counters'")
+    return int(msgspec.json.decode(counters)["total_files_processed"])
+
+
+def lose_pack(scene: Scene) -> int:
+    """One of the packs of data that the job had recorded is gone; how many blobs were in it."""
+    row = scene.read_job("SELECT pack_id, size, header FROM packs WHERE kind = 'data' ORDER BY pack_id LIMIT 1")[0]
+    pack = StoredPack(*row)
+    next((scene.repository / "data").rglob(pack.id.hex())).unlink()
+    return pack.blob_count
+
+
+def mend_index(scene: Scene) -> None:
+    """A lost pack that an index names is the user's damage: restic takes it out of the index, as a user does."""
     scene.restic(require_restic()).run("unlock")
     scene.restic(require_restic((0, 18, 0))).run("repair", "index")
+
+
+def read_files(outcome: Outcome) -> int:
+    """How many files a run has read."""
+    counters = outcome["counters"]
+    return int(counters.get("files_new", 0) + counters.get("files_changed", 0))
+
+
+def stop(scene: Scene, source: Path, after_batches: int) -> str:
+    """A backup that is stopped in its midst: its packs are recorded, unlike those of one that dies then."""
+    points: list[str] = []
+
+    def enough() -> bool:
+        return points.count("batch complete, not recorded") >= after_batches
+
+    with pytest.raises(Interrupted):
+        scene.backup(source, observer=BackupObserver(stop_requested=enough), crash_point=points.append, **SMALL)
+    return scene.job().id
+
+
+IN_ITS_MIDST = ("in its midst", 0)
+LINKED = 20
+"""Names of hard links in a source: all are read again when the one blob behind any of them is gone."""
+
+
+@pytest.mark.parametrize("moment", [IN_ITS_MIDST, *moments(1, of=4)[1:]], ids=str)
+def test_a_pack_may_be_lost_in_between(scene: Scene, source: Path, moment: tuple[str, int]) -> None:
+    """The job is scanned again, but what was done and misses no blob is not read again (R5)."""
+    job = stop(scene, source, 20) if moment == IN_ITS_MIDST else crash(scene, source, moment)
+    done, lost = done_files(scene), lose_pack(scene)
+    outcome = scene.run(source, **SMALL)
+    assert outcome["job"] == job
+    assert any("from its beginning" in message for message in outcome["messages"])
+    total = outcome["counters"]["total_files_processed"]
+    assert lost + LINKED < done
+    assert read_files(outcome) <= total - done + lost + LINKED
+    mend_index(scene)
     check_end(scene, source, outcome)
+
+
+@pytest.mark.parametrize("moment", [IN_ITS_MIDST, *moments(of=4)[1:]], ids=str)
+def test_a_pack_may_be_lost_in_between_on_a_parent(scene: Scene, source: Path, moment: tuple[str, int]) -> None:
+    """What the scan had not come to still has its tree of the parent snapshot: nothing unchanged is read."""
+    scene.run(source, **SMALL)
+    changed = sorted(source.rglob("f*"))[::3]
+    for path in changed:
+        path.write_bytes(os.urandom(900))
+    if moment == IN_ITS_MIDST:
+        stop(scene, source, 4)
+    else:
+        crash(scene, source, moment)
+    lose_pack(scene)
+    outcome = scene.run(source, **SMALL)
+    assert any("from its beginning" in message for message in outcome["messages"])
+    assert read_files(outcome) <= len(changed) + LINKED
+    mend_index(scene)
+    check_end(scene, source, outcome)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "the loss is noted",
+        pytest.param("the results are closed", marks=pytest.mark.long),
+        pytest.param("what was done is gathered", marks=pytest.mark.long),
+        "after a commit",
+    ],
+)
+def test_a_job_that_had_lost_a_pack_may_be_killed_again(scene: Scene, source: Path, again: str) -> None:
+    """Before, while or after its results are gathered: what was done is still not read again, and not relied on."""
+    scene.run(source, **SMALL)
+    for path in sorted(source.rglob("f*"))[::3]:
+        path.write_bytes(os.urandom(900))
+    crash(scene, source, MOMENTS[1])
+    lost = lose_pack(scene)
+    assert scene.run(source, crash=again, **SMALL).killed
+    outcome = scene.run(source, **SMALL)
+    assert outcome["resumed"]
+    assert read_files(outcome) <= lost + LINKED
+    mend_index(scene)
+    check_end(scene, source, outcome)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_packs_lost_after_thirty_kills_at_random_moments(scene: Scene, tmp_path: Path) -> None:
+    """Of data or trees, with a parent and without: the right tree, and nothing missing."""
+    source, rng = make_source(tmp_path / "share/source", 1200), random.Random(30)
+    alone = Scene(tmp_path / "alone").init_like(scene)
+    scene.run(source, **SMALL)
+    for path in sorted(path for path in source.rglob("f*") if path.is_file())[::3]:
+        path.write_bytes(rng.randbytes(900))
+    whole = Scene(tmp_path / "whole").init_like(scene).run(source, **SMALL)
+    reread: list[tuple[int, int, int]] = []
+    killed = 0
+    while killed < 30:
+        begun = Scene(tmp_path / f"begun {killed} {len(reread)}")
+        shutil.copytree((scene if killed % 2 else alone).home, begun.home)
+        name = rng.choice(["batch complete, not recorded", "before a commit", "after a commit", "before the indexes"])
+        crashed = begun.run(source, crash=name, nth=rng.randint(1, whole["passed"][name]), **SMALL)
+        packs = sorted(begun.job().packs) if crashed.killed else []
+        killed += 1
+        if not packs:
+            continue
+        done = done_files(begun)
+        for lost in rng.sample(packs, min(len(packs), rng.randint(1, 3))):
+            next((begun.repository / "data").rglob(lost)).unlink()
+        outcome = begun.run(source, **SMALL)
+        assert outcome.tree_id == whole.tree_id
+        mend_index(begun)
+        assert_sound(begun, require_restic())
+        reread.append((done, outcome["counters"]["total_files_processed"], read_files(outcome)))
+        shutil.rmtree(begun.home)
+    tell(f"(files done, files in all, files read by the next run): {reread}")
+    assert reread
 
 
 def test_a_pack_cut_short_is_as_good_as_lost(scene: Scene, source: Path) -> None:

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import statistics
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from argosy.errors import Interrupted
 from argosy.operations.backup.options import BackupObserver
+from argosy.repository.packer import Packer, StoredPack
 from tests.faults.conftest import make_source
 from tests.support.backups import ROOT, Scene, assert_sound, read_job, scanned_in_vain, tell
 from tests.support.restic import require_restic
@@ -33,8 +35,14 @@ CRASH_POINTS = {
     "after the snapshot is put": (1,),
     "the history has the job": (1,),
 }
-NOT_OF_EVERY_RUN = {"before a batch is split or set aside"}
-"""Reached where files kill workers: see tests/e2e/test_backup_set_aside.py."""
+NOT_OF_EVERY_RUN = {
+    # Where files kill workers: see tests/e2e/test_backup_set_aside.py.
+    "before a batch is split or set aside",
+    # Where a pack is gone: see test_between_kill_and_resume.py.
+    "the loss is noted",
+    "the results are closed",
+    "what was done is gathered",
+}
 WITH_JOB = [(name, nth) for name, moments in CRASH_POINTS.items() for nth in moments]
 
 
@@ -273,3 +281,23 @@ def test_a_clean_stop_keeps_all_that_was_read(scene: Scene, whole: Scene, source
     assert list((scene.repository / "locks").iterdir()) == []
     figures = resume(scene, source, tree_of(whole), **SMALL)
     assert figures.packs_again == 0
+
+
+def test_a_clean_stop_waits_for_packs_of_trees(
+    scene: Scene, whole: Scene, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is on its way is recorded, too."""
+    store, under_way = Packer._store, threading.Event()
+
+    def store_slowly(self: Packer, pack: Any) -> StoredPack:
+        # Of this process, so of trees. Longer than the stop takes besides: without the wait it would be over then.
+        under_way.set()
+        threading.Event().wait(2.0)
+        return store(self, pack)
+
+    monkeypatch.setattr(Packer, "_store", store_slowly)
+    with pytest.raises(Interrupted):
+        scene.backup(source, observer=BackupObserver(stop_requested=under_way.is_set), **SMALL)
+    assert "tree" in {kind for (kind,) in scene.read_job("SELECT kind FROM packs")}
+    monkeypatch.undo()
+    assert resume(scene, source, tree_of(whole), **SMALL).packs_again == 0

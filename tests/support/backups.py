@@ -159,6 +159,15 @@ class Scene:
         finally:
             database.close()
 
+    def read_job(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the one unfinished job's file."""
+        (path,) = self.job_files()
+        database = open_database(path, durable=False)
+        try:
+            return database.execute(sql)
+        finally:
+            database.close()
+
     @contextmanager
     def start(self, *paths: Path | bytes, **spec: Any) -> Iterator[Child]:
         """Start a backup in a process group of its own; it is killed at the end if it still runs.

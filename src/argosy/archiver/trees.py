@@ -90,6 +90,10 @@ class TreeBuilder:
         """Store the open pack and wait for all; ``stored_packs`` has them then."""
         self._packer.flush()
 
+    def wait_for_uploads(self, timeout_seconds: float) -> None:
+        """Wait for the packs that are on their way, so long at most; ``stored_packs`` has them then."""
+        self._packer.wait_until_under_way(0, timeout_seconds)
+
     def keep_sealed(self, identity: bytes, sealed: bytes, length: int) -> None:
         """Keep a tree that a worker has sealed (the mutex is held); b"" if the repository has it."""
         if sealed and identity not in self._unheard:

@@ -17,12 +17,12 @@ WINDOW_PER_WORKER = 2
 
 class Task(msgspec.Struct, frozen=True):
     """A piece of work. ``id`` (0 or more) orders the hand-out; ``attempt`` grows each time it is
-    offered. It is not given to the member ``avoid``, where there are others."""
+    offered. It is not given to a member that it is to ``avoid``, where there are others."""
 
     id: int
     attempt: int
     payload: bytes
-    avoid: str = ""
+    avoid: tuple[str, ...] = ()
 
 
 class MemberJoined(msgspec.Struct, frozen=True):
@@ -121,7 +121,7 @@ class WorkerState(msgspec.Struct, frozen=True):
 
 class Member(msgspec.Struct, frozen=True):
     """A member as the engine sees it now. ``pid`` is its main process; times are seconds since the
-    epoch."""
+    epoch. ``waiting`` are ids of tasks that are with it and not with one of its workers, as far as is known."""
 
     name: str
     host: str
@@ -129,6 +129,7 @@ class Member(msgspec.Struct, frozen=True):
     workers: tuple[WorkerState, ...]
     joined_at_seconds: float
     last_seen_seconds: float
+    waiting: tuple[int, ...] = ()
 
 
 class Outlet(Protocol):

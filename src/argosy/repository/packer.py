@@ -231,10 +231,10 @@ class Packer:
         if self._failure is not None:
             raise self._failure
 
-    def wait_until_under_way(self, most: int) -> None:
-        """Wait until no more than so many full packs are on their way to the store, or have failed."""
+    def wait_until_under_way(self, most: int, timeout_seconds: float | None = None) -> None:
+        """Wait until no more than so many full packs are on their way to the store, or have failed, or for so long."""
         with self._ended:
-            self._ended.wait_for(lambda: len(self._uploads) <= most)
+            self._ended.wait_for(lambda: len(self._uploads) <= most, timeout_seconds)
 
     def abort(self) -> None:
         """Store nothing more. An upload under way ends by itself and is still reported if it succeeds."""

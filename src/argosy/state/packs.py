@@ -67,6 +67,10 @@ class RecordedPacks:
         """(id, size) of every pack of the job as of the last commit."""
         return [(row[0], row[1]) for row in self._job.read("SELECT pack_id, size FROM packs")]
 
+    def of_trees(self) -> set[bytes]:
+        """The packs of the job that hold trees, as of the last commit."""
+        return {row[0] for row in self._job.read("SELECT pack_id FROM packs WHERE kind = 'tree'")}
+
     def index_by_pack(self) -> dict[bytes, bytes | None]:
         """The index that names each pack, as of the last commit; None for those that none is known to name."""
         return {row[0]: row[1] for row in self._job.read("SELECT pack_id, index_id FROM packs")}

@@ -24,6 +24,9 @@ PAYLOADS_IN_MEMORY_BYTES = 32 << 20
 
 _FIRST = 1
 
+MOST_RUNS = 8
+"""So often a batch is handed out beside attempts of it that go on."""
+
 ATTEMPTS_OF_A_RUN = 1_000_000
 """More than a batch can be handed out while one process runs the job: each run counts from a multiple of this."""
 
@@ -31,9 +34,9 @@ ATTEMPTS_OF_A_RUN = 1_000_000
 class Batch(msgspec.Struct):
     """A batch's row. ``files_done`` and ``bytes_done`` are the current attempt's progress.
 
-    Of this run, so in no row: ``leased`` (handed out and not given back), ``runs`` (attempts that go on: two at most),
-    ``earlier`` (the first of two, or 0), ``overtaken`` (its worker has begun another batch since) and ``suspicions``
-    (those of its ``failures`` that may be its own fault).
+    Of this run, so in no row: ``leased`` (handed out and not given back), ``runs`` (attempts that go on), ``earlier``
+    (the first of several, or 0), ``overtaken`` (its worker has begun another batch since) and ``suspicions`` (those of
+    its ``failures`` that may be its own fault).
     """
 
     seq: int
@@ -52,6 +55,11 @@ class Batch(msgspec.Struct):
     earlier: int = 0
     overtaken: bool = False
     suspicions: int = 0
+
+    @property
+    def run(self) -> int:
+        """The number of the latest of its attempts that go on beside each other: 0 where there is one."""
+        return self.attempt - self.earlier if self.earlier else 0
 
 
 class BatchQueue:
@@ -159,15 +167,15 @@ class BatchQueue:
         return batch, row[0][0]
 
     def lease_again(self, seq: int) -> bytes | None:
-        """Hand a batch in progress out a second time, beside the attempt that goes on: its payload.
+        """Hand a batch in progress out once more, beside the attempts that go on: its payload.
 
-        None if it is complete or waits, or was handed out twice before.
+        None if it is complete or waits, or was handed out ``MOST_RUNS`` times.
         """
         with self._job.mutex:
             batch = self._sizes.get(seq)
-            if batch is None or not batch.leased or batch.earlier:
+            if batch is None or not batch.leased or batch.run >= MOST_RUNS - 1:
                 return None
-            batch.earlier = batch.attempt
+            batch.earlier = batch.earlier or batch.attempt
             batch.attempt += 1
             batch.runs += 1
             self._changed.add(seq)
@@ -225,7 +233,7 @@ class BatchQueue:
         ``failed``: on the source. ``suspect``: the batch itself may be the cause, unless its worker had left it behind
         for another one and held it only until its packs were durable.
         None if the attempt is over: another one was handed out, or accepted, or it was given back before. None also if
-        the other one of two goes on.
+        another one goes on.
         """
         with self._job.mutex:
             batch = self._current(seq, attempt)
@@ -341,4 +349,4 @@ class BatchQueue:
 
     def _current(self, seq: int, attempt: int) -> Batch | None:
         batch = self._sizes.get(seq)
-        return batch if batch is not None and attempt in (batch.attempt, batch.earlier) else None
+        return batch if batch is not None and (batch.earlier or batch.attempt) <= attempt <= batch.attempt else None

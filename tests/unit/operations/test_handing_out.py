@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -15,10 +16,11 @@ from argosy.archiver.messages import BatchResult, DirectoryPart
 from argosy.archiver.open_batch import BatchLimits, OpenBatch
 from argosy.archiver.scan import Scanner
 from argosy.archiver.twins import LARGE_BYTES
-from argosy.engine.interface import Engine, Member, Task
+from argosy.engine.interface import Engine, Member, Task, WorkerState
 from argosy.filesystem.directory import Entry
 from argosy.filesystem.metadata import OwnerNames
-from argosy.operations.backup.handing_out import HandingOut
+from argosy.operations.backup import handing_out as handing_out_module
+from argosy.operations.backup.handing_out import HandingOut, batch_of
 from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
 from argosy.state.job_database import open_job_database
@@ -33,6 +35,7 @@ class Offered:
     window: int = 4
     tasks: list[Task] = field(default_factory=list)
     flushes: int = 0
+    there: tuple[Member, ...] = ()
 
     def wanted(self) -> int:
         return self.window - len(self.tasks)
@@ -40,8 +43,8 @@ class Offered:
     def offer(self, task: Task) -> None:
         self.tasks.append(task)
 
-    def members(self) -> list[Member]:
-        return []
+    def members(self) -> tuple[Member, ...]:
+        return self.there
 
     def flush(self) -> None:
         self.flushes += 1
@@ -122,3 +125,80 @@ def test_on_one_machine_batches_go_in_order(ledger: Ledger) -> None:
     offered = Offered(is_spread=False)
     handing_out(ledger, offered).offer()
     assert ids(offered) == [1, 2, 3]
+
+
+class TestBatchesThatTakeLong:
+    """The second and third batch were handed out, and much time has passed since."""
+
+    @pytest.fixture(autouse=True)
+    def begin(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_seconds = 0.0
+        clock = SimpleNamespace(monotonic=lambda: self.now_seconds)
+        monkeypatch.setattr(handing_out_module, "time", clock)
+        self.ledger = ledger
+        self.offered = Offered(window=20)
+        self.subject = handing_out(ledger, self.offered)
+        self.subject.offer()
+        first = self.offered.tasks[0]
+        self.subject.taken(first.id)
+        self.now_seconds = 1.0
+        complete(ledger, self.subject, first)
+        self.subject.told()
+        self.subject.offer()
+        assert ids(self.offered) == [1, 3, 2]
+        self.offered.tasks.clear()
+        self.now_seconds = 1e6
+
+    def offer(self, *members: Member) -> list[tuple[int, tuple[str, ...]]]:
+        """Which batches are handed out again, and to whom not."""
+        self.offered.there = members
+        self.subject.offer()
+        found = [(batch_of(task.id), task.avoid) for task in self.offered.tasks]
+        self.offered.tasks.clear()
+        return found
+
+    def test_one_that_waits_behind_others_is_kept_from_where_it_waits(self) -> None:
+        """Where a worker hangs nobody says that it has begun what came last: it is known to be there all the same."""
+        assert self.offer(member("a", waiting=(3,)), member("b")) == [(3, ("a",))]
+        assert self.offer(member("a", waiting=(3,)), member("b")) == []
+
+    def test_one_that_is_with_nobody_is_not_handed_out_again(self) -> None:
+        assert self.offer(member("a"), member("b")) == []
+        assert self.offer(member("a", holding=(2,)), member("b")) == [(2, ("a",))]
+
+    def test_no_slow_member_gets_what_another_slow_one_holds_up(self) -> None:
+        """Both may hang, and then nothing would ever come of it."""
+        both = [(2, ("a", "b")), (3, ("a", "b"))]
+        assert sorted(self.offer(member("a", holding=(2,)), member("b", waiting=(3,)), member("c"))) == both
+
+    def test_who_still_holds_what_another_has_completed_is_slow(self) -> None:
+        assert self.offer(member("a", holding=(1,)), member("b", holding=(2,)), member("c")) == [(2, ("a", "b"))]
+
+    def test_a_run_that_came_to_a_slow_member_after_all_is_followed_by_another(self) -> None:
+        """Who hangs, and held nothing yet, looks quick; then it is as late, and known."""
+        assert self.offer(member("a", waiting=(3,)), member("b"), member("c")) == [(3, ("a",))]
+        second = (handing_out_module._RUN + 3,)
+        there = (member("a", waiting=(3,)), member("b", waiting=second), member("c"))
+        assert self.offer(*there) == []
+        self.now_seconds += 1e6
+        assert self.offer(*there) == [(3, ("a", "b"))]
+        self.now_seconds += 1e6
+        assert self.offer(*there) == []
+
+    def test_who_has_what_was_given_to_another_since_is_slow(self) -> None:
+        assert self.offer(member("a", waiting=(3,)), member("b"), member("c")) == [(3, ("a",))]
+        self.now_seconds += 1.0
+        assert self.offer(member("a", waiting=(3,)), member("b", holding=(2,)), member("c")) == [(2, ("a", "b"))]
+
+    def test_nobody_gets_a_batch_twice(self) -> None:
+        assert self.offer(member("a", waiting=(3,)), member("b")) == [(3, ("a",))]
+        self.now_seconds += 1e6
+        assert self.offer(member("a", waiting=(3,)), member("b", waiting=(handing_out_module._RUN + 3,))) == []
+
+    def test_where_all_are_slow_it_is_enough_that_it_is_another(self) -> None:
+        found = self.offer(member("a", holding=(2,)), member("b", waiting=(3,)))
+        assert sorted(found) == [(2, ("a",)), (3, ("b",))]
+
+
+def member(name: str, *, holding: tuple[int, ...] = (), waiting: tuple[int, ...] = ()) -> Member:
+    return Member(name, name, 1, (WorkerState(1, 2, holding),), 0.0, 0.0, waiting)

@@ -50,6 +50,7 @@ def test_after_a_crash_all_that_no_index_names_is_there(packs: RecordedPacks, fi
     packs = RecordedPacks(file.crash())
     assert packs.load() == packs.unindexed() == [pack(2), pack(3, "tree")]
     assert (packs.count, packs.size_bytes) == (3, 3006)
+    assert packs.of_trees() == {pack(3).pack_id}
     assert sorted(packs.all_ids()) == [(pack(number).pack_id, 1000 + number) for number in (1, 2, 3)]
     assert packs.index_ids() == [b"i" * 32]
 

@@ -8,7 +8,7 @@ import pytest
 
 from argosy.state import queue as queue_module
 from argosy.state.job_database import JobDatabase
-from argosy.state.queue import BatchQueue
+from argosy.state.queue import MOST_RUNS, BatchQueue
 from tests.unit.state.conftest import JobFile
 
 CommitWhile = Callable[[Callable[[], None]], None]
@@ -241,7 +241,6 @@ def test_the_first_result_of_two_attempts_counts_once(queue: BatchQueue, job: Jo
         assert queue.lease_again(seq) is None
         number, first, _ = lease(queue)
         assert queue.lease_again(seq) == b"payload"
-        assert queue.lease_again(seq) is None
         assert number == seq
         attempts = (first, first + 1) if first_wins else (first + 1, first)
         assert [queue.complete(seq, attempt) for attempt in attempts] == [True, False]
@@ -261,6 +260,22 @@ def test_a_batch_waits_again_once_both_of_two_attempts_were_lost(
     assert queue.give_back(number, attempt + order[1]) is not None
     assert queue.waiting == 1
     assert lease(queue)[1] == attempt + 2
+
+
+def test_a_batch_is_handed_out_so_often_at_most_beside_attempts_that_go_on(queue: BatchQueue, job: JobDatabase) -> None:
+    """Any of their results may be the first, and one that is lost does not end the others."""
+    queue.enqueue(b"payload", 1, 10)
+    job.commit()
+    number, first, _ = lease(queue)
+    for run in range(1, MOST_RUNS):
+        assert queue.lease_again(number) == b"payload"
+        batch = queue.find(number)
+        assert batch is not None
+        assert (batch.run, batch.runs) == (run, run + 1)
+    assert queue.lease_again(number) is None
+    assert queue.give_back(number, first) is None
+    assert not queue.complete(number, first + MOST_RUNS)
+    assert queue.complete(number, first + 1)
 
 
 def test_one_of_two_attempts_goes_on_when_the_other_is_lost(queue: BatchQueue, job: JobDatabase) -> None:

@@ -116,6 +116,7 @@ class NatsEngine:
                 place.workers(),
                 place.joined_at_seconds,
                 self._desk.last_seen_seconds(place.link),
+                place.waiting(),
             )
             for place in self._placement.places.values()
             if place.joined_at_seconds is not None and self._desk is not None

@@ -54,6 +54,10 @@ class Place(msgspec.Struct):
                 holding[held.worker].append(task_id)
         return tuple(WorkerState(number, pid, tuple(holding[number])) for number, pid in self.crew.items())
 
+    def waiting(self) -> tuple[int, ...]:
+        """The tasks that wait here for a worker, lowest id first."""
+        return tuple(task_id for task_id, held in sorted(self.held.items()) if not held.worker)
+
 
 class Placement:
     """The state machine of one engine's members and tasks."""
@@ -171,8 +175,8 @@ class Placement:
         return number
 
     def _avoids(self, task: Task, place: Place) -> bool:
-        others = (other for other in self.places.values() if other.name != place.name and not other.terms.is_choosy)
-        return task.avoid == place.name and any(others)
+        others = (other for other in self.places.values() if other.name not in task.avoid)
+        return place.name in task.avoid and any(not other.terms.is_choosy for other in others)
 
     def _surplus(self, place: Place) -> list[Held]:
         """What waits at a member beyond what its workers can begin now, highest ids first."""

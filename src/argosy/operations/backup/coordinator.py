@@ -142,12 +142,15 @@ class Coordinator:
             self._engine.close()
 
     def record_rest(self) -> None:
-        """After the last flush: record what was stored meanwhile."""
+        """After the last flush, or at a clean stop: record what was stored meanwhile."""
         self._record_tree_packs()
         self._ledger.job.commit()
 
     def stop_cleanly(self) -> None:
-        """Let the workers store what they have packed, so that nothing of it is uploaded again, and commit."""
+        """Let the workers store what they have packed, wait for packs of trees that are under way, and commit.
+
+        None of it is uploaded again then.
+        """
         if self._confirm_at is not None:
             # Workers write nothing before they are told that they may.
             self._confirm_at = 0.0
@@ -157,7 +160,8 @@ class Coordinator:
         while time.monotonic() < deadline and self._is_any_worker_busy():
             for event in self._engine.events(0.2):
                 self._handle(event)
-        self._ledger.job.commit()
+        self._trees.wait_for_uploads(max(0.0, deadline - time.monotonic()))
+        self.record_rest()
 
     def _is_any_worker_busy(self) -> bool:
         return any(worker.holding for member in self._engine.members() for worker in member.workers)

@@ -1,29 +1,31 @@
 """Giving batches to the engine: in order, but for those whose content is being stored already; smaller toward the end,
-and a second time where one holds all up.
+and once more where one holds all up.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Container, Sequence
 
 from argosy.archiver.cutting import TailCutter
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import BatchResult, BatchWork, decode
 from argosy.archiver.scan import Scanner
 from argosy.archiver.twins import Marks, Twins, marks_of
-from argosy.engine.interface import Engine, Task
+from argosy.engine.interface import Engine, Member, Task
 from argosy.operations.backup.stragglers import Stragglers
 from argosy.state.queue import Batch
 
-_SECOND_RUN = 1 << 60
-"""Added to a batch's number it is the engine's number for its second run: behind all others, and a task of its own."""
+_RUN = 1 << 56
+"""Added to a batch's number, once for each earlier run of it, it is the engine's number for one run more: behind all
+others, and a task of its own."""
 
 _LOOK_AHEAD = 64
 
 
 def batch_of(task_id: int) -> int:
     """The number of the batch that a task stands for."""
-    return task_id & (_SECOND_RUN - 1)
+    return task_id % _RUN
 
 
 class HandingOut:
@@ -85,9 +87,9 @@ class HandingOut:
                 # Its halves are handed out once they are durable: at the next turn.
                 continue
             # What failed somewhere is tried somewhere else: then it is known whose fault it is.
-            failed_at = batch.member if batch.suspicions else None
+            failed_at = (batch.member,) if batch.suspicions and batch.member else ()
             self._twins.begun(batch.seq, marks)
-            self._give(Task(batch.seq, batch.attempt, payload, avoid=failed_at or ""))
+            self._give(Task(batch.seq, batch.attempt, payload, avoid=failed_at))
 
     def _choose(self) -> int | None:
         """The lowest waiting batch, or the next one that has no twin under way; None if there is none near."""
@@ -110,17 +112,33 @@ class HandingOut:
         return not self._ledger.queue.waiting or self._all_are_twins
 
     def _offer_again(self) -> None:
-        """The batches that a slow member holds up, to others; the first result of each counts."""
-        queue = self._ledger.queue
-        for batch in self._stragglers.late(queue.handed_out(), time.monotonic()):
+        """The batches that slow members hold up, to others; the first result of each counts."""
+        late = {batch.seq: batch for batch in self._stragglers.late(self._ledger.queue.handed_out(), time.monotonic())}
+        members = {member.name: _tasks_of(member) for member in (self._engine.members() if late else ())}
+        quick = {name for name, tasks in members.items() if not any(self._is_behind(task, late) for task in tasks)}
+        for batch in late.values():
             if self._engine.wanted() <= 0:
                 return
-            slow = batch.member or ""
-            payload = queue.lease_again(batch.seq)
-            if payload is not None:
-                where = f" at {slow}" if slow else ""
-                self._ledger.reports.log(f"batch {batch.seq} takes long{where}: it is run a second time elsewhere")
-                self._give(Task(_SECOND_RUN | batch.seq, batch.attempt, payload, avoid=slow))
+            holders = [name for name, tasks in members.items() for task in tasks if batch_of(task) == batch.seq]
+            # A run that is with no member waits for the first that comes: another one would wait beside it.
+            if len(holders) == batch.runs and (takers := quick or members.keys() - set(holders)):
+                self._run_again(batch, holders, tuple(sorted(members.keys() - takers)))
+
+    def _run_again(self, batch: Batch, holders: Sequence[str], avoid: tuple[str, ...]) -> None:
+        payload = self._ledger.queue.lease_again(batch.seq)
+        if payload is None:
+            return
+        where = " and ".join(sorted(set(holders)))
+        times = "a second time" if batch.run == 1 else "once more"
+        self._ledger.reports.log(f"batch {batch.seq} takes long at {where}: it is run {times} elsewhere")
+        self._stragglers.handed_out_again(batch.seq, time.monotonic())
+        self._give(Task(batch.run * _RUN + batch.seq, batch.attempt, payload, avoid=avoid))
+
+    def _is_behind(self, task_id: int, late: Container[int]) -> bool:
+        """Whether a member that has this task holds its batch up, or did so until it was given to another."""
+        seq = batch_of(task_id)
+        batch = self._ledger.queue.find(seq)
+        return batch is None or seq in late or task_id // _RUN < batch.run
 
     def _give(self, task: Task) -> None:
         self._stragglers.handed_out(batch_of(task.id), time.monotonic())
@@ -140,3 +158,8 @@ class HandingOut:
         if self._scanner.done and queue.unfinished and self._is_at_the_end() and self._flushed_for != self._offered:
             self._flushed_for = self._offered
             self._engine.flush()
+
+
+def _tasks_of(member: Member) -> tuple[int, ...]:
+    """All tasks that are with a member, whether its workers have begun them or not."""
+    return member.waiting + tuple(task for worker in member.workers for task in worker.holding)

@@ -7,6 +7,7 @@ import msgspec
 from argosy.archiver.ledger import Ledger
 from argosy.errors import SourceGone
 from argosy.filesystem.metadata import OwnerNames
+from argosy.operations.backup.gathering import GATHERED, GATHERING
 from argosy.operations.backup.indexing import Indexer
 from argosy.repository.layout import FileKind
 from argosy.repository.lookup import DedupLookup
@@ -36,18 +37,23 @@ _RESULT_KEYS = (
     "relied_indexes",
     "sealed_snapshot",
     REFUSED,
+    GATHERED,
+    GATHERING,
 )
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """Why a job's results cannot be used ("" if they can), and which of its packs and indexes are gone.
+    """Why a job's results cannot be used as they are ("" if they can), and which of its packs and indexes are gone.
 
-    With indexes alone nothing is lost: their packs are there, and so they are put into indexes again.
+    With indexes alone nothing is lost: their packs are there, and so they are put into indexes again. ``trees``: packs
+    of trees are among what is gone. Without ``source_stands`` the results are those of a source that was not whole.
     """
 
     reason: str = ""
     packs: list[bytes] = msgspec.field(default_factory=list)
     indexes: list[bytes] = msgspec.field(default_factory=list)
+    trees: bool = False
+    source_stands: bool = True
 
 
 def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrink_allowed: bool) -> Loss:
@@ -64,6 +70,7 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrin
     packs = dict(ledger.packs.all_ids())
     there = dict(repository.list_files(FileKind.PACK)) if packs else {}
     lost = [pack_id for pack_id, size in packs.items() if there.get(pack_id) != size]
+    refused = ledger.state.get(REFUSED) is not None
     reason = ""
     if relied is None:
         reason = "its first rows are missing"
@@ -71,13 +78,16 @@ def reopen(repository: Repository, ledger: Ledger, lookup: DedupLookup, *, shrin
         reason = f"{len(gone)} index files that it relied on are gone"
     elif lost:
         reason = f"{len(lost)} packs that it had stored are gone"
-    elif ledger.state.get(REFUSED) is not None and not shrink_allowed:
+    elif ledger.state.get(GATHERING) is not None:
+        reason = "what it had done was being gathered after a loss"
+    elif refused and not shrink_allowed:
         reason = "its source had shrunk"
     elif indexes:
         ledger.packs.forget_indexes(indexes)
         ledger.reports.log(f"{len(indexes)} index files that it wrote were gone, and are written again")
         ledger.job.commit()
-    return Loss(reason, lost, indexes)
+    trees = not ledger.packs.of_trees().isdisjoint(lost)
+    return Loss(reason, lost, indexes, trees=trees, source_stands=not refused)
 
 
 def _adopt_indexes(ledger: Ledger, lookup: DedupLookup) -> None:
@@ -90,32 +100,44 @@ def _adopt_indexes(ledger: Ledger, lookup: DedupLookup) -> None:
     ledger.job.commit()
 
 
-def start_afresh(job: JobDatabase, loss: Loss, roots: list[tuple[bytes, int]], owners: OwnerNames) -> Ledger:
-    """Empty the job of all results; its id, time and history stay, and so do its packs that are there.
+def forget_lost(job: JobDatabase, lookup: DedupLookup, loss: Loss) -> None:
+    """What is gone leaves the lookup, then the job, whose results nobody takes for good from then on.
 
-    Committed before anything is read: the models look into the rows. Dying after it leaves a job without first rows,
-    which begins again like this one.
+    In this order: once the job does not know a pack any more, no later start would miss it.
+    """
+    # No blob may be taken for present because of a pack that is gone, whatever the lookup heard of it.
+    lookup.drop_pending()
+    lookup.forget_packs(loss.packs)
+    for pack_id in loss.packs:
+        job.journal("DELETE FROM packs WHERE pack_id = ?", (pack_id,))
+    for index_id in loss.indexes:
+        job.journal("UPDATE packs SET index_id = NULL WHERE index_id = ?", (index_id,))
+    job.journal("INSERT OR REPLACE INTO job VALUES (?, ?)", (GATHERING, b"1"))
+    job.commit()
+
+
+def start_afresh(
+    job: JobDatabase, loss: Loss, roots: list[tuple[bytes, int]], owners: OwnerNames, gathered: bytes | None
+) -> Ledger:
+    """Empty the job of all results; its id, time and history stay, and so do its packs.
+
+    ``gathered`` is the root of what it had done. Committed before anything is read: the models look into the rows.
+    Dying after it leaves a job without first rows, which begins again like this one.
     """
     emptied = Ledger(job.detached(), roots, owners)
     for table in _RESULT_TABLES:
         job.journal(f"DELETE FROM {table}")
     for key in _RESULT_KEYS:
         job.journal("DELETE FROM job WHERE key = ?", (key,))
-    for pack_id in loss.packs:
-        job.journal("DELETE FROM packs WHERE pack_id = ?", (pack_id,))
-    for index_id in loss.indexes:
-        job.journal("UPDATE packs SET index_id = NULL WHERE index_id = ?", (index_id,))
+    if gathered is not None:
+        emptied.state.put(GATHERED, gathered)
     emptied.reports.log(f"scanned again from the beginning: {loss.reason}")
     job.commit()
     return emptied
 
 
-def take_up_packs(ledger: Ledger, lookup: DedupLookup, indexer: Indexer, loss: Loss) -> None:
+def take_up_packs(ledger: Ledger, indexer: Indexer) -> None:
     """What the job has stored and no index names: it is found by the workers, and will be indexed."""
-    if loss.reason:
-        # No blob may be taken for present because of a pack that is gone, whatever the lookup heard of it.
-        lookup.drop_pending()
-        lookup.forget_packs(loss.packs)
     for pack in ledger.packs.load():
         indexer.recorded(StoredPack(pack.pack_id, pack.size_bytes, pack.header))
     indexer.tell_lookup()

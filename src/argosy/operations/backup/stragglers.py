@@ -26,6 +26,10 @@ class Stragglers:
         """The engine has it, and some worker will begin it soon: unless the one that it waits at hangs."""
         self._begun.setdefault(seq, now_seconds)
 
+    def handed_out_again(self, seq: int, now_seconds: float) -> None:
+        """It has as much time once more."""
+        self._begun[seq] = now_seconds
+
     def taken(self, seq: int, now_seconds: float) -> None:
         """A worker began this batch."""
         self._begun[seq] = now_seconds

@@ -93,10 +93,13 @@ class Wiring:
         lookup = None if self._options.dry_run else self._lookup
         return Indexer(self._repository, ledger, lookup, self.check_lock)
 
-    def parent_trees(self, parent: StoredSnapshot | None) -> ParentTrees:
-        """The parent snapshot's trees; without a parent nothing is ever asked of them."""
+    def parent_trees(self, parent: StoredSnapshot | None, *, provable: bool = True) -> ParentTrees:
+        """The parent snapshot's trees; without a parent nothing is ever asked of them.
+
+        Not ``provable``: others are among them, of which nothing is known.
+        """
         blobs, lookup = self._session.blob_reader(self._lookup), self._lookup
-        proved = parent is not None and lookup.proved(parent.snapshot.tree)
+        proved = provable and parent is not None and lookup.proved(parent.snapshot.tree)
         return ParentTrees(lambda tree_id: blobs.load_blob(tree_id, BlobType.TREE), lookup.contains_many, proved=proved)
 
     def scanner(self, ledger: Ledger, parents: ParentTrees, workers: int) -> Scanner:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import encode
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.archiver.results import Results
@@ -29,11 +30,12 @@ from argosy.operations.backup.closing import (
     sealed_before,
 )
 from argosy.operations.backup.coordinator import Coordinator, CoordinatorOptions
+from argosy.operations.backup.gathering import GATHERED, close_results, gather
 from argosy.operations.backup.handler import HANDLER
 from argosy.operations.backup.indexing import Indexer
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
 from argosy.operations.backup.planning import Plan, Planner, snapshot_paths
-from argosy.operations.backup.reopening import Loss, reopen, start_afresh, take_up_packs
+from argosy.operations.backup.reopening import Loss, forget_lost, reopen, start_afresh, take_up_packs
 from argosy.operations.backup.seeding import Seeder
 from argosy.operations.backup.wiring import Wiring
 from argosy.operations.session import Session
@@ -79,7 +81,7 @@ class Backup:
         self._observer.begun(plan.record.id)
         lookup = self._session.open_lookup(job=plan.record.id)
         wiring = Wiring(self._session, self._options, self._targets, self._source, lookup, self._state_directory)
-        loss = self._reopen(plan, lookup) if plan.resumed else Loss()
+        loss = self._reopen(plan, lookup, wiring) if plan.resumed else Loss()
         sealed = sealed_before(plan.ledger) if plan.resumed and not (loss.reason or loss.indexes) else None
         if sealed is not None:
             self._observer.message("the snapshot of this job was sealed before; it is put now")
@@ -89,25 +91,45 @@ class Backup:
         tree = self._work(plan, lookup, wiring, loss)
         return self._close(plan, self._finish(plan, lookup, wiring, tree), tree)
 
-    def _reopen(self, plan: Plan, lookup: DedupLookup) -> Loss:
-        """Load the job; empty it where its results cannot be used any more."""
+    def _reopen(self, plan: Plan, lookup: DedupLookup, wiring: Wiring) -> Loss:
+        """Load the job; empty it where its results cannot be used any more as they are."""
         loss = reopen(self._repository, plan.ledger, lookup, shrink_allowed=self._options.allow_shrink)
         if loss.reason:
-            self._observer.message(f"{loss.reason}: the job is scanned again from its beginning")
-            plan.ledger = start_afresh(plan.job, loss, self._source.roots, self._owners)
+            # Below a tree that is gone nothing is known of what was done, and more of what stands in the parent.
+            gathers = loss.source_stands and not (loss.trees and plan.parent is not None)
+            spared = ", but what misses nothing is not read again" if gathers else ""
+            self._observer.message(f"{loss.reason}: the job is scanned again from its beginning{spared}")
+            forget_lost(plan.job, lookup, loss)
+            self._options.crash_point("the loss is noted")
+            gathered = self._gather(plan, wiring) if gathers else None
+            plan.ledger = start_afresh(plan.job, loss, self._source.roots, self._owners, gathered)
         elif loss.indexes:
             self._observer.message(
                 f"{len(loss.indexes)} index files that the job wrote are gone: they are written again"
             )
         return loss
 
+    def _gather(self, plan: Plan, wiring: Wiring) -> bytes | None:
+        """Join what the job had done into a tree for its new scan to compare with. If nothing, the one before."""
+        ledger = Ledger(plan.job.detached(), self._source.roots, self._owners)
+        indexer = wiring.indexer(ledger)
+        take_up_packs(ledger, indexer)
+        parents = wiring.parent_trees(plan.parent, provable=False)
+        close_results(plan.job, parents)
+        self._options.crash_point("the results are closed")
+        ledger.load()
+        root = gather(ledger, wiring.tree_builder(ledger, parents, indexer), indexer)
+        self._options.crash_point("what was done is gathered")
+        return root or ledger.state.get(GATHERED)
+
     def _work(self, plan: Plan, lookup: DedupLookup, wiring: Wiring, loss: Loss) -> bytes:
         """Scan, upload, build: the root tree's id, with everything below it in durable packs that indexes name."""
         ledger = plan.ledger
         indexer = wiring.indexer(ledger)
         if plan.resumed:
-            take_up_packs(ledger, lookup, indexer, loss)
-        parents = wiring.parent_trees(plan.parent)
+            take_up_packs(ledger, indexer)
+        gathered = ledger.state.get(GATHERED)
+        parents = wiring.parent_trees(plan.parent, provable=gathered is None)
         trees = wiring.tree_builder(ledger, parents, indexer)
         indexer.on_looked_up = trees.heard
         results = Results(ledger, trees.keep_sealed)
@@ -116,7 +138,9 @@ class Backup:
             results.load()
         else:
             ledger.state.put("relied_indexes", msgspec.msgpack.encode(sorted(lookup.index_ids())))
-            base = None if plan.parent is None else plan.parent.snapshot.tree
+            base = gathered
+            if base is None and plan.parent is not None:
+                base = plan.parent.snapshot.tree
             Seeder(ledger, wiring.nodes, parents).seed(plan_top(self._targets), base)
             ledger.state.count(started=1)
             ledger.job.commit()

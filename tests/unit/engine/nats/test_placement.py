@@ -64,10 +64,28 @@ def test_a_member_may_get_the_lowest_that_suits_it() -> None:
 
 def test_a_task_goes_to_the_member_that_it_avoids_only_where_there_is_no_other() -> None:
     placement = placement_of(1, 1)
-    placement.offer(Task(1, 1, b"", avoid="m1"))
+    placement.offer(Task(1, 1, b"", avoid=("m1",)))
     assert placement.draw(1) is None
     placement.places[2].terms = Terms(weight=0.5)
     assert drawn(placement, 1) == 1
+
+
+def test_a_task_that_avoids_all_members_goes_to_any() -> None:
+    placement = placement_of(1, 1, 1)
+    placement.offer(Task(1, 1, b"", avoid=("m1", "m2")))
+    assert placement.draw(2) is None
+    placement.detach(3)
+    assert drawn(placement, 2) == 1
+
+
+def test_what_no_worker_has_begun_waits_at_its_member() -> None:
+    placement = placement_of(1)
+    offered(placement, 1, 2)
+    assert [drawn(placement, 1), drawn(placement, 1)] == [1, 2]
+    placement.crew(1, [(1, 77)])
+    placement.taken(1, 1, 1, 1)
+    place = placement.places[1]
+    assert (place.workers(), place.waiting()) == ((WorkerState(1, 77, (1,)),), (2,))
 
 
 def test_a_task_leaves_the_window_when_its_work_has_returned_and_is_held_on() -> None:
