@@ -26,6 +26,9 @@ APT_LINE = "sudo apt-get install -y fuse3 libfuse3-3"
 _KERNEL_REMEMBERS_SECONDS = 60
 # libfuse before 3.12 ends threads that are idle beyond this number, ten by default.
 _THREADS_KEPT = 10_000
+# `ls -l` asks for it for each file, unless it was told for one that there is no such thing: half of its time. That is
+# what a directory answers in which nothing has attributes. (A kernel with SELinux answers by itself.)
+_LABEL = b"security.selinux"
 # An entry whose inode is 0 is one that readdir(3) leaves out.
 _DOT = Attributes(0o040555, 1, 1, 0, 0, 0, 0, 0, 0, 0)
 _DOT_ENTRIES = ((b".", _DOT), (b"..", _DOT))
@@ -57,6 +60,8 @@ def serve(
             use_ino=True,
             attr_timeout=_KERNEL_REMEMBERS_SECONDS,
             entry_timeout=_KERNEL_REMEMBERS_SECONDS,
+            # What was read stays with the kernel while the file's size and time do.
+            auto_cache=True,
             max_idle_threads=_THREADS_KEPT,
             **options,
         )
@@ -167,7 +172,10 @@ class _Operations:
     def extended_attribute(self, path: bytes, name: bytes) -> bytes | None:
         """See ``Answers.extended_attribute``."""
         with self._answering(path):
-            return self._browser.xattrs(path).get(name.decode("utf-8", "surrogateescape"))
+            value = self._browser.xattrs(path).get(name.decode("utf-8", "surrogateescape"))
+            if value is None and name == _LABEL and not self._browser.has_attributes_beside(path):
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            return value
 
     # mfusepy asks for it only where there is an operation of its name; ``QuickFuse`` answers.
     getxattr = extended_attribute
