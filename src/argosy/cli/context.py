@@ -54,7 +54,9 @@ class Context:
     @cached_property
     def access(self) -> Access:
         """How to get at the repository. Nothing is opened or asked for yet."""
+        from argosy.cli.values import size_in_mib
         from argosy.operations.session import Access
+        from argosy.repository.cache import DEFAULT_LIMIT_BYTES
 
         return Access(
             location=self.location,
@@ -64,6 +66,7 @@ class Context:
             key_hint=self.given.text("key_hint", "KEY_HINT"),
             no_lock=self.given.yes("no_lock"),
             retry_lock_seconds=float(self.given.flags.get("retry_lock") or 0.0),
+            cache_limit_bytes=self.given.value("cache_limit", "CACHE_LIMIT", size_in_mib, DEFAULT_LIMIT_BYTES),
         )
 
     @cached_property

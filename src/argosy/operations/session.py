@@ -10,7 +10,7 @@ import msgspec
 
 from argosy.errors import UsageError
 from argosy.repository.blobs import BlobReader
-from argosy.repository.cache import SealedCache, repository_cache_directory
+from argosy.repository.cache import DEFAULT_LIMIT_BYTES, SealedCache, repository_cache_directory
 from argosy.repository.layout import FileKind
 from argosy.repository.locks import RepositoryLock, acquire
 from argosy.repository.lookup import DedupLookup
@@ -33,6 +33,7 @@ class Access(msgspec.Struct, frozen=True):
     key_hint: str | None = None
     no_lock: bool = False
     retry_lock_seconds: float = 0.0
+    cache_limit_bytes: int = DEFAULT_LIMIT_BYTES
 
 
 def refuse_no_lock(access: Access, verb: str, *, dry_run: bool | None = None) -> None:
@@ -90,7 +91,8 @@ def open_session(
             repository = create(storage)
         else:
             repository = open_repository(storage, access.password(), access.key_hint)
-        repository.use_cache(SealedCache(repository_cache_directory(access.cache_directory, repository.id)))
+        cache_directory = repository_cache_directory(access.cache_directory, repository.id)
+        repository.use_cache(SealedCache(cache_directory, access.cache_limit_bytes))
         held = None
         if lock and not access.no_lock:
             if confirm or access.retry_lock_seconds:
