@@ -43,7 +43,7 @@ def repository_cache_directory(cache_directory: Path, repository_id: str) -> Pat
     except OSError as error:
         raise StateError(
             f"cannot write to the cache directory {cache_directory}: {error.strerror}",
-            hint="Check its owner and mode, or name another one with --cache-dir.",
+            hint="Check its owner, mode and free space, or name another one with --cache-dir.",
         ) from error
     return directory
 
