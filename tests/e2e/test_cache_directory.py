@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.command import Argosy
+from tests.support.command import TIMEOUT_SECONDS, Argosy
 from tests.support.namespaces import in_a_namespace
 from tests.support.trees import make_tree
 
@@ -57,3 +58,21 @@ def test_one_that_was_removed_is_made_anew(argosy: Argosy) -> None:
     assert "/source/file" in argosy.says("ls", "latest")
     (again,) = argosy.documents("cache")[0]
     assert again["path"] == cache["path"]
+
+
+def test_one_that_is_removed_while_a_restore_starts_its_workers_is_made_anew(argosy: Argosy) -> None:
+    """The restore has its lookup open when it names the snapshot, and starts no worker before."""
+    (cache,) = argosy.documents("cache")[0]
+    process = subprocess.Popen(
+        argosy.command("restore", "latest", "--target", argosy.home / "out"),
+        env=argosy.variables(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "restoring snapshot" in process.stdout.readline()
+    shutil.rmtree(cache["path"], ignore_errors=True)
+    said, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, said
+    assert (argosy.home / "out" / "source" / "file").read_bytes() == b"content"
