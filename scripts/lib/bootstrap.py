@@ -86,8 +86,7 @@ class Environment:
             wheel = fetch_wheel(pin, load_pip_settings(os.environ), self.directory)
         except WheelError as error:
             raise SetupError(
-                f"{error}\nCheck the network and pip's settings (PIP_INDEX_URL, pip.conf), "
-                "or install python3-venv."
+                f"{error}\nCheck the network and pip's settings (PIP_INDEX_URL, pip.conf), or install python3-venv."
             ) from error
         if not _run([str(self.python), f"{wheel}/pip", *_PIP_INSTALL, "--no-index", "--no-deps", str(wheel)]):
             raise SetupError(f"cannot install {wheel.name} into {self.directory}")
@@ -171,9 +170,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _run(command: list[str], *, quiet: bool = False) -> bool:
     """Run to the end, its output on standard error: a program may be reading standard output."""
     output = subprocess.DEVNULL if quiet else sys.stderr
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=False, check=False
-    )
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=False, check=False)
     return done.returncode == 0
 
 

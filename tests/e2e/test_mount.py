@@ -110,6 +110,16 @@ def test_templates_and_filters(saved: Argosy) -> None:
         assert (mount.directory / "alpha" / "one" / year / "source").stat().st_uid == 0
 
 
+def test_extended_attributes_can_be_left_out(saved: Argosy) -> None:
+    with mounted(saved, "--no-xattrs") as mount:
+        shown = mount.directory / "snapshots" / "latest" / "source"
+        with pytest.raises(OSError, match=os.strerror(errno.EOPNOTSUPP)):
+            os.listxattr(shown / "big")
+        with pytest.raises(OSError, match=os.strerror(errno.EOPNOTSUPP)):
+            os.getxattr(shown / "big", "user.none")
+        assert (shown / "big").read_bytes() == (saved.home / "source" / "big").read_bytes()
+
+
 def test_a_damaged_blob_is_an_error_and_is_named(tmp_path: Path) -> None:
     argosy = Argosy(tmp_path)
     (tmp_path / "data").mkdir()

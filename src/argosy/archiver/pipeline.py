@@ -33,8 +33,9 @@ from argosy.engine.interface import Outlet, Task
 from argosy.errors import ArgosyError, EngineError
 from argosy.repository.encoder import BlobEncoder
 from argosy.repository.lease import WriteLease
-from argosy.repository.lookup import DedupLookup
 from argosy.repository.packer import Packer, PackRef, StoredPack
+from argosy.repository.repository import Repository
+from argosy.repository.worker_lookup import open_worker_lookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
@@ -78,13 +79,14 @@ class BackupWorker:
             upload_threads=options.upload_threads,
             verify=options.verify,
         )
+        config = decode_config(setup.repository_config)
+        repository = Repository.from_grant(self._storage, key, config)
         self._lookup = (
-            DedupLookup(Path(setup.lookup_path), key, job=setup.job_id, read_only=True) if setup.lookup_path else None
+            open_worker_lookup(Path(setup.lookup_path), repository, job=setup.job_id) if setup.lookup_path else None
         )
         self._known = KnownBlobs(self._lookup, shared=not setup.elsewhere)
         self._placer = BlobPlacer(encoder, self._packer, self._known.those_known)
         nodes = NodeEncoder(with_atime=options.with_atime, device_id_always=options.device_id_always)
-        config = decode_config(setup.repository_config)
         reader = EntryReader(
             nodes,
             self._placer,

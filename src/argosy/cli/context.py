@@ -78,7 +78,9 @@ class Context:
     @cached_property
     def access(self) -> Access:
         """How to get at the repository. Nothing is opened or asked for yet."""
+        from argosy.cli.values import size_in_mib
         from argosy.operations.session import Access
+        from argosy.repository.cache import DEFAULT_LIMIT_BYTES
 
         return Access(
             location=self.location,
@@ -91,6 +93,7 @@ class Context:
             early_key=self._early_key,
             on_wait=self._say_waiting,
             stop_requested=lambda: self._stop_requested(),
+            cache_limit_bytes=self.given.value("cache_limit", "CACHE_LIMIT", size_in_mib, DEFAULT_LIMIT_BYTES),
         )
 
     @cached_property

@@ -13,7 +13,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from argosy.cli.values import duration, pack_size, rate
+from argosy.cli.values import duration, pack_size, rate, size_in_mib
 from argosy.cli.variables import FAMILIES, Variables
 from argosy.errors import UsageError
 
@@ -62,6 +62,12 @@ _FLAGS: tuple[Callable[[Any], Any], ...] = (
     _flag("--no-lock", is_flag=True, help="do not lock the repository (only for commands that read)"),
     _flag("--retry-lock", type=duration, metavar="DURATION", help="wait this long for a locked repository: 5m, 2h"),
     _flag("--cache-dir", metavar="DIRECTORY", help="where caches lie [ARGOSY_CACHE_DIR]"),
+    _flag(
+        "--cache-limit",
+        type=size_in_mib,
+        metavar="SIZE",
+        help="most copies of a repository's metadata in MiB, or with a suffix; 8G [ARGOSY_CACHE_LIMIT]",
+    ),
     _flag("--no-cache", is_flag=True, help="keep no cache after this command"),
     _flag("--state-dir", metavar="DIRECTORY", help="where jobs are recorded [ARGOSY_STATE_DIR]"),
     _flag("--limit-upload", type=rate, metavar="RATE", help="most upload in KiB/s, or with a suffix: 10M"),

@@ -54,6 +54,9 @@ def size_in(unit_bytes: int, *, least: int = 0, most: int = _MOST_BYTES) -> Pars
 rate = size_in(1 << 10)
 """KiB/s as restic takes them, or with a suffix: ``10M`` is 10 MiB/s. Bytes a second."""
 
+size_in_mib = size_in(1 << 20)
+"""MiB, or with a suffix. Bytes."""
+
 # restic's limits: its reader caches whole packs, and an index names each.
 pack_size = size_in(1 << 20, least=4 << 20, most=128 << 20)
 """MiB as restic takes them, or with a suffix. Bytes."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from argosy.errors import Interrupted, RepositoryLocked, UsageError
-from argosy.repository.cache import SealedCache, repository_cache_directory
+from argosy.repository.cache import DEFAULT_LIMIT_BYTES, SealedCache, repository_cache_directory
 from argosy.repository.early_key import EarlyKey
 from argosy.repository.layout import FileKind
 from argosy.repository.locks import RepositoryLock, acquire
@@ -49,6 +49,7 @@ class Access(msgspec.Struct, frozen=True):
     early_key: EarlyKey | None = None
     on_wait: Callable[[str], None] = lambda _: None
     stop_requested: Callable[[], bool] = lambda: False
+    cache_limit_bytes: int = DEFAULT_LIMIT_BYTES
 
 
 def open_accessed(storage: Storage, access: Access) -> Repository:
@@ -115,7 +116,8 @@ def open_session(
             storage = DiscardingStorage(storage)
         stack.callback(storage.close)
         repository = create(storage) if create is not None else open_accessed(storage, access)
-        repository.use_cache(SealedCache(repository_cache_directory(access.cache_directory, repository.id)))
+        cache_directory = repository_cache_directory(access.cache_directory, repository.id)
+        repository.use_cache(SealedCache(cache_directory, access.cache_limit_bytes))
         held = None
         if lock and not access.no_lock:
             if confirm or access.retry_lock_seconds:

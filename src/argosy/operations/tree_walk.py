@@ -8,10 +8,9 @@ import msgspec
 
 from argosy.errors import Damaged
 from argosy.repository.blobs import BlobReader
-from argosy.restic_format.blob import BlobType
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.node import Node
-from argosy.restic_format.tree import decode_tree, iter_tree
+from argosy.restic_format.tree import decode_parts, decode_tree, iter_tree
 
 # A larger tree is decoded node by node, since its nodes together take ten times its bytes.
 DECODED_WHOLE_BYTES = 4 * 1024 * 1024
@@ -78,7 +77,7 @@ def _nodes_of(reader: BlobReader, directory: Visit) -> Iterator[Node]:
 
 def load_nodes(reader: BlobReader, tree_id: bytes) -> Iterator[Node]:
     """The nodes of a tree. Damaged if it cannot be read, or where one of them makes no sense."""
-    return nodes_of(reader.load_blob(tree_id, BlobType.TREE), f"tree {tree_id.hex()}")
+    return decode_parts(reader.load_tree(tree_id), f"tree {tree_id.hex()}")
 
 
 def nodes_of(data: bytes, what: str) -> Iterator[Node]:

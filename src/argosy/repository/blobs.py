@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
 
 from argosy.errors import ArgosyError, Damaged, StorageNotFound
 from argosy.repository.blob_location import Location
 from argosy.repository.encoder import EncodedBlob
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.repository import Repository
+from argosy.repository.streamed_blob import StreamedBlob
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.tree_parts import cut_tree
 
 DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024
 
@@ -24,6 +26,10 @@ _LOCAL_GAP_BYTES = 32 * 1024
 _RANGE_BYTES = 16 * 1024 * 1024
 # A remote tree pack up to this size is fetched whole, since its other trees are wanted soon.
 _WHOLE_PACK_BYTES = 32 * 1024 * 1024
+# A larger tree is read in parts.
+_WHOLE_TREE_BYTES = 4 * 1024 * 1024
+
+Decoded = TypeVar("Decoded")
 
 
 class BlobPlaces(Protocol):
@@ -59,12 +65,21 @@ class BlobReader:
         Damaged names the blob, and the pack if there is one. StorageUnavailable and other failures of the
         store leave as they are.
         """
-        memory_key = bytes((blob_type,)) + blob_id
-        content = self._contents.get(memory_key)
-        if content is None:
-            _, content = self._load_from_any(blob_id, blob_type, self._find(blob_id, blob_type))
-            self._contents.put(memory_key, content)
-        return content
+        content = self._contents.get(_memory_key(blob_id, blob_type))
+        return self._load_and_keep(blob_id, blob_type, self._find(blob_id, blob_type)) if content is None else content
+
+    def load_tree(self, tree_id: bytes) -> Iterable[bytes]:
+        """A tree, in parts if it is huge: trees that together hold its nodes, in order. Errors as ``load_blob``.
+
+        It was verified as a whole when this returns. Memory goes by its sealed bytes, not by its document.
+        """
+        content = self._contents.get(_memory_key(tree_id, BlobType.TREE))
+        if content is not None:
+            return (content,)
+        places = self._find(tree_id, BlobType.TREE)
+        if (places[0].uncompressed_length or places[0].length) > _WHOLE_TREE_BYTES:
+            return cut_tree(self._from_any(tree_id, BlobType.TREE, places, self._streamed))
+        return (self._load_and_keep(tree_id, BlobType.TREE, places),)
 
     def load_many(self, blob_ids: Iterable[bytes], blob_type: BlobType) -> Iterator[tuple[bytes, bytes]]:
         """Each blob once, with its id, in the order of packs and offsets. Errors as ``load_blob``.
@@ -78,6 +93,11 @@ class BlobReader:
         """As ``load_many``, but sealed as they stand in their packs, to go into others; verified as well."""
         for blob, _ in self._load_in_order(blob_ids, blob_type):
             yield blob
+
+    def _load_and_keep(self, blob_id: bytes, blob_type: BlobType, places: list[Location]) -> bytes:
+        _, content = self._load_from_any(blob_id, blob_type, places)
+        self._contents.put(_memory_key(blob_id, blob_type), content)
+        return content
 
     def _find(self, blob_id: bytes, blob_type: BlobType) -> list[Location]:
         places = self._places.find(blob_id, blob_type)
@@ -141,22 +161,37 @@ class BlobReader:
                 yield self._load_from_any(blob_id, blob_type, self._find(blob_id, blob_type))
 
     def _load_from_any(self, blob_id: bytes, blob_type: BlobType, places: list[Location]) -> tuple[EncodedBlob, bytes]:
+        return self._from_any(blob_id, blob_type, places, self._encoded)
+
+    def _from_any(
+        self,
+        blob_id: bytes,
+        blob_type: BlobType,
+        places: list[Location],
+        decode: Callable[[bytes, Location, BlobType, bytes], Decoded],
+    ) -> Decoded:
         failure: ArgosyError | None = None
         for place in places:
             # Twice from each: the fault may lie in the cached copy, or have happened on the way.
             for fresh in (False, True):
                 try:
-                    sealed = self._read(place, blob_type, fresh=fresh)
-                    content = self._decode(blob_id, place, blob_type, sealed)
+                    return decode(blob_id, place, blob_type, self._read(place, blob_type, fresh=fresh))
                 except (Damaged, StorageNotFound) as error:
                     failure = error
-                else:
-                    return EncodedBlob(blob_id, blob_type, sealed, place.uncompressed_length), content
-        what = f"{_name(blob_type)} {blob_id.hex()} in pack {places[-1].pack_id.hex()}"
-        raise damaged(what, f"it cannot be read ({failure})") from failure
+        raise damaged(_what(blob_id, places[-1], blob_type), f"it cannot be read ({failure})") from failure
+
+    def _encoded(
+        self, blob_id: bytes, place: Location, blob_type: BlobType, sealed: bytes
+    ) -> tuple[EncodedBlob, bytes]:
+        content = self._decode(blob_id, place, blob_type, sealed)
+        return EncodedBlob(blob_id, blob_type, sealed, place.uncompressed_length), content
+
+    def _streamed(self, blob_id: bytes, place: Location, blob_type: BlobType, sealed: bytes) -> StreamedBlob:
+        what = _what(blob_id, place, blob_type)
+        return StreamedBlob(self._repository.opener(), blob_id, sealed, place.uncompressed_length, what)
 
     def _decode(self, blob_id: bytes, place: Location, blob_type: BlobType, sealed: bytes | memoryview) -> bytes:
-        what = f"{_name(blob_type)} {blob_id.hex()} in pack {place.pack_id.hex()}"
+        what = _what(blob_id, place, blob_type)
         return self._repository.blob_opener().open(blob_id, sealed, place.uncompressed_length, what)
 
     def _read(self, place: Location, blob_type: BlobType, *, fresh: bool = False) -> bytes:
@@ -232,6 +267,14 @@ class _RecentBytes:
     def remove(self, key: bytes) -> None:
         with self._lock:
             self._size_bytes -= len(self._items.pop(key, b""))
+
+
+def _memory_key(blob_id: bytes, blob_type: BlobType) -> bytes:
+    return bytes((blob_type,)) + blob_id
+
+
+def _what(blob_id: bytes, place: Location, blob_type: BlobType) -> str:
+    return f"{_name(blob_type)} {blob_id.hex()} in pack {place.pack_id.hex()}"
 
 
 def _name(blob_type: BlobType) -> str:

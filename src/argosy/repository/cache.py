@@ -18,6 +18,8 @@ from argosy.errors import StateError
 DEFAULT_LIMIT_BYTES = 8 * 1024 * 1024 * 1024
 # Eviction lists the whole cache: it goes this far below the limit, so that it is rare.
 _EVICT_TO = 0.8
+# How often a process looks, while it adds as much as the limit, what others have added.
+_LOOKS = 16
 _TEMPORARY_MARK = ".tmp-"
 _TOUCHED_KEPT = 100_000
 _TAG = (
@@ -41,7 +43,7 @@ def repository_cache_directory(cache_directory: Path, repository_id: str) -> Pat
     except OSError as error:
         raise StateError(
             f"cannot write to the cache directory {cache_directory}: {error.strerror}",
-            hint="Check its owner and mode, or name another one with --cache-dir.",
+            hint="Check its owner, mode and free space, or name another one with --cache-dir.",
         ) from error
     return directory
 
@@ -49,15 +51,18 @@ def repository_cache_directory(cache_directory: Path, repository_id: str) -> Pat
 class SealedCache:
     """Copies of objects by their names in the store, the least recently used removed first. Thread-safe.
 
-    They lie in ``objects/`` below ``directory``. Several processes may share it; the limit then holds
-    approximately. ``trouble`` says why nothing is written any more, if so.
+    They lie in ``objects/`` below ``directory``. Several processes may share it: each looks again how large it is after
+    it has added a sixteenth of the limit, which so many sixteenths may exceed. It may be removed while it is in use.
+    ``trouble`` says why nothing is written any more, if so.
     """
 
     def __init__(self, directory: Path, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         self._directory = directory / "objects"
         self._limit_bytes = limit_bytes
         self._lock = threading.Lock()
-        self._size_bytes = -1
+        self._size_bytes = 0
+        # What may be added before it is looked again how large the cache is.
+        self._unseen_bytes = 0
         self._touched: set[str] = set()
         self.trouble = ""
 
@@ -89,6 +94,9 @@ class SealedCache:
             temporary.chmod(0o600)
             temporary.replace(path)
             self._account(len(data))
+        except (FileNotFoundError, FileExistsError):
+            # Someone removed the cache, or evicted what was not finished: this copy is not kept, the next may be.
+            return
         except OSError as error:
             self.trouble = f"the cache in {self._directory} is not used: {error.strerror}"
             with suppress(OSError):
@@ -121,12 +129,11 @@ class SealedCache:
 
     def _account(self, added_bytes: int) -> None:
         with self._lock:
-            if self._size_bytes < 0:
-                self._size_bytes = sum(size for _, size, _ in self._inventory())
-            else:
-                self._size_bytes += added_bytes
-            if self._size_bytes > self._limit_bytes:
+            self._size_bytes += added_bytes
+            self._unseen_bytes -= added_bytes
+            if self._unseen_bytes < 0 or self._size_bytes > self._limit_bytes:
                 self._evict()
+                self._unseen_bytes = self._limit_bytes // _LOOKS
 
     def _inventory(self) -> list[tuple[int, int, Path]]:
         """Time of the last use, size and path of each copy."""
@@ -139,8 +146,11 @@ class SealedCache:
         return found
 
     def _evict(self) -> None:
+        """Look how large the cache is, and remove what was used longest ago if that is too much."""
         found = self._inventory()
         self._size_bytes = sum(size for _, size, _ in found)
+        if self._size_bytes <= self._limit_bytes:
+            return
         for _, size, path in sorted(found):
             if self._size_bytes <= self._limit_bytes * _EVICT_TO:
                 break

@@ -126,6 +126,10 @@ def uncover_place(digest: bytes, covered: bytes) -> tuple[int, int, int]:
 def open_lookup_file(path: Path, *, read_only: bool) -> Database:
     """Open the file; without ``read_only`` make it, also anew if it is damaged or of another version."""
     if read_only:
+        if not path.exists():
+            raise StateError(
+                f"the lookup {path} is gone", hint="Was the cache removed meanwhile? Run the command again."
+            )
         return _with_cache(open_database(path, durable=False, read_only=True), _READER_CACHE_KIBIBYTES)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,9 +11,8 @@ from argosy.errors import Damaged, SnapshotMissing, StorageNotFound
 from argosy.repository.blobs import BlobReader
 from argosy.repository.layout import FileKind
 from argosy.repository.repository import Repository
-from argosy.restic_format.blob import BlobType
 from argosy.restic_format.snapshot import Snapshot, decode_snapshot, encode_snapshot
-from argosy.restic_format.tree import decode_tree
+from argosy.restic_format.tree import decode_parts
 
 LATEST = "latest"
 
@@ -178,7 +177,7 @@ def find_subtree(reader: BlobReader, tree_id: bytes, subpath: str) -> bytes:
     for part in subpath.encode("utf-8", "surrogateescape").split(b"/"):
         if part in (b"", b"."):
             continue
-        nodes = decode_tree(reader.load_blob(tree_id, BlobType.TREE), f"tree {tree_id.hex()}")
+        nodes = decode_parts(reader.load_tree(tree_id), f"tree {tree_id.hex()}")
         subtree = next((node.subtree_id() for node in nodes if node.name_bytes() == part), None)
         if subtree is None:
             shown = subpath.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -7,6 +7,7 @@ restic reads it. One context is reused for all blobs of a size class: 35 µs ins
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from argosy.restic_format.crypto import Buffer
@@ -24,6 +25,7 @@ SMALL_BLOB_BYTES = 512 * 1024
 # What a frame may inflate to when the caller knows no size: indexes, snapshots, locks. An index of one full
 # pack header (409,199 blobs) has 60 MB of JSON.
 UNPACKED_LIMIT_BYTES = 1024 * 1024 * 1024
+_PIECE_BYTES = 128 * 1024
 
 
 class Effort(NamedTuple):
@@ -117,6 +119,32 @@ def decompress(data: Buffer, expected_bytes: int | None, what: str) -> bytes:
     if expected_bytes is not None and len(content) != expected_bytes:
         raise damaged(what, f"it holds {len(content)} bytes, not {expected_bytes}")
     return content
+
+
+def decompress_pieces(data: Buffer, expected_bytes: int, what: str) -> Iterator[bytes]:
+    """As ``decompress``, some 128 KiB at a time. Damage is found when it is reached; too few bytes at the end."""
+    left = expected_bytes
+    rest = memoryview(data)
+    try:
+        while rest:
+            frame = zstd.ZstdDecompressor()
+            while not frame.eof:
+                given: Buffer = b""
+                if frame.needs_input:
+                    given, rest = rest[:_PIECE_BYTES], rest[_PIECE_BYTES:]
+                    if not given:
+                        raise damaged(what, "its compressed bytes are cut short")
+                piece = frame.decompress(given, _PIECE_BYTES)
+                left -= len(piece)
+                if left < 0:
+                    raise damaged(what, f"its compressed bytes hold more than {expected_bytes} bytes")
+                yield piece
+            # What it was given behind its end belongs to the next frame.
+            rest = memoryview(data)[len(data) - len(rest) - len(frame.unused_data) :]
+    except zstd.ZstdError as error:
+        raise damaged(what, f"its compressed bytes are corrupt ({error})") from error
+    if left:
+        raise damaged(what, f"it holds {expected_bytes - left} bytes, not {expected_bytes}")
 
 
 def _context(effort: Effort) -> zstd.ZstdCompressor:

@@ -74,6 +74,19 @@ def iter_tree(data: bytes, what: str) -> Iterator[Node]:
         yield node
 
 
+def decode_parts(parts: Iterable[bytes], what: str) -> Iterator[Node]:
+    """The nodes of a tree that comes in parts, each a tree (``tree_parts.cut_tree``); memory for one part's.
+
+    Damage is found when its part is reached.
+    """
+    previous = b""
+    for part in parts:
+        nodes = decode_document(_DECODER, part, what, "a tree").nodes or []
+        for node in nodes:
+            previous = _checked_name(node, previous, what)
+        yield from nodes
+
+
 def tree_nodes(data: bytes, what: str) -> Iterable[Node]:
     """The nodes, in whichever of the two ways fits the tree's size."""
     return decode_tree(data, what) if len(data) <= DECODED_WHOLE_BYTES else iter_tree(data, what)

@@ -7,7 +7,7 @@ Large files are cut into segments as these are asked for.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -68,6 +68,7 @@ class Plan:
         self._make_large_file = make_large_file
         self._report = report
         self._limits = limits
+        self._taken: tuple[LedgerEntry, Iterator[Piece]] | None = None
         self._full: deque[tuple[int, RestoreWork]] = deque()
         self._large: deque[LargeFile] = deque()
         self._waiting: dict[int, list[tuple[LedgerEntry, Link]]] = {}
@@ -81,7 +82,7 @@ class Plan:
     @property
     def exhausted(self) -> bool:
         """Whether nothing more will come."""
-        return self._walk.over and not (self._full or self._large or self._waiting or self._parts or self._links)
+        return self._walked and not (self._full or self._large or self._waiting or self._parts or self._links)
 
     def next_work(self) -> tuple[int, RestoreWork] | None:
         """The next task with its number; None if there is none, or none before some task is done."""
@@ -93,8 +94,8 @@ class Plan:
                 self._large.popleft()
             elif self._waiting_names >= _WAITING_MOST:
                 return None
-            elif not self._walk.over:
-                self._take_directory()
+            elif not self._walked:
+                self._take_pieces()
             elif self._parts or self._links:
                 self._close_batch()
             else:
@@ -115,8 +116,15 @@ class Plan:
 
     # -- directories --------------------------------------------------------------------------------------------
 
-    def _take_directory(self) -> None:
-        entry, found = self._walk.next_directory()
+    @property
+    def _walked(self) -> bool:
+        return self._taken is None and self._walk.over
+
+    def _take_pieces(self) -> None:
+        """Pieces of the directory in hand until a task is full: a directory of millions is not there all at once."""
+        if self._taken is None:
+            self._taken = self._walk.next_directory()
+        entry, found = self._taken
         for piece in found:
             if piece.chosen:
                 self._ledger.touch(entry)
@@ -124,6 +132,9 @@ class Plan:
                 self._take_apart(entry, piece)
             if entry.touched:
                 self._add_piece(entry, piece)
+            if self._full:
+                return
+        self._taken = None
         self._ledger.walked(entry)
 
     def _take_apart(self, entry: LedgerEntry, piece: Piece) -> None:

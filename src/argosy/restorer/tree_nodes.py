@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -70,14 +70,33 @@ def join_nodes(nodes: Sequence[bytes | msgspec.Raw]) -> bytes:
     return b"".join((PREFIX, SEPARATOR.join(nodes), SUFFIX))
 
 
-def pieces(tree: bytes, most_nodes: int, what: str) -> Iterator[bytes]:
-    """The tree itself, or if it is large, trees of its nodes, in order, ``most_nodes`` each."""
-    if len(tree) <= _WHOLE_TREE_BYTES:
-        yield tree
-        return
-    nodes = raw_nodes(tree, what)
-    for start in range(0, len(nodes), most_nodes):
-        yield join_nodes(nodes[start : start + most_nodes])
+def pieces(tree: Iterable[bytes], most_nodes: int, what: str) -> Iterator[tuple[bytes, bool]]:
+    """The tree itself, or if it is large, trees of its nodes, in order, ``most_nodes`` each; and whether it is itself.
+
+    It comes in parts (``BlobReader.load_tree``).
+    """
+    waiting: list[msgspec.Raw] = []
+    for part, is_whole in _with_whole(tree):
+        if is_whole and len(part) <= _WHOLE_TREE_BYTES:
+            yield part, True
+            return
+        waiting += raw_nodes(part, what)
+        for start in range(0, len(waiting) - most_nodes + 1, most_nodes):
+            yield join_nodes(waiting[start : start + most_nodes]), False
+        del waiting[: len(waiting) // most_nodes * most_nodes]
+    if waiting:
+        yield join_nodes(waiting), False
+
+
+def _with_whole(parts: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each part, and whether it is the only one."""
+    remaining = iter(parts)
+    first, second = next(remaining, b""), next(remaining, None)
+    yield first, second is None
+    if second is not None:
+        yield second, False
+        for part in remaining:
+            yield part, False
 
 
 def usable_name(text: str) -> bytes | None:

@@ -6,7 +6,7 @@ is reported and left out, and nothing is deleted in that directory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -15,10 +15,11 @@ from argosy.restic_format.ids import decode_id
 from argosy.restic_format.tree import raw_nodes
 from argosy.restorer.cuts import Cuts
 from argosy.restorer.ledger import Ledger, LedgerEntry
+from argosy.restorer.seen_names import SeenNames
 from argosy.restorer.selection import Selection
 from argosy.restorer.tree_nodes import Glance, decode_glances, pieces, usable_name
 
-LoadTree = Callable[[bytes], bytes]
+LoadTree = Callable[[bytes], Iterable[bytes]]
 Report = Callable[[bytes, str], None]
 
 Positioned = tuple[int, bytes]
@@ -86,7 +87,8 @@ class TreeWalk:
         return not self._stack
 
     def next_directory(self) -> tuple[LedgerEntry, Iterator[Piece]]:
-        """The next directory and its entries. The caller reads them all, and then calls the ledger's ``walked``."""
+        """The next directory and its entries. The caller reads them all, calls the ledger's ``walked``, and only then
+        asks for the next."""
         pending = self._stack.pop()
         entry = self._ledger.begin(pending.parent, pending.path, pending.node)
         if pending.chosen:
@@ -98,29 +100,31 @@ class TreeWalk:
             return
         what = f"tree {tree_id.hex()}"
         found: list[_Pending] = []
-        names: set[bytes] = set()
+        names = SeenNames()
         sound = True
         try:
-            tree = self._load_tree(tree_id)
-            for part in pieces(tree, self._cuts.entries, what):
+            for part, is_whole in pieces(self._load_tree(tree_id), self._cuts.entries, what):
                 piece = Piece(part, what)
                 sound = self._judge(entry, piece, names, found) and sound
-                piece.alone = part is tree and not (found or piece.linked or piece.large)
+                piece.alone = is_whole and not (found or piece.linked or piece.large)
                 # A directory's first piece is its last where it matters: then the names are all known.
                 if self._delete and sound and piece.alone:
-                    entry.kept = list(names)
+                    entry.kept = names.all()
                 yield piece
+                # Some time may have passed.
+                if entry.lost:
+                    return
         except self._tolerated as error:
             entry.broken = True
             self._report(b"/" + entry.path, f"nothing below it could be restored: {error}")
             return
         if self._delete:
-            entry.kept = list(names) if sound else None
+            entry.kept = names.all() if sound else None
         for pending in reversed(found):
             entry.awaited += 1
             self._stack.append(pending)
 
-    def _judge(self, entry: LedgerEntry, piece: Piece, names: set[bytes], found: list[_Pending]) -> bool:
+    def _judge(self, entry: LedgerEntry, piece: Piece, names: SeenNames, found: list[_Pending]) -> bool:
         """Sort a piece's entries; False if there is one that may not be."""
         glances = decode_glances(piece.tree, piece.what)
         directory = b"/" + entry.path
@@ -157,7 +161,7 @@ class TreeWalk:
         return sound
 
     def _usable_names(
-        self, glances: list[Glance], names: set[bytes], directory: bytes
+        self, glances: list[Glance], names: SeenNames, directory: bytes
     ) -> tuple[list[bytes | None], bool]:
         """Each entry's name, None for one that is left out; and whether none is."""
         usable: list[bytes | None] = []
@@ -166,13 +170,11 @@ class TreeWalk:
             name = usable_name(glance.name)
             if name is None:
                 self._report(directory, f"the name {glance.name!r} in it may not be written: it is left out")
-            elif name in names:
+            elif not names.is_new(name):
                 self._report(directory, f"the name {glance.name!r} is in it twice: the second is left out")
                 name = None
             if name is None:
                 sound = False
-            else:
-                names.add(name)
             usable.append(name)
         return usable, sound
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from argosy.engine.interface import Outlet, Task
 from argosy.errors import ArgosyError, EngineError
 from argosy.repository.blobs import BlobReader
-from argosy.repository.lookup import DedupLookup
 from argosy.repository.repository import Repository
+from argosy.repository.worker_lookup import open_worker_lookup
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
 from argosy.restorer.batch_work import BatchRestorer
@@ -67,7 +67,7 @@ class RestoreWorker:
         self._outlet = outlet
         self._storage = open_storage(setup.location, setup.storage_options)
         repository = Repository.from_grant(self._storage, key, decode_config(setup.repository_config))
-        lookup = DedupLookup(Path(setup.lookup_path), key, read_only=True)
+        lookup = open_worker_lookup(Path(setup.lookup_path), repository)
         self._fetcher = BlobFetcher(repository, BlobReader(repository, lookup, memory_bytes=_READER_MEMORY_BYTES))
         self._lease = TargetLease(settings.lease_seconds)
         self._directories = TargetDirectories(

@@ -120,3 +120,9 @@ def test_a_source_must_be_named() -> None:
     nothing = dict.fromkeys(("from_repo", "from_repository_file"))
     with pytest.raises(UsageError, match="no source repository"):
         source_context(context({"repo": "/target"}, ARGOSY_REPOSITORY="/target"), nothing)
+
+
+def test_the_bound_of_a_cache_is_a_flag_or_a_variable() -> None:
+    assert context({"repo": "/r"}).access.cache_limit_bytes == 8 << 30
+    assert context({"repo": "/r", "cache_limit": 5}).access.cache_limit_bytes == 5
+    assert context({"repo": "/r"}, ARGOSY_CACHE_LIMIT="100").access.cache_limit_bytes == 100 << 20

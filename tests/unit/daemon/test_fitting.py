@@ -197,6 +197,7 @@ def test_a_checks_workers_get_this_machines_cache_if_any(scene: Scene, tmp_path:
         wanted.master_key,
         wanted.repository_config,
         "/the/masters/own/cache" if with_cache else "",
+        1000,
     )
     fitter = Fitter("nas-1", tmp_path / "cache", lambda: Sight([], []))
     fitted = check.decode_setup(fitter.fit(CHECK, check.encode(setup)))

@@ -9,7 +9,6 @@ from argosy.errors import Damaged
 from argosy.operations.diff import Comparison, DiffOptions
 from argosy.repository.blobs import BlobReader
 from argosy.repository.snapshots import StoredSnapshot
-from argosy.restic_format.blob import BlobType
 from argosy.restic_format.node import encode_metadata, finish_directory, finish_file
 from argosy.restic_format.tree import encode_tree
 
@@ -27,10 +26,9 @@ class Trees:
         self.contents[tree_id] = data
         return tree_id
 
-    def load_blob(self, blob_id: bytes, blob_type: BlobType) -> bytes:
-        assert blob_type == BlobType.TREE
-        self.read.append(blob_id)
-        return self.contents[blob_id]
+    def load_tree(self, tree_id: bytes) -> tuple[bytes, ...]:
+        self.read.append(tree_id)
+        return (self.contents[tree_id],)
 
 
 class Changes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from argosy.operations.find import FindOptions, FoundBlob, run_find
 from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.snapshots import StoredSnapshot
-from argosy.restic_format.blob import BlobType
 from argosy.restic_format.node import Node
 from tests.support.backups import Scene
 
@@ -43,13 +43,13 @@ def test_a_directory_without_a_match_is_read_once_for_all_snapshots(
     for _ in range(3):
         scene.backup(source)
     read: Counter[bytes] = Counter()
-    load = BlobReader.load_blob
+    load = BlobReader.load_tree
 
-    def counted(reader: BlobReader, blob_id: bytes, blob_type: BlobType) -> bytes:
-        read[blob_id] += 1
-        return load(reader, blob_id, blob_type)
+    def counted(reader: BlobReader, tree_id: bytes) -> Iterable[bytes]:
+        read[tree_id] += 1
+        return load(reader, tree_id)
 
-    monkeypatch.setattr(BlobReader, "load_blob", counted)
+    monkeypatch.setattr(BlobReader, "load_tree", counted)
     found = Found()
     assert run_find(scene.access(), FindOptions([b"wanted"]), found) == 0
     assert len(found.paths) == 3

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from argosy.errors import Damaged, StorageUnavailable
+from argosy.repository import blobs
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache
 from argosy.repository.encoder import decode_blob
@@ -18,6 +19,7 @@ from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import make_config
 from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.tree import encode_tree, raw_nodes
 from tests.support.storage_doubles import MemoryStorage
 from tests.unit.repository.conftest import Filler
 
@@ -73,6 +75,26 @@ def test_a_blob_comes_back(filler: Filler, reader: BlobReader, kind: BlobType) -
     contents = [b"text " * 100, os.urandom(500)]
     ids = filler.store(contents, kind)
     assert [reader.load_blob(blob_id, kind) for blob_id in ids] == contents
+
+
+def test_a_huge_tree_comes_in_parts(
+    monkeypatch: pytest.MonkeyPatch, filler: Filler, reader: BlobReader, storage: CountingStorage
+) -> None:
+    """Verified before the first part is given."""
+    monkeypatch.setattr(blobs, "_WHOLE_TREE_BYTES", 1000)
+    nodes = [
+        b'{"name":"%04d","type":"file","x":"%b"}' % (number, os.urandom(3000).hex().encode()) for number in range(100)
+    ]
+    small, huge = encode_tree(nodes[:0]), encode_tree(nodes)
+    small_id, huge_id = filler.store([small, huge], TREE)
+    assert list(reader.load_tree(small_id)) == [small]
+    parts = list(reader.load_tree(huge_id))
+    assert len(parts) > 1
+    assert [bytes(raw) for part in parts for raw in raw_nodes(part, "part")] == nodes
+    (name,) = pack_names(storage)
+    storage.objects[name] = storage.objects[name][:200_000] + b"?" + storage.objects[name][200_001:]
+    with pytest.raises(Damaged, match=huge_id.hex()):
+        BlobReader(filler.repository, filler.lookup).load_tree(huge_id)
 
 
 def test_a_blob_of_the_other_type_is_another_blob(filler: Filler, reader: BlobReader) -> None:

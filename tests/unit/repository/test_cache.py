@@ -81,3 +81,9 @@ def test_the_cache_is_private_and_marked_as_one(tmp_path: Path) -> None:
     tag = (tmp_path / "cache" / "CACHEDIR.TAG").read_text(encoding="ascii")
     assert tag.startswith("Signature: 8a477f597d28d172789f06886806bc55")
     assert repository_cache_directory(tmp_path / "cache", "ab" * 32) == directory
+
+
+def test_a_lookup_that_was_removed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="is gone") as caught:
+        open_lookup_file(tmp_path / "lookup.sqlite", read_only=True)
+    assert "Run the command again" in caught.value.hint

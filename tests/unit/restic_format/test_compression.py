@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from argosy.restic_format.compression import (
     Compressor,
     StreamCompressor,
     decompress,
+    decompress_pieces,
 )
 
 if sys.version_info >= (3, 14):
@@ -84,16 +86,26 @@ def test_a_stream_of_another_length_than_announced_is_refused() -> None:
         stream.finish()
 
 
-def test_several_frames_are_read_one_after_the_other() -> None:
-    frames = Compressor("auto").compress(b"one") + Compressor("auto").compress(b"two")
-    assert decompress(frames, 6, "blob") == b"onetwo"
+def _joined(data: bytes, expected: int, what: str) -> bytes:
+    return b"".join(decompress_pieces(data, expected, what))
 
 
+READS = pytest.mark.parametrize("read", [decompress, _joined])
+
+
+@READS
+@pytest.mark.parametrize("first", [b"one", os.urandom(1000) * 1000, bytes(3_000_000), b""])
+def test_several_frames_are_read_one_after_the_other(read: Callable[..., bytes], first: bytes) -> None:
+    frames = Compressor("auto").compress(first) + Compressor("auto").compress(b"two")
+    assert read(frames, len(first) + 3, "blob") == first + b"two"
+
+
+@READS
 @pytest.mark.parametrize("expected", [0, 1, len(TEXT) - 1, len(TEXT) + 1])
-def test_another_size_than_expected_is_damage(expected: int) -> None:
+def test_another_size_than_expected_is_damage(read: Callable[..., bytes], expected: int) -> None:
     frame = Compressor("auto").compress(TEXT)
     with pytest.raises(Damaged, match="blob 12"):
-        decompress(frame, expected, "blob 12")
+        read(frame, expected, "blob 12")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +122,19 @@ def test_a_broken_frame_is_damage(broken: bytes) -> None:
     for expected in (len(TEXT), None):
         with pytest.raises(Damaged, match="index 12"):
             decompress(broken, expected, "index 12")
+    with pytest.raises(Damaged, match="index 12"):
+        _joined(broken, len(TEXT), "index 12")
+
+
+def test_pieces_take_memory_for_a_piece() -> None:
+    """Also of what inflates to more than was expected, up to where that shows."""
+    bomb = Compressor("auto").compress(bytes(50 * 1024 * 1024))
+    tracemalloc.start()
+    assert sum(map(len, decompress_pieces(bomb, 50 * 1024 * 1024, "tree"))) == 50 * 1024 * 1024
+    with pytest.raises(Damaged, match="more than"):
+        list(decompress_pieces(bomb, 1_000_000, "tree"))
+    assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
+    tracemalloc.stop()
 
 
 def test_nothing_inflates_beyond_what_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:

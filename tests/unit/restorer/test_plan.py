@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from argosy.restorer.ledger import Ledger, LedgerEntry
 from argosy.restorer.messages import RestoreWork, Segment
 from argosy.restorer.plan import Plan
 from argosy.restorer.selection import Selection, SelectionSpec
-from argosy.restorer.tree_nodes import decode_glances
+from argosy.restorer.tree_nodes import Glance, decode_glances
 from argosy.restorer.tree_walk import TreeWalk
 
 
@@ -36,9 +37,9 @@ class Trees:
         self.stored[blob_id(data)] = data
         return blob_id(data)
 
-    def load(self, tree_id: bytes) -> bytes:
+    def load(self, tree_id: bytes) -> Iterable[bytes]:
         try:
-            return self.stored[tree_id]
+            return (self.stored[tree_id],)
         except KeyError:
             raise Damaged(f"tree {tree_id.hex()} is in no index") from None
 
@@ -278,7 +279,7 @@ def test_a_directory_that_cannot_be_read_is_named_and_its_parent_finished(scratc
 
 
 def test_a_failing_store_ends_the_plan_unless_it_is_tolerated(scratch: Path) -> None:
-    def load(_: bytes) -> bytes:
+    def load(_: bytes) -> Iterable[bytes]:
         raise StorageUnavailable("gone")
 
     with pytest.raises(StorageUnavailable):
@@ -306,3 +307,30 @@ def test_a_directory_below_one_that_broke_is_passed_over(scratch: Path) -> None:
     planning.settle(*first)
     assert planning.drain() == []
     assert planning.finished == [b""]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_huge_directory_is_read_as_far_as_there_are_tasks_to_give(scratch: Path, lost: bool) -> None:
+    """What waits to be handed out does not grow with it; once the directory is lost, nothing more of it comes."""
+    read: list[int] = []
+
+    def load(_: bytes) -> Iterator[bytes]:
+        for number in range(50):
+            read.append(number)
+            yield encode_tree([file(f"{number:03}-{at}", 1) for at in range(4)])
+
+    planning = Planning(scratch, {}, root=bytes(32), load=load)
+    first = planning.next()
+    assert first is not None
+    assert len(read) <= 3
+    if lost:
+        assert planning.ledger.break_off(b"")
+    planning.settle(*first)
+    names = [glance.name for task in [first, *planning.drain()] for glance in _glances(*task)]
+    assert len(names) == (4 if lost else 200)
+    assert planning.plan.exhausted
+    assert not len(planning.ledger)
+
+
+def _glances(_number: int, work: RestoreWork) -> list[Glance]:
+    return [glance for part in work.parts for glance in decode_glances(part.tree, "part")]

@@ -7,6 +7,7 @@ import pytest
 from argosy.errors import Damaged
 from argosy.restic_format.names import encode_name
 from argosy.restic_format.tree import encode_tree
+from argosy.restic_format.tree_parts import cut_tree
 from argosy.restorer.tree_nodes import decode_glances, decode_nodes, join_nodes, pieces, usable_name
 
 
@@ -29,10 +30,13 @@ def test_no_other_name_is_usable(text: str) -> None:
 def test_a_small_tree_stays_whole_and_a_large_one_is_taken_apart() -> None:
     nodes = [node(b"%06d" % number, b',"x":"%b"' % (b"x" * 500)) for number in range(2500)]
     small, large = encode_tree(nodes[:10]), encode_tree(nodes)
-    assert [piece is small for piece in pieces(small, 3, "tree")] == [True]
-    parts = [decode_glances(piece, "tree") for piece in pieces(large, 1000, "tree")]
-    assert [len(part) for part in parts] == [1000, 1000, 500]
-    assert [glance.name for part in parts for glance in part] == [f"{number:06d}" for number in range(2500)]
+    assert list(pieces((small,), 3, "tree")) == [(small, True)]
+    for tree in [(large,), tuple(cut_tree((large,), 10_000))]:
+        found = list(pieces(tree, 1000, "tree"))
+        parts = [decode_glances(piece, "tree") for piece, _ in found]
+        assert [len(part) for part in parts] == [1000, 1000, 500]
+        assert [glance.name for part in parts for glance in part] == [f"{number:06d}" for number in range(2500)]
+        assert not any(is_whole for _, is_whole in found)
 
 
 def test_a_malformed_node_costs_itself() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--allow-other", is_flag=True, help="let other users in")
 @click.option("--no-default-permissions", is_flag=True, help="with --allow-other: let them read every file")
 @click.option("--owner-root", is_flag=True, help="all files belong to root")
+@click.option("--no-xattrs", is_flag=True, help="leave extended attributes and ACLs out: long listings are quicker")
 @click.option("--path-template", "templates", multiple=True, help="where snapshots appear (again: and there)")
 @click.option("--time-template", help="how their times are written, as in Go")
 @click.argument("directory", metavar="DIRECTORY")
@@ -32,6 +33,7 @@ def command(
     allow_other: bool,
     no_default_permissions: bool,
     owner_root: bool,
+    no_xattrs: bool,
     templates: tuple[str, ...],
     time_template: str | None,
 ) -> None:
@@ -52,6 +54,7 @@ def command(
         allow_other=allow_other,
         owner_root=owner_root,
         check_permissions=not no_default_permissions,
+        xattrs=not no_xattrs,
     )
     with ctx.stopping("unmounting") as stopping:
         run_mount(ctx.access, options, _Said(ctx.output), stopping)

@@ -22,6 +22,7 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
     master_key: bytes
     repository_config: bytes
     cache_directory: str
+    cache_limit_bytes: int
 
     def __repr__(self) -> str:
         return f"WorkerSetup(location={self.location!r})"

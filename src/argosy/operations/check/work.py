@@ -150,6 +150,7 @@ class Check:
             master_key=repository.key.material,
             repository_config=encode_config(repository.config),
             cache_directory=str(cache),
+            cache_limit_bytes=access.cache_limit_bytes,
         )
 
     def _take_inventory(self) -> tuple[Inventory, list[bytes], bool]:

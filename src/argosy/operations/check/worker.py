@@ -66,7 +66,7 @@ class CheckWorker:
         key, config = MasterKey.from_bytes(setup.master_key), decode_config(setup.repository_config)
         self._repository = Repository.from_grant(self._storage, key, config)
         if setup.cache_directory:
-            self._repository.use_cache(SealedCache(Path(setup.cache_directory)))
+            self._repository.use_cache(SealedCache(Path(setup.cache_directory), setup.cache_limit_bytes))
         self._packs = PackReader(self._repository)
         self._threads = TaskThreads(outlet, 1 if self._storage.is_local else _REMOTE_THREADS)
         self._places: dict[bytes, list[Location]] = {}

@@ -14,6 +14,7 @@ import time
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import accumulate
 from threading import Lock
 from typing import NamedTuple
@@ -22,7 +23,7 @@ import msgspec
 
 from argosy.errors import Damaged
 from argosy.operations.mount.layout import Place
-from argosy.operations.mount.listing import Listings
+from argosy.operations.mount.listing import Listing, Listings
 from argosy.operations.tree_walk import subtree_of
 from argosy.repository.blobs import BlobReader
 from argosy.repository.lookup import DedupLookup
@@ -62,6 +63,15 @@ class _Entry(msgspec.Struct, frozen=True):
     node: Node | None = None
 
 
+class _Inside(msgspec.Struct, frozen=True):
+    """A directory of the snapshot of which ``root`` is the tree: at ``path`` in the mount, at ``below`` in it."""
+
+    path: bytes
+    root: bytes
+    below: bytes
+    listing: Listing
+
+
 class Browser:
     """Reads what is below the places that ``layout`` gives. ``owner``: uid and gid of all, else each entry its own."""
 
@@ -77,12 +87,13 @@ class Browser:
         self._reader = reader
         self._lookup = lookup
         self._owner = owner
-        self._listings = Listings(lambda tree_id: reader.load_blob(tree_id, BlobType.TREE), _LISTINGS_BYTES)
+        self._listings = Listings(reader.load_tree, _LISTINGS_BYTES)
         self._trees: OrderedDict[tuple[bytes, bytes], bytes] = OrderedDict()
         self._lock = Lock()
         self._loading: dict[bytes, Lock] = {}
         self._began_ns = time.time_ns()
         self._last: tuple[Place, _Entry] | None = None
+        self._last_inside: tuple[Place, _Inside] | None = None
 
     def attributes(self, path: bytes) -> Attributes:
         """What stat tells of it."""
@@ -105,12 +116,11 @@ class Browser:
                 yield name, self._of_place(entry.place.names[text], below + name)
             return
         listing = self._listings.get(self._tree(entry.root, entry.below))
-        for position in range(start, len(listing)):
-            name = listing.name(position)
-            try:
-                attributes = self._of_node(listing.at(position), entry.root, below + name)
-            except Damaged:
-                attributes = None
+        for name, node in listing.entries(start):
+            attributes = None
+            if node is not None:
+                with suppress(Damaged):
+                    attributes = self._of_node(node, entry.root, below + name)
             yield name, attributes
 
     def link_target(self, path: bytes) -> bytes:
@@ -124,8 +134,17 @@ class Browser:
 
     def xattrs(self, path: bytes) -> dict[str, bytes]:
         """The extended attributes."""
+        directory, name = _split(path)
+        inside = self._inside(self._layout(), directory)
+        if inside is None or not inside.listing.may_have_attributes(name):
+            return {}
         node = self._entry(path).node
         return dict(node.xattrs()) if node is not None else {}
+
+    def has_attributes_beside(self, path: bytes) -> bool:
+        """Whether an entry of its directory may have extended attributes; False only if all are known to have none."""
+        inside = self._inside(self._layout(), _split(path)[0])
+        return inside is None or inside.listing.has_attributes
 
     def open(self, path: bytes) -> OpenFile:
         """A file's content."""
@@ -143,25 +162,37 @@ class Browser:
         self._last = layout, entry
         return entry
 
-    def _find(self, place: Place, path: bytes) -> _Entry:
-        parts = [part for part in path.split(b"/") if part]
-        for number, part in enumerate(parts):
-            if _is_snapshot(place):
-                return self._entry_of_snapshot(path, place, parts[number:])
-            found = place.names.get(os.fsdecode(part))
-            if found is None:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-            place = found
-        snapshot = place.snapshot
-        return _Entry(path, place, snapshot.snapshot.tree if snapshot is not None else b"")
-
-    def _entry_of_snapshot(self, path: bytes, place: Place, parts: list[bytes]) -> _Entry:
-        assert place.snapshot is not None
-        root, below = place.snapshot.snapshot.tree, b"/".join(parts)
-        node = self._listings.get(self._tree(root, b"/".join(parts[:-1]))).find(parts[-1])
+    def _find(self, layout: Place, path: bytes) -> _Entry:
+        directory, name = _split(path)
+        inside = self._inside(layout, directory) if name else None
+        if inside is None:
+            place = _place(layout, path)
+            if place is None:
+                raise _missing()
+            return _Entry(path, place, place.snapshot.snapshot.tree if place.snapshot is not None else b"")
+        node = inside.listing.find(name)
         if node is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        return _Entry(path, root=root, below=below, node=node)
+            raise _missing()
+        return _Entry(path, root=inside.root, below=inside.below + b"/" + name if inside.below else name, node=node)
+
+    def _inside(self, layout: Place, directory: bytes) -> _Inside | None:
+        """A directory of a snapshot, None if it is none. The last one is remembered: entries are asked for in a row."""
+        last = self._last_inside
+        if last is not None and last[0] is layout and last[1].path == directory:
+            return last[1]
+        place, parts = layout, [part for part in directory.split(b"/") if part]
+        for number in range(len(parts) + 1):
+            if _is_snapshot(place):
+                assert place.snapshot is not None
+                root, below = place.snapshot.snapshot.tree, b"/".join(parts[number:])
+                inside = _Inside(directory, root, below, self._listings.get(self._tree(root, below)))
+                self._last_inside = layout, inside
+                return inside
+            following = place.names.get(os.fsdecode(parts[number])) if number < len(parts) else None
+            if following is None:
+                return None
+            place = following
+        return None
 
     def _tree(self, root: bytes, directory: bytes) -> bytes:
         """The tree of a directory, "" being the root."""
@@ -174,7 +205,7 @@ class Browser:
             node = self._listings.get(tree_id).find(part)
             path = path + b"/" + part if path else part
             if node is None:
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+                raise _missing()
             if node.type != "dir":
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             tree_id = subtree_of(node, b"/" + path)
@@ -258,6 +289,25 @@ class OpenFile:
                     raise damaged(f"file {self._node.name!r}", reason)
                 self._ends = ends
             return self._ends
+
+
+def _split(path: bytes) -> tuple[bytes, bytes]:
+    directory, _, name = path.rstrip(b"/").rpartition(b"/")
+    return directory, name
+
+
+def _place(place: Place, path: bytes) -> Place | None:
+    """The place at a path of the layout."""
+    for part in path.split(b"/"):
+        following = place.names.get(os.fsdecode(part)) if part else place
+        if following is None:
+            return None
+        place = following
+    return place
+
+
+def _missing() -> FileNotFoundError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def _is_snapshot(place: Place | None) -> bool:

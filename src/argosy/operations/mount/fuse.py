@@ -16,7 +16,7 @@ from typing import Any
 
 from argosy.errors import ArgosyError, UsageError
 from argosy.operations.mount.browser import Attributes, Browser, OpenFile
-from argosy.operations.mount.quick_fuse import attributes_with_every_listing, quick_fuse
+from argosy.operations.mount.quick_fuse import KernelMemory, attributes_with_every_listing, quick_fuse
 
 Report = Callable[[bytes, ArgosyError], None]
 
@@ -26,6 +26,9 @@ APT_LINE = "sudo apt-get install -y fuse3 libfuse3-3"
 _KERNEL_REMEMBERS_SECONDS = 60
 # libfuse before 3.12 ends threads that are idle beyond this number, ten by default.
 _THREADS_KEPT = 10_000
+# `ls -l` asks for it for each file, unless it was told for one that there is no such thing: half of its time. That is
+# what a directory answers in which nothing has attributes. (A kernel with SELinux answers by itself.)
+_LABEL = b"security.selinux"
 # An entry whose inode is 0 is one that readdir(3) leaves out.
 _DOT = Attributes(0o040555, 1, 1, 0, 0, 0, 0, 0, 0, 0)
 _DOT_ENTRIES = ((b".", _DOT), (b"..", _DOT))
@@ -40,15 +43,27 @@ def require_fuse() -> None:
 
 
 def serve(
-    browser: Browser, directory: str, report: Report, ready: Event, *, allow_other: bool, check_permissions: bool
+    browser: Browser,
+    directory: str,
+    report: Report,
+    ready: Event,
+    memory: KernelMemory,
+    *,
+    allow_other: bool = False,
+    check_permissions: bool = True,
+    xattrs: bool = True,
 ) -> None:
-    """Mount at ``directory`` and answer until it is unmounted; sets ``ready``. UsageError if it cannot be mounted."""
+    """Mount at ``directory`` and answer until it is unmounted; sets ``ready``. UsageError if it cannot be mounted.
+
+    ``memory`` is to be told which links have changed.
+    """
+    operations = _WithAttributes if xattrs else _Operations
     options: dict[str, Any] = {"allow_other": True} if allow_other else {}
     if allow_other and check_permissions:
         options["default_permissions"] = True
     try:
         quick_fuse(_library())(
-            _Operations(browser, report, ready),
+            operations(browser, report, ready, memory),
             directory,
             foreground=True,
             ro=True,
@@ -57,6 +72,8 @@ def serve(
             use_ino=True,
             attr_timeout=_KERNEL_REMEMBERS_SECONDS,
             entry_timeout=_KERNEL_REMEMBERS_SECONDS,
+            # What was read stays with the kernel while the file's size and time do.
+            auto_cache=True,
             max_idle_threads=_THREADS_KEPT,
             **options,
         )
@@ -92,22 +109,28 @@ class _Operations:
 
     use_ns = True
 
-    def __init__(self, browser: Browser, report: Report, ready: Event) -> None:
-        self._browser = browser
+    def __init__(self, browser: Browser, report: Report, ready: Event, memory: KernelMemory) -> None:
+        self.browser = browser
         self._report = report
         self._ready = ready
+        self._memory = memory
         self._files: dict[int, OpenFile] = {}
         self._numbers = count(1)
 
     def init_with_config(self, connection: Any, _config: Any) -> None:
         """The mount stands."""
         attributes_with_every_listing(connection)
+        self._memory.begin(_library(), connection)
         self._ready.set()
+
+    def destroy(self, _path: str) -> None:
+        """The mount ends."""
+        self._memory.end()
 
     def getattr(self, path: str, _handle: int | None = None) -> dict[str, int]:
         """See stat(2)."""
-        with self._answering(raw := _raw(path)):
-            found = self._browser.attributes(raw)
+        with self.answering(raw := _raw(path)):
+            found = self.browser.attributes(raw)
         return {
             "st_mode": found.mode,
             "st_ino": found.inode,
@@ -124,9 +147,9 @@ class _Operations:
 
     def listing(self, path: bytes, start: int) -> Iterator[tuple[bytes, Attributes | None]]:
         """See ``Answers.listing``."""
-        with self._answering(path):
+        with self.answering(path):
             yield from _DOT_ENTRIES[start:]
-            yield from self._browser.entries(path, max(0, start - len(_DOT_ENTRIES)))
+            yield from self.browser.entries(path, max(0, start - len(_DOT_ENTRIES)))
 
     def readdir_with_offset(
         self, path: str, offset: int, _handle: int
@@ -138,20 +161,20 @@ class _Operations:
 
     def readlink(self, path: str) -> str:
         """See readlink(2)."""
-        with self._answering(raw := _raw(path)):
-            return self._browser.link_target(raw).decode("utf-8", "surrogateescape")
+        with self.answering(raw := _raw(path)):
+            return self.browser.link_target(raw).decode("utf-8", "surrogateescape")
 
     def open(self, path: str, _flags: int) -> int:
         """A handle for ``read``."""
-        with self._answering(raw := _raw(path)):
-            file = self._browser.open(raw)
+        with self.answering(raw := _raw(path)):
+            file = self.browser.open(raw)
         number = next(self._numbers)
         self._files[number] = file
         return number
 
     def read(self, path: str, size: int, offset: int, handle: int) -> bytes:
         """Bytes that were verified, or EIO."""
-        with self._answering(_raw(path)):
+        with self.answering(_raw(path)):
             return self._files[handle].read(offset, size)
 
     def release(self, _path: str, handle: int) -> int:
@@ -159,26 +182,34 @@ class _Operations:
         self._files.pop(handle, None)
         return 0
 
-    def listxattr(self, path: str) -> list[str]:
-        """Names of extended attributes."""
-        with self._answering(raw := _raw(path)):
-            return list(self._browser.xattrs(raw))
-
-    def extended_attribute(self, path: bytes, name: bytes) -> bytes | None:
-        """See ``Answers.extended_attribute``."""
-        with self._answering(path):
-            return self._browser.xattrs(path).get(name.decode("utf-8", "surrogateescape"))
-
-    # mfusepy asks for it only where there is an operation of its name; ``QuickFuse`` answers.
-    getxattr = extended_attribute
-
     @contextmanager
-    def _answering(self, path: bytes) -> Iterator[None]:
+    def answering(self, path: bytes) -> Iterator[None]:
+        """What the repository could not answer is an input/output error, and reported."""
         try:
             yield
         except ArgosyError as error:
             self._report(path, error)
             raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+
+
+class _WithAttributes(_Operations):
+    """Extended attributes, too. Where these are missing, libfuse says so once and is never asked again."""
+
+    def listxattr(self, path: str) -> list[str]:
+        """Names of extended attributes."""
+        with self.answering(raw := _raw(path)):
+            return list(self.browser.xattrs(raw))
+
+    def extended_attribute(self, path: bytes, name: bytes) -> bytes | None:
+        """See ``Answers.extended_attribute``."""
+        with self.answering(path):
+            value = self.browser.xattrs(path).get(name.decode("utf-8", "surrogateescape"))
+            if value is None and name == _LABEL and not self.browser.has_attributes_beside(path):
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+            return value
+
+    # mfusepy asks for it only where there is an operation of its name; ``QuickFuse`` answers.
+    getxattr = extended_attribute
 
 
 def _raw(path: str) -> bytes:

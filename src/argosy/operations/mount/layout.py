@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import product
 
@@ -51,6 +52,15 @@ def build_layout(
                     _directory(root, start + "/latest").link = suffix
                     _directory(root, start + "/latest").snapshot = stored
     return root
+
+
+def changed_links(before: Place, after: Place, path: bytes = b"") -> Iterator[bytes]:
+    """The paths of links that lead elsewhere now, or are gone."""
+    for name, place in before.names.items():
+        below, now = path + b"/" + os.fsencode(name), after.names.get(name, Place())
+        if place.link and place.link != now.link:
+            yield below
+        yield from changed_links(place, now, below)
 
 
 def format_go_time(text: str, layout: str) -> str:

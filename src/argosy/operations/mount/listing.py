@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from threading import Lock
 
 import msgspec
 
+from argosy.errors import Damaged
 from argosy.restic_format.compression import Compressor, decompress
 from argosy.restic_format.damage import damaged
+from argosy.restic_format.documents import decode_document
 from argosy.restic_format.names import decode_name
 from argosy.restic_format.node import Node, decode_node
-from argosy.restic_format.tree import encode_tree, raw_nodes
+from argosy.restic_format.tree import is_entry_name, raw_nodes
+from argosy.restic_format.tree_parts import cut_tree
 
-_RUN_ENTRIES = 512
+_RUN_BYTES = 128 * 1024
 _RUNS_OPEN = 16
 # A directory is looked up by way of those above it: they must not drive each other out.
 _FEWEST_KEPT = 8
@@ -27,7 +31,11 @@ class _Named(msgspec.Struct, gc=False):
     name: str
 
 
-_NAMED = msgspec.json.Decoder(_Named)
+class _NamedTree(msgspec.Struct, gc=False):
+    nodes: list[_Named] | None
+
+
+_NAMES = msgspec.json.Decoder(_NamedTree)
 
 
 class _Run(msgspec.Struct, frozen=True):
@@ -43,43 +51,50 @@ class Listing:
     They are kept in compressed runs, of which those used last are open: a million entries take 40 MB, not 450.
     """
 
-    def __init__(self, tree: bytes, what: str) -> None:
-        """Damaged (naming ``what``) unless it is a tree of single names in strict order."""
+    def __init__(self, tree: Iterable[bytes], what: str) -> None:
+        """The tree may come in parts. Damaged (naming ``what``) unless it is one of single names in strict order."""
         self._what = what
         self._firsts: list[bytes] = []
+        self._starts: list[int] = []
         self._packed: list[bytes] = []
+        self._attributed = bytearray()
         self._open: OrderedDict[int, _Run] = OrderedDict()
         self._lock = Lock()
-        nodes, compressor, previous = raw_nodes(tree, what), Compressor("fastest"), b""
-        for start in range(0, len(nodes), _RUN_ENTRIES):
-            run = nodes[start : start + _RUN_ENTRIES]
-            names = [_name_in(node, what) for node in run]
+        self._length = most_bytes = most_entries = 0
+        compressor, previous = Compressor("fastest"), b""
+        for run in chain.from_iterable(cut_tree((part,), _RUN_BYTES) for part in tree):
+            names = _names_in(run, what)
             for name in names:
-                if name <= previous or b"/" in name or b"\0" in name or name in (b".", b".."):
+                if name <= previous or not is_entry_name(name):
                     raise damaged(what, f"node {name!r} is not the name of one file, or out of order")
                 previous = name
-            self._firsts.append(names[0])
-            self._packed.append(compressor.compress_document(encode_tree(run)))
-        self._length = len(nodes)
-        open_bytes = min(len(tree), len(tree) * _RUN_ENTRIES * _RUNS_OPEN // max(1, len(nodes)))
-        open_entries = min(len(nodes), _RUN_ENTRIES * _RUNS_OPEN)
-        self.size_bytes = sum(map(len, self._packed)) + open_bytes + _OBJECTS_BYTES * open_entries
+            if names:
+                self._firsts.append(names[0])
+                self._starts.append(self._length)
+                self._packed.append(compressor.compress_document(run))
+                self._attributed.append(b'"extended_attributes"' in run)
+            self._length += len(names)
+            most_bytes, most_entries = max(most_bytes, len(run)), max(most_entries, len(names))
+        runs = min(_RUNS_OPEN, len(self._packed))
+        self.size_bytes = sum(map(len, self._packed)) + runs * (most_bytes + _OBJECTS_BYTES * most_entries)
 
     def __len__(self) -> int:
         return self._length
 
-    def name(self, position: int) -> bytes:
-        """The name of an entry by its place in the order."""
-        number, at = divmod(position, _RUN_ENTRIES)
-        return self._run(number).names[at]
-
-    def at(self, position: int) -> Node:
-        """The entry itself. Damaged if it makes no sense."""
-        number, at = divmod(position, _RUN_ENTRIES)
-        return decode_node(self._run(number).nodes[at], self._what)
+    def entries(self, start: int) -> Iterator[tuple[bytes, Node | None]]:
+        """Name and entry from place number ``start`` of the order on; None for an entry that makes no sense."""
+        first = max(0, bisect_right(self._starts, start) - 1)
+        for number in range(first, len(self._packed)):
+            run = self._run(number)
+            for at in range(max(0, start - self._starts[number]), len(run.names)):
+                try:
+                    node = decode_node(run.nodes[at], self._what)
+                except Damaged:
+                    node = None
+                yield run.names[at], node
 
     def find(self, name: bytes) -> Node | None:
-        """The entry with this name."""
+        """The entry with this name. Damaged if it makes no sense."""
         number = bisect_right(self._firsts, name) - 1
         if number < 0:
             return None
@@ -87,12 +102,22 @@ class Listing:
         at = bisect_left(run.names, name)
         return decode_node(run.nodes[at], self._what) if at < len(run.names) and run.names[at] == name else None
 
+    def may_have_attributes(self, name: bytes) -> bool:
+        """Whether an entry of this name could have extended attributes; False is certain, and quickly said."""
+        number = bisect_right(self._firsts, name) - 1
+        return number >= 0 and bool(self._attributed[number])
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether some entry may have extended attributes."""
+        return any(self._attributed)
+
     def _run(self, number: int) -> _Run:
         with self._lock:
             found = self._open.get(number)
             if found is None:
-                nodes = raw_nodes(decompress(self._packed[number], None, self._what), self._what)
-                found = self._open[number] = _Run([_name_in(node, self._what) for node in nodes], nodes)
+                run = decompress(self._packed[number], None, self._what)
+                found = self._open[number] = _Run(_names_in(run, self._what), raw_nodes(run, self._what))
                 if len(self._open) > _RUNS_OPEN:
                     self._open.popitem(last=False)
             else:
@@ -103,7 +128,7 @@ class Listing:
 class Listings:
     """The listings used last, up to about ``limit_bytes``, or the last eight. Thread-safe."""
 
-    def __init__(self, load: Callable[[bytes], bytes], limit_bytes: int) -> None:
+    def __init__(self, load: Callable[[bytes], Iterable[bytes]], limit_bytes: int) -> None:
         self._load = load
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
@@ -141,8 +166,5 @@ class Listings:
         return listing
 
 
-def _name_in(node: msgspec.Raw, what: str) -> bytes:
-    try:
-        return decode_name(_NAMED.decode(node).name)
-    except msgspec.DecodeError as error:
-        raise damaged(what, f"it holds what is not a node ({error})") from error
+def _names_in(tree: bytes, what: str) -> list[bytes]:
+    return [decode_name(node.name) for node in decode_document(_NAMES, tree, what, "a tree").nodes or []]

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
-from ctypes import memmove, pythonapi
-from threading import local
+from ctypes import c_void_p, memmove, pythonapi
+from threading import Lock, local
 from typing import Any, Protocol
 
 from argosy.operations.mount.browser import Attributes
 
 # fuse_common.h and fuse.h of libfuse 3.
 _CAP_READDIRPLUS_AUTO = 1 << 14
+_CAP_CACHE_SYMLINKS = 1 << 23
 _READDIR_PLUS = 1 << 0
 _FILL_DIR_PLUS = 1 << 1
 _NS = 1_000_000_000
@@ -36,6 +37,37 @@ def attributes_with_every_listing(connection: Any) -> None:
     """Have the kernel ask for them always: left to itself it does for the first part of a listing only."""
     if hasattr(connection, "want"):
         connection.want &= ~_CAP_READDIRPLUS_AUTO
+
+
+class KernelMemory:
+    """What the kernel remembers of the links in a mount: for good, unless it is told to forget one. Thread-safe.
+
+    Without that each question about a file below ``snapshots/latest`` is one more about ``latest``.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._forget: Callable[[bytes], int] | None = None
+
+    def begin(self, mfusepy: Any, connection: Any) -> None:
+        """Have it remember links if it can. To be called by libfuse when the mount begins."""
+        library = mfusepy._libfuse  # its own functions end where this begins
+        if mfusepy.fuse_version_major < 3 or not hasattr(library, "fuse_invalidate_path"):
+            return
+        connection.want |= connection.capable & _CAP_CACHE_SYMLINKS
+        fuse = c_void_p(library.fuse_get_context().contents.fuse)
+        self._forget = lambda path: int(library.fuse_invalidate_path(fuse, path))
+
+    def forget(self, path: bytes) -> None:
+        """Have it ask again. Not to be called from what answers it: it may wait for that answer."""
+        with self._lock:
+            if self._forget is not None:
+                self._forget(path)
+
+    def end(self) -> None:
+        """The mount ends: there is nobody to be told any more."""
+        with self._lock:
+            self._forget = None
 
 
 def quick_fuse(mfusepy: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -13,7 +14,8 @@ import msgspec
 from argosy.errors import ArgosyError, UsageError
 from argosy.operations.mount.browser import Browser
 from argosy.operations.mount.fuse import require_fuse, serve, unmount
-from argosy.operations.mount.layout import DEFAULT_PATHS, DEFAULT_TIME, Place, build_layout
+from argosy.operations.mount.layout import DEFAULT_PATHS, DEFAULT_TIME, Place, build_layout, changed_links
+from argosy.operations.mount.quick_fuse import KernelMemory
 from argosy.operations.session import Access, Session, open_session
 from argosy.repository.blobs import BlobReader
 from argosy.repository.layout import FileKind
@@ -29,7 +31,8 @@ _PROBLEMS_REMEMBERED = 1000
 
 class MountOptions(msgspec.Struct, frozen=True):
     """``paths`` and ``time``: restic's templates. ``owner_root``: all belongs to root. ``check_permissions`` counts
-    with ``allow_other``: the kernel then lets others read only what the modes of the files allow."""
+    with ``allow_other``: the kernel then lets others read only what the modes of the files allow. Without ``xattrs`` no
+    file has extended attributes or an ACL."""
 
     directory: str
     wanted: SnapshotFilter = ALL_SNAPSHOTS
@@ -38,6 +41,7 @@ class MountOptions(msgspec.Struct, frozen=True):
     allow_other: bool = False
     owner_root: bool = False
     check_permissions: bool = True
+    xattrs: bool = True
 
 
 class MountObserver(Protocol):
@@ -68,7 +72,7 @@ def run_mount(access: Access, options: MountOptions, observer: MountObserver, st
             lookup,
             owner=(0, 0) if options.owner_root else None,
         )
-        _Serving(browser, options, problems).run(observer, stopping)
+        _Serving(browser, options, problems, layouts).run(observer, stopping)
 
 
 class _Problems:
@@ -106,6 +110,7 @@ class _Layouts:
         self._lock = threading.Lock()
         self._ids: list[bytes] | None = None
         self._layout = Place()
+        self._changed: deque[bytes] = deque()
         self._looked = 0.0
 
     def current(self) -> Place:
@@ -121,6 +126,11 @@ class _Layouts:
                     self._problems.tell("looking for new snapshots", error)
             return self._layout
 
+    def tell_changes(self, memory: KernelMemory) -> None:
+        """Have the kernel forget the links that lead elsewhere by now."""
+        while self._changed:
+            memory.forget(self._changed.popleft())
+
     def _look(self) -> None:
         ids = sorted(self._repository.list_ids(FileKind.SNAPSHOT))
         if ids != self._ids:
@@ -131,7 +141,9 @@ class _Layouts:
                 on_damaged=lambda snapshot_id, error: self._problems.tell(f"snapshot {snapshot_id.hex()}", error),
             )
             wanted = [stored for stored in snapshots if self._options.wanted.matches(stored.snapshot)]
-            self._layout = build_layout(wanted, self._options.paths, self._options.time)
+            layout = build_layout(wanted, self._options.paths, self._options.time)
+            self._changed.extend(changed_links(self._layout, layout))
+            self._layout = layout
             self._ids = ids
         self._looked = time.monotonic()
 
@@ -139,10 +151,12 @@ class _Layouts:
 class _Serving:
     """A thread answers the kernel; this one waits, so that it hears of signals."""
 
-    def __init__(self, browser: Browser, options: MountOptions, problems: _Problems) -> None:
+    def __init__(self, browser: Browser, options: MountOptions, problems: _Problems, layouts: _Layouts) -> None:
         self._browser = browser
         self._options = options
         self._problems = problems
+        self._layouts = layouts
+        self._memory = KernelMemory()
         self._ready = threading.Event()
         self._failure: ArgosyError | None = None
         self._thread = threading.Thread(target=self._serve, name="mount", daemon=True)
@@ -154,6 +168,7 @@ class _Serving:
         try:
             while self._thread.is_alive() and not stopping():
                 self._thread.join(_WATCH_SECONDS)
+                self._layouts.tell_changes(self._memory)
                 if self._ready.is_set() and not told:
                     told = True
                     observer.mounted(self._options.directory)
@@ -172,8 +187,10 @@ class _Serving:
                 options.directory,
                 self._problems.at,
                 self._ready,
+                self._memory,
                 allow_other=options.allow_other,
                 check_permissions=options.check_permissions,
+                xattrs=options.xattrs,
             )
         except ArgosyError as error:
             self._failure = error

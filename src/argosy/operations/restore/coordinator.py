@@ -17,7 +17,6 @@ from argosy.operations.restore.tasks import TaskLoop
 from argosy.operations.restore.verification import WrittenFiles
 from argosy.repository.blobs import BlobReader
 from argosy.repository.snapshots import StoredSnapshot
-from argosy.restic_format.blob import BlobType
 from argosy.restic_format.node import Node
 from argosy.restorer.content import BlobPlaces
 from argosy.restorer.cuts import Cuts
@@ -93,7 +92,7 @@ class Coordinator:
         self._tools = self._large_file_tools(source.places, directories, settings, target, cuts)
         walk = TreeWalk(
             source.root_tree,
-            lambda tree_id: source.reader.load_blob(tree_id, BlobType.TREE),
+            source.reader.load_tree,
             selection,
             self._ledger,
             self.tally.error,

@@ -10,7 +10,6 @@ from argosy.errors import Damaged
 from argosy.operations.verify.messages import Part, VerifyWork
 from argosy.operations.verify.paths import join, location
 from argosy.repository.blobs import BlobReader
-from argosy.restic_format.blob import BlobType
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.ids import decode_id
 from argosy.restorer.content import BlobPlaces
@@ -92,7 +91,7 @@ class VerifyPlan:
         what = f"tree {directory.tree_id.hex()}"
         after = b""
         try:
-            runs = pieces(self._reader.load_blob(directory.tree_id, BlobType.TREE), _NODES_A_PART, what)
+            runs = (run for run, _ in pieces(self._reader.load_tree(directory.tree_id), _NODES_A_PART, what))
             for run, is_last in _with_last(runs):
                 nodes = self._usable(directory.path, run, after, what)
                 until = b"" if is_last else max(nodes, default=after)

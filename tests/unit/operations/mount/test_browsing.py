@@ -25,9 +25,9 @@ class OneTree:
         self.tree = tree
         self.loaded = 0
 
-    def load_blob(self, _blob_id: bytes, _blob_type: int) -> bytes:
+    def load_tree(self, _tree_id: bytes) -> tuple[bytes, ...]:
         self.loaded += 1
-        return self.tree
+        return (self.tree,)
 
 
 def browser_of(reader: OneTree) -> Browser:
@@ -64,3 +64,23 @@ def test_an_entry_that_makes_no_sense_does_not_hide_the_others() -> None:
         assert listed[name] is None
         with pytest.raises(Damaged):
             browser.attributes(b"/latest/" + name)
+
+
+def test_extended_attributes_are_told_of_those_that_have_them_and_of_no_other() -> None:
+    tree = encode_tree([file(b"with", 1)[:-1] + b',"extended_attributes":[{"name":"user.x","value":"eA=="}]}'])
+    browser = browser_of(OneTree(tree))
+    assert browser.xattrs(b"/latest/with") == {"user.x": b"x"}
+    assert browser.has_attributes_beside(b"/latest/with")
+    assert browser.xattrs(b"/latest") == browser.xattrs(b"/") == {}
+    assert not browser_of(OneTree(encode_tree([file(b"without", 1)]))).has_attributes_beside(b"/latest/without")
+
+
+def test_what_is_not_there_is_missing() -> None:
+    browser = browser_of(OneTree(encode_tree([file(b"file", 1)])))
+    for path in (b"/nowhere", b"/latest/nothing", b"/nowhere/at/all"):
+        with pytest.raises(FileNotFoundError):
+            browser.attributes(path)
+    with pytest.raises(NotADirectoryError):
+        browser.attributes(b"/latest/file/below")
+    assert stat.S_ISDIR(browser.attributes(b"/").mode)
+    assert stat.S_ISDIR(browser.attributes(b"/latest").mode)

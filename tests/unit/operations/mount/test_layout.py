@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from argosy.operations.mount.layout import Place, build_layout, format_go_time
+from argosy.operations.mount.layout import Place, build_layout, changed_links, format_go_time
 from argosy.repository.snapshots import StoredSnapshot
 from argosy.restic_format.snapshot import Snapshot
 
@@ -69,3 +69,16 @@ def test_the_directories_are_there_without_snapshots() -> None:
 )
 def test_times_are_written_as_go_writes_them(layout: str, expected: str) -> None:
     assert format_go_time("2026-01-02T03:04:05.123456789+05:30", layout) == expected
+
+
+def test_links_that_lead_elsewhere_are_known() -> None:
+    first = stored(1, "2026-01-02T03:04:05Z", "x")
+    later = stored(2, "2026-01-03T03:04:05Z", "y", host="h")
+    before = build_layout([first])
+    assert list(changed_links(before, build_layout([first]))) == []
+    assert sorted(changed_links(before, build_layout([first, later]))) == [b"/hosts/h/latest", b"/snapshots/latest"]
+    assert sorted(changed_links(before, build_layout([]))) == [
+        b"/hosts/h/latest",
+        b"/snapshots/latest",
+        b"/tags/x/latest",
+    ]
