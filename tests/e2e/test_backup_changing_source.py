@@ -23,11 +23,6 @@ SEGMENTS = {
 }
 
 
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
-
-
 def disturbed(scene: Scene, source: Path, plans: dict[str, Any], **spec: Any) -> Outcome:
     """A backup during which these things happen to these files."""
     marks = scene.home / "marks"

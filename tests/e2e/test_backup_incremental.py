@@ -28,11 +28,6 @@ TREE = {
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
-
-
-@pytest.fixture
 def source(tmp_path: Path) -> Path:
     make_tree(tmp_path / "source", TREE)
     return tmp_path / "source"
