@@ -67,8 +67,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Whatever passes on a cluster without having sent it anything has shown nothing."""
     report = yield
-    used = item.funcargs.get(FIXTURE) if isinstance(item, pytest.Function) else None
-    if call.when == "call" and report.passed and used is not None and used.is_cluster and not used.used:
+    engine = item.funcargs.get(FIXTURE) if isinstance(item, pytest.Function) else None
+    if call.when == "call" and report.passed and isinstance(engine, ManyMachines) and not engine.used:
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} sent the cluster nothing: mark it one_engine, with the reason"
     return report

@@ -87,6 +87,7 @@ class Agent:
 
     async def _begin(self) -> None:
         self._connection.reconnected = self._reconnected
+        self._connection.cut_off = self._give_up
         await self._connection.listen(wire.segment_inbox(self._name), self._receive)
         await self._connection.listen(wire.receipt_inbox(self._name), self._confirmed)
         self._connection.spawn(self._greet())
@@ -193,8 +194,10 @@ class Agent:
         return self._running[number]
 
     def _give_up(self) -> None:
-        """End all work. The master may have heard of this member all the time, though its answers were lost: only as
-        another one does it get new links to the engines that it was taken in by.
+        """End all work: this member was cut off, or has had no answer for long.
+
+        In the second case the master may have heard of it all the time, though its answers were lost: only as another
+        one does it get new links to the engines that it was taken in by.
         """
         if self._running:
             self._abandon(list(self._running))
