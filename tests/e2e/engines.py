@@ -27,7 +27,6 @@ class Why(StrEnum):
     KILLED = "kills or stops the process that does the work; tests/cluster and test_cluster_… kill masters and proxies"
     THIS_STATE = "about the state directory of this machine; test_cluster_commands asks a master about its jobs"
     THIS_USER = "about the rights or the environment of the process that runs; a cluster's members have their own"
-    WORKERS = "about --workers, which members are started with"
     STREAM = "reads what the command is given, which no other machine has: refused with --cluster"
 
 

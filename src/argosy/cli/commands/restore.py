@@ -94,8 +94,8 @@ def _restore_by_cluster(ctx: Context, flags: dict[str, Any], options: RestoreOpt
     from argosy.operations.restore.options import refuse_contradictions
 
     refuse_contradictions(options)
-    options = msgspec.structs.replace(options, target=os.path.abspath(options.target))
-    return run_by_cluster(ctx, flags, RestoreOrder(options), restore_show(ctx, options.target))
+    order = RestoreOrder(msgspec.structs.replace(options, target=os.path.abspath(options.target)))
+    return run_by_cluster(ctx, flags, order, restore_show(ctx, options.target))
 
 
 def restore_show(ctx: Context, target: bytes) -> JobShow:
