@@ -120,7 +120,7 @@ def test_a_file_replaced_by_something_else_becomes_that(
 
 
 def test_a_file_that_cannot_be_read_is_named_and_counted(scene: Scene, source: Path) -> None:
-    """Exit code 3, the path and the reason; all else is saved. What one of several machines cannot read is tried elsewhere."""
+    """Exit code 3, the path and the reason; all else is saved. What one machine alone cannot read another tries."""
     outcome = disturbed(scene, source, {"victim": ["deny", 99]})
     assert (outcome.returncode, outcome["unread"]) == (3, 1)
     assert outcome["unread_entries"] == [[str(source / "victim"), "Permission denied"]]

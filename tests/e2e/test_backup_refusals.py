@@ -34,6 +34,8 @@ from tests.support.backups import Scene, assert_sound
 from tests.support.restic import require_restic
 from tests.support.trees import make_tree, require_root
 
+pytestmark = pytest.mark.always_on_both
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:

@@ -75,6 +75,7 @@ def test_the_parts_make_up_the_whole(argosy: Argosy) -> None:
     assert one["packs_read"] == 1
 
 
+@pytest.mark.always_on_both
 def test_damage_is_named_with_advice_and_ends_in_1(argosy: Argosy) -> None:
     planted = FlippedDataBlob().plant(ground(argosy))
     said = argosy.says("check", "--read-data", expect=1)

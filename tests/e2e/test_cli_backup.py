@@ -92,6 +92,7 @@ def test_a_backup_ends_with_a_summary_and_a_snapshot(argosy: Argosy, source: Pat
     require_restic().at(argosy.repository, argosy.home).check()
 
 
+@pytest.mark.always_on_both
 def test_the_summary_as_a_document_tells_of_the_same(argosy: Argosy, source: Path) -> None:
     document = summary(argosy.documents("backup", source.name))
     (snapshot,) = snapshots(argosy)
@@ -241,6 +242,7 @@ FAILURES: list[tuple[str, Callable[[Argosy, Path], list[str | Path]], int, str]]
 ]
 
 
+@pytest.mark.always_on_both
 @pytest.mark.parametrize(
     ("arrange", "code", "words"), [case[1:] for case in FAILURES], ids=[case[0] for case in FAILURES]
 )
@@ -330,6 +332,7 @@ def without_root(command: Sequence[str | bytes | Path]) -> list[str | bytes | Pa
 # -- --init -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.always_on_both
 def test_backup_with_init_makes_a_repository_once(tmp_path: Path, machines: Machines, source: Path) -> None:
     argosy = Argosy(tmp_path, machines=machines)
     assert "created repository" in argosy.says("backup", "--init", source)

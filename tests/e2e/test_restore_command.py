@@ -36,6 +36,7 @@ def argosy(tmp_path: Path, machines: Machines) -> Argosy:
     return made
 
 
+@pytest.mark.always_on_both
 def test_it_says_what_it_restores_and_what_it_did(argosy: Argosy) -> None:
     said = argosy.says("restore", "latest", "--target", "out", "--verify").splitlines()
     assert re.fullmatch(r"restoring snapshot [0-9a-f]{8} of \[.*/source\] at .* by \w+@first to out", said[0])
@@ -96,6 +97,7 @@ def test_status_documents_come_while_it_runs(argosy: Argosy) -> None:
     assert argosy.documents("restore", "latest", "--target", "out", "-q")[-1]["message_type"] == "summary"
 
 
+@pytest.mark.always_on_both
 def test_an_entry_that_fails_is_named_and_the_exit_code_is_1(argosy: Argosy) -> None:
     make_tree(argosy.home / "out/source/a", {"inside": b"x"})
     done = argosy.run("restore", "latest", "--target", "out", expect=1)

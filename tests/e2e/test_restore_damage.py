@@ -32,6 +32,8 @@ from tests.e2e.restore_scene import (
 from tests.support.backups import HOST, Scene
 from tests.support.trees import File, HardLink, assert_same_tree, make_tree, require_root, snapshot_tree
 
+pytestmark = pytest.mark.always_on_both
+
 BEGINNING, MIDDLE, END = (os.urandom(200_000) for _ in range(3))
 
 
