@@ -106,17 +106,17 @@ class ProgressReporter(Generic[P]):
 
 
 def choose_display(
-    ctx: Context, document: Documents[P], line: Lines[P], live: Callable[[], Display[P]]
+    ctx: Context, document: Documents[P] | None, line: Lines[P], live: Callable[[], Display[P]]
 ) -> Display[P] | None:
     """What the flags and the terminal ask for; ``live`` makes the picture, so that only a terminal imports rich.
 
-    UsageError if PROGRESS_FPS is no rate.
+    ``document`` None: with --json the command shows nothing while it runs. UsageError if PROGRESS_FPS is no rate.
     """
     every_seconds = _progress_seconds(ctx)
     if ctx.quiet:
         return None
     if ctx.json:
-        return JsonDisplay(ctx.output, document, every_seconds or 1.0)
+        return None if document is None else JsonDisplay(ctx.output, document, every_seconds or 1.0)
     if ctx.output.on_terminal and ctx.given.variables.get("TERM") != "dumb":
         return live()
     return LineDisplay(ctx.output, line, every_seconds)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -53,10 +53,10 @@ class LiveDisplay(Generic[P]):
             self._console.print(Text(text, style=style), soft_wrap=True)
 
 
-def line_display(output: Output, line: Callable[[P, float, Pace], str]) -> LiveDisplay[P]:
-    """A display of one line."""
+def lines_display(output: Output, lines: Callable[[P, float, Pace], Sequence[str]]) -> LiveDisplay[P]:
+    """A display of some lines, each cut where the terminal ends."""
 
-    def picture(progress: P, seconds: float, pace: Pace) -> Text:
-        return Text(line(progress, seconds, pace), no_wrap=True, overflow="ellipsis")
+    def picture(progress: P, seconds: float, pace: Pace) -> Group:
+        return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines(progress, seconds, pace)))
 
     return LiveDisplay(output, picture)

@@ -21,6 +21,11 @@ def members_document(members: Sequence[MemberLook]) -> list[dict[str, Any]]:
     ]
 
 
+def with_members(line: str, members: Sequence[MemberLook]) -> list[str]:
+    """A job's line, and one for each member where there are several."""
+    return [line, *(member_lines(members, "entry", "entries") if len(members) > 1 else ())]
+
+
 def member_lines(members: Sequence[MemberLook], singular: str = "file", plural: str = "") -> list[str]:
     """A line for each of the first few."""
     lines = []

@@ -150,9 +150,9 @@ def _display(ctx: Context) -> Display[RestoreProgress] | None:
     from argosy.cli.restore_reporter import progress_line, status_document
 
     def live() -> Display[RestoreProgress]:
-        from argosy.cli.live import LiveDisplay
-        from argosy.cli.restore_picture import restore_picture
+        from argosy.cli.live import lines_display
+        from argosy.cli.member_words import with_members
 
-        return LiveDisplay(ctx.output, restore_picture)
+        return lines_display(ctx.output, lambda *look: with_members(progress_line(*look), look[0].members))
 
     return choose_display(ctx, status_document, progress_line, live)

@@ -89,8 +89,8 @@ def _display(ctx: Context) -> Display[VerifyProgress] | None:
     from argosy.cli.verify_reporter import progress_line, status_document
 
     def live() -> Display[VerifyProgress]:
-        from argosy.cli.live import line_display
+        from argosy.cli.live import lines_display
 
-        return line_display(ctx.output, progress_line)
+        return lines_display(ctx.output, lambda *look: [progress_line(*look)])
 
     return choose_display(ctx, status_document, progress_line, live)
