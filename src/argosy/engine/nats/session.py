@@ -201,8 +201,11 @@ class Session(threading.Thread):
         engine = LocalEngine(
             self._workers, idle_seconds=begin.idle_seconds, close_seconds=begin.close_seconds, name=self._member
         )
-        self._left_over = self._leftovers.take(begin.handler, setup)
+        leftovers = self._leftovers.take(begin.handler, setup)
+        self._left_over = [leftover.report for leftover in leftovers]
         engine.start(setup, begin.handler)
+        for leftover in leftovers:
+            engine.broadcast(leftover.notice, keep=True)
         self._engine, self._work = engine, (begin.handler, setup)
 
     def _instruct(self, engine: LocalEngine, message: wire.Down) -> None:

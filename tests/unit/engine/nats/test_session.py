@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from argosy.engine.nats import wire
+from argosy.engine.nats.leftovers import Leftover
 from argosy.engine.nats.session import Session
 from argosy.engine.nats.stream import Settled
 from tests.support.engine_handlers import SCRIPTED
@@ -59,9 +60,9 @@ class Drawer:
     def keep(self, handler: str, setup: bytes, reports: list[bytes]) -> None:
         self.kept.append((handler, setup, reports))
 
-    def take(self, handler: str, setup: bytes) -> list[bytes]:
+    def take(self, handler: str, setup: bytes) -> list[Leftover]:
         assert (handler, setup) == (SCRIPTED, SETUP)
-        return self.kept.pop()[2] if self.kept else []
+        return [Leftover(report, b"of it") for report in self.kept.pop()[2]] if self.kept else []
 
 
 def session_over(paper: Paper, drawer: Drawer, *reports: bytes) -> None:
@@ -77,10 +78,9 @@ def session_over(paper: Paper, drawer: Drawer, *reports: bytes) -> None:
     assert not session.is_alive()
 
 
-def test_reports_that_nobody_confirmed_are_said_again_until_somebody_does() -> None:
+def test_reports_that_nobody_confirmed_are_said_again_and_told_to_the_workers() -> None:
     drawer = Drawer()
     session_over(Paper(confirms=False), drawer, b"at once")
     assert drawer.kept == [(SCRIPTED, SETUP, [b"at once"])]
-    session_over(Paper(confirms=False), drawer, b"at once", b"at once")
-    session_over(Paper(confirms=True), drawer, b"at once", b"at once", b"at once")
+    session_over(Paper(confirms=True), drawer, b"at once", b"at once", b"notice of it")
     assert drawer.kept == [(SCRIPTED, SETUP, [])]
