@@ -207,6 +207,12 @@ class Connection:
 
     async def _connect(self) -> None:
         client = Client()
+
+        async def closed() -> None:
+            # One that never came up is not missed.
+            if client is self._client and not self._closing:
+                await self._closed(client)
+
         try:
             await client.connect(
                 servers=[self.url],
@@ -220,7 +226,7 @@ class Connection:
                 max_reconnect_attempts=-1,
                 ping_interval=_PING_SECONDS,
                 error_cb=self._failed,
-                closed_cb=self._closed,
+                closed_cb=closed,
                 reconnected_cb=self._came_back,
                 drain_timeout=int(_DRAIN_SECONDS),
             )
@@ -232,12 +238,11 @@ class Connection:
         self._client = client
         self._jetstream = client.jetstream(timeout=_CONNECT_SECONDS)
 
-    async def _closed(self) -> None:
+    async def _closed(self, client: Client) -> None:
         """nats-py gives up where the server refuses this client: its certificate is no user's, any more or yet."""
-        if self._client is not None and self._client.is_closed and not self._closing:
-            if self._client.last_error is not None:
-                await self._failed(self._client.last_error)
-            self.spawn(self._reopen())
+        if client.last_error is not None:
+            await self._failed(client.last_error)
+        self.spawn(self._reopen())
 
     async def _reopen(self) -> None:
         while True:
