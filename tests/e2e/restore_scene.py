@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from argosy.operations.restore.options import RestoreObserver, RestoreOptions, RestoreResult
-from argosy.operations.restore.run import run_restore
 from argosy.operations.session import Access
 from argosy.repository.encoder import BlobEncoder
 from argosy.repository.index_writer import write_indexes
@@ -29,6 +28,7 @@ from argosy.restic_format.snapshot import Snapshot
 from argosy.restic_format.tree import encode_tree
 from argosy.restorer.selection import SelectionSpec
 from tests.support.backups import ROOT, Scene
+from tests.support.machines import ONE_MACHINE, Machines
 from tests.support.restic import PASSWORD
 
 SOME_TIME_NS = 1_600_000_000_123_456_789
@@ -55,17 +55,19 @@ class Heard:
 
 
 def restore(scene: Scene, target: Path, **options: Any) -> tuple[RestoreResult, Heard]:
-    """Restore in this process (with workers of its own)."""
-    return restore_from(scene.access(), target, **options)
+    """Restore the scene's repository on its machines."""
+    return restore_from(scene.access(), target, scene.machines, **options)
 
 
-def restore_from(access: Access, target: Path, **options: Any) -> tuple[RestoreResult, Heard]:
+def restore_from(
+    access: Access, target: Path, machines: Machines = ONE_MACHINE, **options: Any
+) -> tuple[RestoreResult, Heard]:
     """Restore from any repository. ``include``, ``exclude`` … are lists of patterns."""
     patterns = {name: options.pop(name) for name in ("include", "iinclude", "exclude", "iexclude") if name in options}
     spec = SelectionSpec(**{name: tuple(os.fsencode(text) for text in texts) for name, texts in patterns.items()})
     heard = Heard()
     given = {"workers": 2, "selection": spec, **options}
-    return run_restore(access, RestoreOptions(os.fsencode(target), **given), heard.observer()), heard
+    return machines.restore(access, RestoreOptions(os.fsencode(target), **given), heard.observer()), heard
 
 
 def restore_soundly(scene: Scene, target: Path, **options: Any) -> RestoreResult:

@@ -16,6 +16,8 @@ from tests.support.backups import Scene, assert_sound
 from tests.support.restic import require_restic
 from tests.support.trees import File, HardLink, Symlink, make_tree
 
+pytestmark = pytest.mark.always_on_both
+
 DAY_NS = 86_400 * 1_000_000_000
 TREE = {
     "keep": {f"f{i:02d}": b"%d" % i for i in range(29)},
@@ -25,11 +27,6 @@ TREE = {
     "link": Symlink("keep"),
     "empty": b"",
 }
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
 
 
 @pytest.fixture

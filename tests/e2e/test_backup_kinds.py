@@ -74,11 +74,6 @@ OF_ROOT: dict[str, Any] = {
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
-
-
-@pytest.fixture
 def source(tmp_path: Path) -> Path:
     """Every kind of entry that this user may make."""
     source = tmp_path / "source"

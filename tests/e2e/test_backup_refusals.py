@@ -29,14 +29,12 @@ from argosy.operations import jobs
 from argosy.operations.backup.options import BackupObserver
 from argosy.operations.backup.run import run_backup
 from argosy.repository.locks import LockTiming, RepositoryLock
+from tests.e2e.engines import Why
 from tests.support.backups import Scene, assert_sound
 from tests.support.restic import require_restic
 from tests.support.trees import make_tree, require_root
 
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
+pytestmark = pytest.mark.always_on_both
 
 
 @pytest.fixture
@@ -64,7 +62,7 @@ def test_a_missing_repository(scene: Scene, source: Path) -> None:
 def test_a_wrong_password(scene: Scene, source: Path) -> None:
     """Exit code 12; no job is begun."""
     with pytest.raises(WrongPassword) as caught:
-        run_backup(scene.access("wrong"), scene.options(source), scene.state, BackupObserver())
+        scene.machines.backup(scene.access("wrong"), scene.options(source), scene.state, BackupObserver())
     assert caught.value.exit_code == 12
     assert not scene.job_files()
 
@@ -77,6 +75,7 @@ def test_an_exclusive_lock(scene: Scene, source: Path) -> None:
     assert scene.backup(source).exit_code == 0
 
 
+@pytest.mark.one_engine(Why.THIS_PROCESS)
 def test_a_lock_that_comes_while_ours_stands_alone(scene: Scene, source: Path) -> None:
     """Found by the second look, before anything was written; our own lock is removed."""
     locks: list[RepositoryLock] = []
@@ -133,6 +132,7 @@ def test_two_sources_of_one_place(scene: Scene, tmp_path: Path) -> None:
         scene.backup(b"../x", b"x", working_directory=os.fsencode(tmp_path / "a"))
 
 
+@pytest.mark.one_engine(Why.THIS_STATE)
 def test_a_state_directory_on_a_network(scene: Scene, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's log does not work there (R12)."""
     prepare = jobs.prepare_state_directory
@@ -142,6 +142,7 @@ def test_a_state_directory_on_a_network(scene: Scene, source: Path, monkeypatch:
     assert str(scene.state) in refused(StateUnsuitable, 1, scene, source)
 
 
+@pytest.mark.one_engine(Why.THIS_STATE)
 def test_state_files_are_private(scene: Scene, source: Path) -> None:
     """Mode 0600 in a directory of mode 0700 (R12)."""
     modes: dict[str, int] = {}
@@ -180,15 +181,18 @@ def test_a_full_disk_at_the_repository(scene: Scene, source: Path, small_disk: P
     full = Scene(small_disk)
     full_state = scene.home / "state"
     with pytest.raises(StorageFull) as caught:
-        run_backup(full.access(), full.options(source, pack_size_bytes=1 << 18), full_state, BackupObserver())
+        scene.machines.backup(
+            full.access(), full.options(source, pack_size_bytes=1 << 18), full_state, BackupObserver()
+        )
     assert str(small_disk) in caught.value.message
     assert caught.value.hint
     grow(small_disk)
-    result = run_backup(full.access(), full.options(source), full_state, BackupObserver())
+    result = scene.machines.backup(full.access(), full.options(source), full_state, BackupObserver())
     assert result.resumed
     assert_sound(full, require_restic())
 
 
+@pytest.mark.one_engine(Why.THIS_STATE)
 def test_a_full_disk_at_the_state_directory(scene: Scene, tmp_path: Path, small_disk: Path) -> None:
     """The run stops; with room made the job goes on from its last whole moment."""
     source = tmp_path / "many"

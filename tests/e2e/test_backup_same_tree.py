@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.backups import Scene
+from tests.support.machines import Machines
 from tests.support.trees import Directory, File, HardLink, Symlink, make_tree
 
 
@@ -61,10 +62,10 @@ MANNERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("manner", MANNERS)
 def test_the_tree_does_not_depend_on_how_it_was_made(
-    source: Path, empty: Scene, expected: bytes, tmp_path: Path, manner: str
+    source: Path, empty: Scene, expected: bytes, tmp_path: Path, manner: str, machines: Machines
 ) -> None:
     """Threads, workers, limits of batches and packs leave no trace in the tree's id."""
-    scene = Scene(tmp_path).init_like(empty)
+    scene = Scene(tmp_path, machines).init_like(empty)
     result = scene.backup(source, **MANNERS[manner])
     assert result.tree_id == expected
     assert result.exit_code == 0
@@ -95,11 +96,11 @@ LIMITS: dict[str, dict[str, int]] = {
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_the_tree_does_not_depend_on_what_is_kept_where(
-    source: Path, empty: Scene, expected: bytes, tmp_path: Path, limit: str
+    source: Path, empty: Scene, expected: bytes, tmp_path: Path, limit: str, machines: Machines
 ) -> None:
     """Directories through the disk, trees streamed, models that live in the database: the same tree, and the same
     when it is made again on its parent and with a tenth of the files changed."""
-    scene = Scene(tmp_path).init_like(empty)
+    scene = Scene(tmp_path, machines).init_like(empty)
     first = scene.run(source, limits=LIMITS[limit], batch_files=20, scan_threads=3)
     assert bytes.fromhex(first.tree_id) == expected
     second = scene.run(source, limits=LIMITS[limit], batch_files=20, scan_threads=3)
@@ -108,13 +109,13 @@ def test_the_tree_does_not_depend_on_what_is_kept_where(
 
 
 @pytest.mark.parametrize("limit", [*LIMITS, ""])
-def test_an_incremental_tree_is_that_of_a_full_run(tmp_path: Path, limit: str) -> None:
+def test_an_incremental_tree_is_that_of_a_full_run(tmp_path: Path, limit: str, machines: Machines) -> None:
     """Changed, new, deleted and renamed entries, in directories large and small: as if there had been no parent."""
     rng = random.Random(3)
     source = tmp_path / "source"
     tree = {f"d{d:02d}": {f"f{i:03d}": rng.randbytes(200) for i in range(3 * d)} for d in range(15)}
     make_tree(source, {**tree, "d14 sub": {"inner": {"x": b"1"}, "y": b"2"}})
-    scene = Scene(tmp_path / "scene").init()
+    scene = Scene(tmp_path / "scene", machines).init()
     limits = LIMITS.get(limit, {})
     scene.run(source, limits=limits, batch_files=10)
     for path in sorted(source.rglob("f*")):

@@ -8,17 +8,13 @@ from pathlib import Path
 import pytest
 
 from argosy.filesystem.exclude import ExcludeRules
+from tests.e2e.engines import Why
 from tests.e2e.test_backup_changing_source import MIB, SEGMENTS, content, disturbed, listed
 from tests.support.backups import Outcome, Scene, assert_sound
 from tests.support.restic import require_restic
 from tests.support.trees import HardLink, make_tree
 
 ALWAYS = ["kill", 999]
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
 
 
 def assert_set_aside(scene: Scene, source: Path, outcome: Outcome, *victims: str) -> None:
@@ -85,6 +81,7 @@ def test_a_file_that_the_parent_has_is_left_out_too(scene: Scene, tmp_path: Path
     assert_set_aside(scene, source, outcome, "f002")
 
 
+@pytest.mark.one_engine(Why.THIS_PROCESS)
 @pytest.mark.parametrize("nth", [2, 4])
 def test_a_master_that_dies_between_the_halvings_goes_on(scene: Scene, tmp_path: Path, nth: int) -> None:
     """What was cut stays cut, nothing comes twice or is missing."""

@@ -15,6 +15,8 @@ from argosy.operations.prune.plan import MaxUnused, PruneLimits
 from argosy.operations.prune.run import run_prune
 from argosy.operations.session import Access
 from argosy.storage.options import StorageOptions
+from tests.e2e.engines import Why
+from tests.support.machines import Machines
 from tests.support.restic import PASSWORD, require_restic
 from tests.support.servers import S3Server, seaweedfs
 from tests.support.trees import Directory, File, assert_same_tree, make_tree
@@ -53,6 +55,7 @@ def _run(environment: dict[str, str], *command: str | Path) -> str:
 
 
 @pytest.mark.server
+@pytest.mark.one_engine(Why.ANOTHER_VERB)
 @pytest.mark.parametrize("alone_bytes", [0, 64 << 20], ids=["on workers", "alone"])
 def test_a_prune_in_s3_leaves_what_is_used_and_nothing_else(server: S3Server, tmp_path: Path, alone_bytes: int) -> None:
     restic = require_restic((0, 18, 0))
@@ -86,7 +89,9 @@ def test_a_prune_in_s3_leaves_what_is_used_and_nothing_else(server: S3Server, tm
 
 
 @pytest.mark.server
-def test_a_backup_in_s3_is_read_by_restic_and_goes_on_incrementally(server: S3Server, tmp_path: Path) -> None:
+def test_a_backup_in_s3_is_read_by_restic_and_goes_on_incrementally(
+    server: S3Server, machines: Machines, tmp_path: Path
+) -> None:
     """init + backup, restic check --read-data and restore, a second backup that adds nothing, restic's own upon it."""
     restic = require_restic((0, 18, 0))
     source = tmp_path / "source"
@@ -98,12 +103,14 @@ def test_a_backup_in_s3_is_read_by_restic_and_goes_on_incrementally(server: S3Se
     location = server.location("e2e-backup")
     environment = _environment(server, tmp_path)
     argosy = (sys.executable, "-m", "argosy")
-    backup = (*argosy, "backup", "--init", "-q", "-r", location, source.name)
+    backup = (*argosy, "backup", *machines.flags(), "--init", "-q", "-r", location, source.name)
     _run(environment, *backup)
     _run(environment, *backup)
     referee = (restic.program, "-r", location)
     assert "no errors were found" in _run(environment, *referee, "check", "--read-data")
     _run(environment, *referee, "restore", "latest", "--target", str(tmp_path / "out"))
     assert_same_tree(source, tmp_path / "out" / source.name)
-    added = _run(environment, *argosy, "backup", "--json", "-r", location, source.name).splitlines()[-1]
+    added = _run(environment, *argosy, "backup", *machines.flags(), "--json", "-r", location, source.name).splitlines()[
+        -1
+    ]
     assert '"data_added":0' in added

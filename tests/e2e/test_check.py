@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from argosy.storage.open import open_storage
 from tests.support.command import Argosy
 from tests.support.compared import Compared
 from tests.support.damage import FlippedDataBlob, FlippedKey, FlippedLock, Ground, UnindexedPack, UnsortedTree
+from tests.support.machines import Machines
 from tests.support.restic import PASSWORD
 from tests.support.servers import S3Server, seaweedfs
 
@@ -24,9 +26,9 @@ RESTIC_KEYS = ("message_type", "num_errors", "broken_packs", "suggest_repair_ind
 
 
 @pytest.fixture
-def argosy(tmp_path: Path) -> Argosy:
+def argosy(tmp_path: Path, machines: Machines) -> Argosy:
     """The program, with a repository of some packs."""
-    made = Argosy(tmp_path)
+    made = Argosy(tmp_path, machines=machines)
     source = tmp_path / "source"
     source.mkdir()
     for number in range(30):
@@ -48,16 +50,19 @@ def ground(argosy: Argosy) -> Ground:
 @pytest.mark.parametrize(
     "flags", [(), ("--read-data",), ("--read-data-subset", "1/2"), ("--with-cache",)], ids=" ".join
 )
-def test_a_repository_that_restic_wrote_is_in_order(compared: Compared, flags: tuple[str, ...]) -> None:
-    said = compared.argosy.says("check", *flags)
+def test_a_repository_that_restic_wrote_is_in_order(
+    compared: Compared, machines: Machines, flags: tuple[str, ...]
+) -> None:
+    argosy = replace(compared.argosy, machines=machines)
+    said = argosy.says("check", *flags)
     assert said.endswith("no errors were found\n")
     assert "error:" not in said
-    (summary,) = compared.argosy.documents("check", *flags)
+    (summary,) = argosy.documents("check", *flags)
     assert [summary[key] for key in RESTIC_KEYS] == ["summary", 0, None, False, False]
 
 
-def test_the_summary_has_restics_keys_first(compared: Compared) -> None:
-    ours = compared.argosy.run("check", "--json").stdout
+def test_the_summary_has_restics_keys_first(compared: Compared, machines: Machines) -> None:
+    ours = replace(compared.argosy, machines=machines).run("check", "--json").stdout
     theirs = compared.model.run("check", "--json").stdout
     assert list(json.loads(ours))[: len(RESTIC_KEYS)] == list(json.loads(theirs))
 
@@ -70,6 +75,7 @@ def test_the_parts_make_up_the_whole(argosy: Argosy) -> None:
     assert one["packs_read"] == 1
 
 
+@pytest.mark.always_on_both
 def test_damage_is_named_with_advice_and_ends_in_1(argosy: Argosy) -> None:
     planted = FlippedDataBlob().plant(ground(argosy))
     said = argosy.says("check", "--read-data", expect=1)
@@ -106,7 +112,7 @@ def test_a_repository_that_cannot_be_opened_says_why(argosy: Argosy) -> None:
     said = argosy.says("check", expect=1)
     assert planted.words[0] in said
     (argosy.home / "nowhere").mkdir()
-    assert "no repository" in Argosy(argosy.home / "nowhere").says("check", expect=10)
+    assert "no repository" in replace(argosy, home=argosy.home / "nowhere").says("check", expect=10)
 
 
 def test_flags_that_make_no_sense_are_refused(argosy: Argosy) -> None:
@@ -121,10 +127,11 @@ def test_flags_that_make_no_sense_are_refused(argosy: Argosy) -> None:
         argosy.run("check", *flags, expect=1)
 
 
-def test_a_lock_of_restic_refuses_it(compared: Compared) -> None:
+def test_a_lock_of_restic_refuses_it(compared: Compared, machines: Machines) -> None:
+    argosy = replace(compared.argosy, machines=machines)
     with compared.model.locked():
-        assert "is locked" in compared.argosy.says("check", expect=11)
-        compared.argosy.run("check", "--no-lock")
+        assert "is locked" in argosy.says("check", expect=11)
+        argosy.run("check", "--no-lock")
 
 
 @pytest.mark.long
@@ -150,14 +157,15 @@ def test_an_interrupt_ends_it_and_leaves_no_lock(argosy: Argosy) -> None:
 
 
 @pytest.mark.server
-def test_a_repository_in_s3(server: S3Server, tmp_path: Path) -> None:
+def test_a_repository_in_s3(server: S3Server, machines: Machines, tmp_path: Path) -> None:
     """Read by several threads a worker; damage is found there too."""
     source = tmp_path / "source"
     (source / "directory").mkdir(parents=True)
     for number in range(20):
         (source / "directory" / str(number)).write_bytes(os.urandom(600_000) + b"text " * 1000)
     location = server.location("e2e-check")
-    argosy = Argosy(tmp_path, environment={**server.credentials, "ARGOSY_REPOSITORY": location})
+    environment = {**server.credentials, "ARGOSY_REPOSITORY": location}
+    argosy = Argosy(tmp_path, environment=environment, machines=machines)
     argosy.run("backup", "--init", "--pack-size", "4", "source")
     for flags in ((), ("--read-data",), ("--read-data", "--with-cache"), ("--read-data", "--no-cache")):
         (summary,) = argosy.documents("check", *flags)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ from argosy.repository.layout import FileKind
 from argosy.repository.repository import open_repository
 from argosy.restic_format.times import format_time
 from argosy.storage.open import open_storage
+from tests.e2e.engines import Why
 from tests.support.command import Argosy, decode_lines
+from tests.support.machines import Machines
 from tests.support.restic import PASSWORD, require_restic
 
 CONTENT = {"a.txt": b"a", "b.tmp": b"b", "sub/c.TXT": b"c", "sub/.nobackup": b"", "big": bytes(3000)}
 
 
 @pytest.fixture
-def argosy(tmp_path: Path) -> Argosy:
+def argosy(tmp_path: Path, machines: Machines) -> Argosy:
     """The program, with a repository."""
-    made = Argosy(tmp_path)
+    made = Argosy(tmp_path, machines=machines)
     made.run("init")
     return made
 
@@ -65,6 +68,7 @@ def names(argosy: Argosy) -> set[str]:
     return {node["name"] for node in restic.json_lines("ls", "latest")[1:] if node["type"] == "file"}
 
 
+@pytest.mark.one_engine(Why.ANOTHER_VERB)
 def test_init_says_what_it_made(tmp_path: Path) -> None:
     argosy = Argosy(tmp_path)
     (document,) = argosy.documents("init")
@@ -74,6 +78,7 @@ def test_init_says_what_it_made(tmp_path: Path) -> None:
     assert json.loads(config)["id"] == document["id"]
 
 
+@pytest.mark.one_engine(Why.ANOTHER_VERB)
 def test_init_refuses_what_is_there(argosy: Argosy) -> None:
     assert "already at" in argosy.says("init", expect=1)
 
@@ -87,6 +92,7 @@ def test_a_backup_ends_with_a_summary_and_a_snapshot(argosy: Argosy, source: Pat
     require_restic().at(argosy.repository, argosy.home).check()
 
 
+@pytest.mark.always_on_both
 def test_the_summary_as_a_document_tells_of_the_same(argosy: Argosy, source: Path) -> None:
     document = summary(argosy.documents("backup", source.name))
     (snapshot,) = snapshots(argosy)
@@ -198,6 +204,7 @@ def test_global_flags_stand_before_the_verb_too(argosy: Argosy, source: Path) ->
     assert list((elsewhere / "snapshots").iterdir())
 
 
+@pytest.mark.one_engine(Why.THIS_STATE)
 def test_the_programs_own_state_is_not_backed_up(tmp_path: Path) -> None:
     argosy = Argosy(tmp_path / "home")
     fill(argosy.home)
@@ -235,6 +242,7 @@ FAILURES: list[tuple[str, Callable[[Argosy, Path], list[str | Path]], int, str]]
 ]
 
 
+@pytest.mark.always_on_both
 @pytest.mark.parametrize(
     ("arrange", "code", "words"), [case[1:] for case in FAILURES], ids=[case[0] for case in FAILURES]
 )
@@ -251,7 +259,7 @@ def test_failures_are_clear_and_have_their_exit_code(
 
 
 def test_a_wrong_password_is_exit_code_12(argosy: Argosy, source: Path) -> None:
-    wrong = Argosy(argosy.home, password="wrong")
+    wrong = replace(argosy, password="wrong")
     assert "password" in wrong.says("backup", source, expect=12)
 
 
@@ -283,6 +291,7 @@ def exclusive_lock(location: str) -> Path:
     return Path(location) / "locks" / identity.hex()
 
 
+@pytest.mark.one_engine(Why.THIS_USER)
 def test_unreadable_files_are_named_counted_and_exit_code_3(argosy: Argosy, source: Path) -> None:
     (source / "a.txt").chmod(0)
     (source / "sub").chmod(0)
@@ -323,8 +332,9 @@ def without_root(command: Sequence[str | bytes | Path]) -> list[str | bytes | Pa
 # -- --init -----------------------------------------------------------------------------------------------------
 
 
-def test_backup_with_init_makes_a_repository_once(tmp_path: Path, source: Path) -> None:
-    argosy = Argosy(tmp_path)
+@pytest.mark.always_on_both
+def test_backup_with_init_makes_a_repository_once(tmp_path: Path, machines: Machines, source: Path) -> None:
+    argosy = Argosy(tmp_path, machines=machines)
     assert "created repository" in argosy.says("backup", "--init", source)
     assert "created repository" not in argosy.says("backup", "--init", source)
     assert len(snapshots(argosy)) == 2
@@ -340,7 +350,7 @@ def test_backup_with_init_makes_none_where_one_was(argosy: Argosy, source: Path)
     argosy.run("backup", "--init", source)
 
 
-def test_a_dry_run_with_init_makes_none(tmp_path: Path, source: Path) -> None:
-    argosy = Argosy(tmp_path)
+def test_a_dry_run_with_init_makes_none(tmp_path: Path, machines: Machines, source: Path) -> None:
+    argosy = Argosy(tmp_path, machines=machines)
     assert summary(argosy.documents("backup", "--init", "--dry-run", source))["files_new"] == 5
     assert not argosy.repository.exists()

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.engines import Why
 from tests.support.command import Argosy
+from tests.support.machines import Machines
 
 PATIENCE_SECONDS = 60.0
 
@@ -66,10 +68,11 @@ class Terminal:
 
 
 @pytest.fixture
-def argosy(tmp_path: Path) -> Argosy:
-    return Argosy(tmp_path)
+def argosy(tmp_path: Path, machines: Machines) -> Argosy:
+    return Argosy(tmp_path, machines=machines)
 
 
+@pytest.mark.one_engine(Why.ANOTHER_VERB)
 def test_a_new_password_is_asked_for_twice_and_not_shown(argosy: Argosy) -> None:
     with Terminal(argosy, "init") as terminal:
         terminal.wait_for(b"enter password for new repository: ")
@@ -81,6 +84,7 @@ def test_a_new_password_is_asked_for_twice_and_not_shown(argosy: Argosy) -> None
     Argosy(argosy.home, password="secret").run("backup", argosy.home / "repository" / "config")
 
 
+@pytest.mark.one_engine(Why.ANOTHER_VERB)
 def test_two_passwords_that_differ_make_nothing(argosy: Argosy) -> None:
     with Terminal(argosy, "init") as terminal:
         terminal.wait_for(b"new repository: ")

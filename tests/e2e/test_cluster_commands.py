@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from argosy.certificates.cluster_directory import ClusterDirectory
-from argosy.daemon.guarding import server_configuration
+from argosy.daemon.guarding import users_of
 from tests.support.cluster import nats_server
 from tests.support.cluster_commands import (
     Commands,
@@ -106,6 +106,23 @@ def test_ctrl_c_stops_the_job_and_a_closed_terminal_does_not(cluster: Commands, 
             assert process.returncode == 130, output
 
 
+def test_a_revoked_operators_session_ends_and_its_job_goes_on(
+    cluster: Commands, repository: Path, source: Path, tmp_path: Path
+) -> None:
+    join = tmp_path / "ann.join"
+    cluster.argosy.run("cluster", "add", "ann", "--role", "operator", "--output", join)
+    with stopped_proxies(cluster):
+        words = backup(cluster, repository, source, "--join", os.fspath(join), "--json")
+        with cluster.argosy.started(*words) as process:
+            until_followed(process)
+            cluster.argosy.run("cluster", "revoke", "ann")
+            _, errors = process.communicate()
+            assert process.returncode == 1
+            assert b"the master has cut this connection off" in errors
+        job = until_running(cluster)
+    assert cluster.argosy.documents("attach", job, "--cluster", cluster.url)[-1]["files_new"] == 800
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
@@ -183,7 +200,7 @@ def test_without_a_password_a_master_says_which_jobs_wait(tmp_path: Path, source
 
 def test_a_master_may_use_a_nats_of_its_owners(tmp_path: Path, source: Path) -> None:
     with cluster_of_commands(tmp_path) as cluster:
-        users = server_configuration(ClusterDirectory(cluster.argosy.state / "cluster"))
+        users = users_of(ClusterDirectory(cluster.argosy.state / "cluster")).configuration
         with nats_server(tmp_path / "nats", extra=users) as server:
             cluster.port = server.port
             master = cluster.start("master", "--nats", cluster.url, "--workers", "1")
@@ -201,9 +218,10 @@ def test_a_master_listens_or_uses_a_nats(cluster: Commands) -> None:
 
 def test_a_revoked_proxy_is_cut_off_at_once_and_a_stranger_never_gets_in(tmp_path: Path) -> None:
     with cluster_of_commands(tmp_path / "ours") as cluster, cluster_of_commands(tmp_path / "theirs") as other:
-        cluster.start_master("--no-workers")
+        master = cluster.start_master("--no-workers", "--lease", "1h")
         proxy = cluster.start_proxy("nas-1")
         cluster.argosy.run("cluster", "revoke", "nas-1")
+        assert master.until_said("nas-1 was cut off")  # no lease has to lapse for that
         assert "not, or no longer, in the master's register" in proxy.until_said("no master answers")
         assert proxy.end(signal.SIGTERM) == 0
         said = other.argosy.says("status", "--cluster", cluster.url, expect=1)

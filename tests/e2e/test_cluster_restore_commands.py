@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.test_cli_terminal import Terminal
 from tests.support.cluster_commands import Commands, cluster_of_commands, stopped_proxies, until_running
 from tests.support.command import decode_lines
 from tests.support.trees import assert_same_tree
@@ -106,6 +107,18 @@ def test_ctrl_c_stops_a_check(cluster: Commands) -> None:
         process.send_signal(signal.SIGINT)
         output = b"".join(process.communicate())
         assert process.returncode == 130, output
+
+
+def test_a_check_on_a_terminal_has_a_line_for_each_member(cluster: Commands) -> None:
+    """While it goes on: here it would take hours."""
+    words = ("check", "--read-data", "--limit-download", "1k", "--cluster", cluster.url)
+    with Terminal(cluster.argosy, *words) as terminal:
+        terminal.wait_for(b"enter password for repository: ")
+        terminal.type(cluster.argosy.password.encode() + b"\n")
+        for words_of_member in (b"nas-1", b"1 worker, ", b"nas-2", b"1 worker, "):
+            terminal.wait_for(words_of_member)
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.end() == 130
 
 
 def test_a_check_has_the_exit_code_of_one_machine(cluster: Commands, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Argosy
+from tests.support.machines import Machines
 from tests.support.trees import assert_same_tree
 
 Damage = Callable[[Path], None]
@@ -68,11 +69,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("damage", [flip, cut], ids=["flipped", "cut"])
 @pytest.mark.parametrize("kind", FILES)
 def test_damage_is_named_and_nothing_is_restored_as_if_it_were_sound(
-    sound: Path, tmp_path: Path, kind: str, damage: Damage
+    sound: Path, machines: Machines, tmp_path: Path, kind: str, damage: Damage
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(sound, home, ignore=shutil.ignore_patterns("cache", "state"))
-    argosy = Argosy(home)
+    argosy = Argosy(home, machines=machines)
     find, (backup, restore, check) = FILES[kind]
     path = find(argosy.repository)
     os.chmod(path, 0o600)

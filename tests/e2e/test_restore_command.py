@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.command import Argosy, decode_lines
+from tests.support.machines import Machines
 from tests.support.restic import require_restic
 from tests.support.trees import File, HardLink, Symlink, assert_same_tree, make_tree, snapshot_tree
 
@@ -25,15 +27,16 @@ FOUND: dict[str, Any] = {"a": b"a" * 2000, "wrong": b"other", "extra": {"inside"
 
 
 @pytest.fixture
-def argosy(tmp_path: Path) -> Argosy:
+def argosy(tmp_path: Path, machines: Machines) -> Argosy:
     """The program, with a snapshot of ``source``."""
-    made = Argosy(tmp_path)
+    made = Argosy(tmp_path, machines=machines)
     make_tree(tmp_path / "source", SAVED)
     made.run("init")
     made.run("backup", "source", "--host", "first")
     return made
 
 
+@pytest.mark.always_on_both
 def test_it_says_what_it_restores_and_what_it_did(argosy: Argosy) -> None:
     said = argosy.says("restore", "latest", "--target", "out", "--verify").splitlines()
     assert re.fullmatch(r"restoring snapshot [0-9a-f]{8} of \[.*/source\] at .* by \w+@first to out", said[0])
@@ -94,6 +97,7 @@ def test_status_documents_come_while_it_runs(argosy: Argosy) -> None:
     assert argosy.documents("restore", "latest", "--target", "out", "-q")[-1]["message_type"] == "summary"
 
 
+@pytest.mark.always_on_both
 def test_an_entry_that_fails_is_named_and_the_exit_code_is_1(argosy: Argosy) -> None:
     make_tree(argosy.home / "out/source/a", {"inside": b"x"})
     done = argosy.run("restore", "latest", "--target", "out", expect=1)
@@ -130,7 +134,7 @@ def test_latest_is_chosen_by_host_tag_and_path(argosy: Argosy) -> None:
 def test_patterns_come_from_files_too(argosy: Argosy) -> None:
     """With comments, variables and standard input, as restic reads them."""
     (argosy.home / "list").write_text("# comment\n\n /source/$WHAT \n")
-    chosen = Argosy(argosy.home, environment={"WHAT": "dir"})
+    chosen = replace(argosy, environment={"WHAT": "dir"})
     chosen.run("restore", "latest", "-t", "out", "--include-file", "list", "--iinclude-file", "-", given=b"LINK\n")
     assert sorted(os.listdir(argosy.home / "out/source")) == ["dir", "link"]
     chosen.run("restore", "latest", "-t", "rest", "--exclude-file", "list", "-e", "a")
@@ -174,7 +178,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_made(
 
 def test_exit_codes_tell_what_is_wrong_with_the_repository(argosy: Argosy) -> None:
     argosy.run("restore", "latest", "-t", "out", "-r", "nowhere", expect=10)
-    Argosy(argosy.home, password="wrong").run("restore", "latest", "-t", "out", expect=12)
+    replace(argosy, password="wrong").run("restore", "latest", "-t", "out", expect=12)
     assert not (argosy.home / "out").exists()
 
 

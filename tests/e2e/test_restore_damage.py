@@ -18,6 +18,7 @@ from argosy.repository.snapshots import SnapshotFilter
 from argosy.restic_format.blob import blob_id
 from argosy.restorer.cuts import Cuts
 from argosy.restorer.overwrite import Overwrite
+from tests.e2e.engines import Why
 from tests.e2e.restore_scene import (
     Forge,
     damage_blob,
@@ -31,12 +32,9 @@ from tests.e2e.restore_scene import (
 from tests.support.backups import HOST, Scene
 from tests.support.trees import File, HardLink, assert_same_tree, make_tree, require_root, snapshot_tree
 
+pytestmark = pytest.mark.always_on_both
+
 BEGINNING, MIDDLE, END = (os.urandom(200_000) for _ in range(3))
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
 
 
 @pytest.fixture
@@ -119,6 +117,7 @@ def test_a_damaged_directory_costs_what_is_below_it(scene: Scene, tmp_path: Path
     assert set(snapshot_tree(tmp_path / "target")) == {b"good"}
 
 
+@pytest.mark.one_engine(Why.THIS_PROCESS)
 def test_verify_finds_what_changed_since(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Restored files are read again: one that is other by then, in content, size or kind, is named."""
     make_tree(tmp_path / "source", {name: name.encode() * 100 for name in ("changed", "longer", "gone", "sound")})
@@ -198,6 +197,7 @@ def _require_interpreter_for(uid: int) -> None:
         pytest.skip("other users cannot run this interpreter: it lies in a private directory")
 
 
+@pytest.mark.one_engine(Why.THIS_USER)
 def test_without_roots_rights_owners_are_noted_and_errors_are_named(scene: Scene, tmp_path: Path) -> None:
     """restic's rule: that an ordinary user may not give files away is no error; a directory shut to him is."""
     require_root()
@@ -224,6 +224,7 @@ def test_without_roots_rights_owners_are_noted_and_errors_are_named(scene: Scene
     assert (found.st_uid, found.st_mode & 0o7777) == (4242, 0o755)
 
 
+@pytest.mark.one_engine(Why.THIS_PROCESS)
 def test_a_worker_that_dies_costs_time_only(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its batch is done again by another."""
     make_tree(tmp_path / "source", {f"dir {number}": {"a": os.urandom(5000), "b": b"x"} for number in range(30)})

@@ -13,6 +13,7 @@ from argosy.operations.session import Access
 from argosy.restorer.cuts import Cuts
 from tests.e2e.restore_scene import Forge, directory_node, restore, restore_from, restore_soundly
 from tests.support.backups import Scene
+from tests.support.machines import Machines
 from tests.support.restic import PASSWORD, require_restic
 from tests.support.trees import Symlink, assert_same_tree, make_tree, snapshot_tree
 
@@ -31,11 +32,6 @@ SUPERFLUOUS: dict[str, Any] = {
     "link": Symlink("../outside"),
     "only": {"gone": b"x", "dirs": {"gone": b"x"}},
 }
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
 
 
 @pytest.mark.parametrize("cuts", [Cuts(), Cuts(entries=1)], ids=["usual cuts", "tiny cuts"])
@@ -130,18 +126,19 @@ def test_nothing_is_deleted_where_the_snapshot_cannot_be_read(scene: Scene, tmp_
     assert left == {"broken": ["found"], "malformed": ["found"], "names": ["found", "good"], "sound": ["good"]}
 
 
-def test_the_repository_and_the_cache_are_not_deleted(tmp_path: Path) -> None:
-    """They may lie in the target, which need not be in the snapshot."""
+def test_the_repository_and_the_cache_are_not_deleted(machines: Machines, tmp_path: Path) -> None:
+    """They may lie in the target, which need not be in the snapshot. A cluster's cache is its master's."""
     target = tmp_path / "target"
-    scene = Scene(target / "inside").init()
+    scene = Scene(target / "inside", machines).init()
     make_tree(tmp_path / "source", {"keep": b"x"})
     scene.backup(tmp_path / "source")
     make_tree(target, {"gone": b"x"})
     _, heard = restore(scene, target, delete=True)
-    assert heard.named == [b"/inside/cache", b"/inside/repository"]
+    caches = [] if machines.is_cluster else [b"/inside/cache"]
+    assert heard.named == [*caches, b"/inside/repository"]
     assert not (target / "gone").exists()
     access = Access(str(scene.repository), PASSWORD.encode, scene.home / "cache")
-    _, heard = restore_from(access, tmp_path / "elsewhere")
+    _, heard = restore_from(access, tmp_path / "elsewhere", machines)
     assert heard.errors == []
 
 

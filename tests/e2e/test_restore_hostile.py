@@ -19,11 +19,6 @@ BAD_NAMES = (b"..", b".", b"", b"../escaped", b"/escaped", b"dir/escaped", b"dir
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
-
-
-@pytest.fixture
 def forge(scene: Scene) -> Forge:
     return Forge(scene)
 

@@ -15,6 +15,7 @@ import pytest
 from argosy.restorer.cuts import Cuts
 from argosy.restorer.file_jobs import temporary_name
 from argosy.restorer.overwrite import Overwrite
+from tests.e2e.engines import Why
 from tests.e2e.restore_scene import command, hide_data, restore, restore_soundly, run_command
 from tests.support.backups import Scene
 from tests.support.restic import require_restic
@@ -51,11 +52,6 @@ FOUND: dict[str, Any] = {
     "dir": {"superfluous": File(b"x", mtime_ns=OLD_NS)},
     "mode": File(b"same", mode=0o600, mtime_ns=OLD_NS),
 }
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
 
 
 @pytest.mark.parametrize("way", list(Overwrite))
@@ -197,6 +193,7 @@ def sizeable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, Path]:
     return scene, home / "source"
 
 
+@pytest.mark.one_engine(Why.KILLED)
 @pytest.mark.parametrize("way", list(Overwrite))
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_restore_cut_short_goes_on(

@@ -10,19 +10,15 @@ import pytest
 
 from argosy.operations.session import Access
 from argosy.restorer.cuts import Cuts
-from tests.e2e.restore_scene import restore, restore_from, restore_soundly
+from tests.e2e.restore_scene import restore_from, restore_soundly
 from tests.e2e.test_backup_kinds import OF_ROOT, TREE, make_deep
 from tests.support.backups import Scene
+from tests.support.machines import Machines
 from tests.support.restic import PASSWORD, Restic, ResticRepository, require_restic, restic_parameters
 from tests.support.trees import Directory, File, HardLink, Symlink, assert_same_tree, make_tree, snapshot_tree
 
 TINY_CUTS = Cuts(entries=3, size_bytes=1000, large_bytes=300_000, segment_bytes=100_000)
 SECOND_NS = 1_000_000_000
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene").init()
 
 
 @pytest.fixture
@@ -46,14 +42,14 @@ def test_every_kind_of_entry_comes_back(scene: Scene, source: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("restic", restic_parameters())
-def test_a_repository_of_restic_comes_back(restic: Restic, source: Path, tmp_path: Path) -> None:
+def test_a_repository_of_restic_comes_back(restic: Restic, source: Path, tmp_path: Path, machines: Machines) -> None:
     """As restic itself restores it."""
     theirs = restic.at(tmp_path / "repository", tmp_path)
     theirs.init()
     theirs.run("backup", ".", cwd=source)
     theirs.run("restore", "latest", "--target", tmp_path / "by restic")
     access = Access(theirs.location, PASSWORD.encode, tmp_path / "cache")
-    _, heard = restore_from(access, tmp_path / "by argosy")
+    _, heard = restore_from(access, tmp_path / "by argosy", machines)
     assert heard.errors == []
     ignore = {"target", "links", "xattrs"} if restic.version < (0, 17, 0) else set()
     assert_same_tree(tmp_path / "by restic", tmp_path / "by argosy", ignore=frozenset(ignore))
@@ -155,7 +151,9 @@ def selected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scene, ResticRep
 
 
 @pytest.mark.parametrize("number", range(len(SELECTIONS)), ids=lambda number: str(SELECTIONS[number]))
-def test_a_part_is_what_restic_restores(selected: tuple[Scene, ResticRepository], tmp_path: Path, number: int) -> None:
+def test_a_part_is_what_restic_restores(
+    selected: tuple[Scene, ResticRepository], machines: Machines, tmp_path: Path, number: int
+) -> None:
     """--include, --exclude, their kin and SNAPSHOT:SUBPATH choose what restic chooses, metadata of parents included."""
     scene, theirs = selected
     subpath, patterns = SELECTIONS[number]
@@ -163,7 +161,7 @@ def test_a_part_is_what_restic_restores(selected: tuple[Scene, ResticRepository]
     flags = [f"--{name}={text}" for name, texts in patterns.items() for text in texts]
     theirs.run("restore", snapshot, "--target", tmp_path / "by restic", *flags)
     options: dict[str, Any] = dict(patterns)
-    result, heard = restore(scene, tmp_path / "by argosy", snapshot=snapshot, **options)
+    result, heard = restore_from(scene.access(), tmp_path / "by argosy", machines, snapshot=snapshot, **options)
     assert heard.errors == []
     assert result.entries_restored == result.entries_total == len(snapshot_tree(tmp_path / "by argosy"))
     assert_same_tree(tmp_path / "by restic", tmp_path / "by argosy")

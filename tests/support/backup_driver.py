@@ -1,10 +1,10 @@
 """Runs one backup as a process that tests may kill: reads an order from stdin, a JSON line, and says what it came to.
 
-The order: ``home`` (of the scene), ``paths``, ``options``; ``crash`` and ``nth`` kill the process group when that crash
-point is reached for the nth time; ``after_directories`` holds the scan after so many directories, and kills with the
-next commit; ``limits`` sets module constants, ``{"archiver.trees.LARGE_TREE_BYTES": 1}``;
-``faults`` go to the workers (``backup_workers.py``); ``power`` is the directory of a disk that forgets
-(``power_loss.py``).
+The order: ``home`` (of the scene), ``paths``, ``options``; ``cluster``: this process is a master, and a proxy beside;
+``crash`` and ``nth`` kill the process group when that crash point is reached for the nth time; ``after_directories``
+holds the scan after so many directories, and kills with the next commit; ``limits`` sets module constants,
+``{"archiver.trees.LARGE_TREE_BYTES": 1}``; ``faults`` go to the workers (``backup_workers.py``); ``power`` is the
+directory of a disk that forgets (``power_loss.py``).
 
 A result says how much processor time the process had used when it came to write the snapshot, and how often it had
 passed each crash point by then.
@@ -19,7 +19,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,6 @@ from argosy.archiver.directory_scan import DirectoryScanner
 from argosy.engine.local import LocalEngine
 from argosy.errors import ArgosyError
 from argosy.operations.backup.options import BackupResult
-from argosy.operations.backup.run import run_backup
 from argosy.operations.jobs import open_history
 from argosy.state.frontier import ScanDirectory
 from tests.support.backup_workers import FAULTY_WORKER, leave_unsynced
@@ -56,12 +56,8 @@ def main() -> int:
     if "after_directories" in order:
         options["crash_point"] = log.die_while_held
     try:
-        result = run_backup(
-            scene.access(),
-            scene.options(*map(Path, order["paths"]), **options),
-            scene.state,
-            scene.heard.observer(),
-        )
+        with machines_for(scene, cluster=order["cluster"]):
+            result = scene.backup(*map(Path, order["paths"]), **options)
     except ArgosyError as error:
         say({"error": type(error).__name__, "message": error.message, "hint": error.hint, **heard(scene)})
         return error.exit_code
@@ -74,6 +70,18 @@ def main() -> int:
         }
     )
     return result.exit_code
+
+
+@contextmanager
+def machines_for(scene: Scene, *, cluster: bool) -> Iterator[None]:
+    """Let the scene's backup run on workers of this process, or as a cluster's master, with a proxy."""
+    if not cluster:
+        yield
+        return
+    from tests.support.clustered import clustered_here  # only then: it imports what takes a moment
+
+    with clustered_here(scene) as scene.machines:
+        yield
 
 
 class Passed:

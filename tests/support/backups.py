@@ -25,7 +25,6 @@ import msgspec
 import pytest
 
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
-from argosy.operations.backup.run import run_backup
 from argosy.operations.session import Access
 from argosy.repository.keys import ScryptNumbers
 from argosy.repository.layout import FileKind
@@ -33,6 +32,7 @@ from argosy.repository.repository import Repository, init_repository, open_repos
 from argosy.repository.snapshots import StoredSnapshot, load_snapshots
 from argosy.sqlite import open_database
 from argosy.storage.open import open_storage
+from tests.support.machines import ONE_MACHINE, Machines
 from tests.support.restic import PASSWORD, Restic, ResticRepository
 from tests.support.trees import assert_same_tree
 
@@ -44,6 +44,7 @@ PATIENCE_SECONDS = 100.0
 _LOOK_SECONDS = 0.001
 
 _ORDERS = ("crash", "nth", "after_directories", "limits", "faults", "power")
+_OF_ONE_MACHINE = frozenset({"crash", "nth", "after_directories", "power"})
 _WITHOUT_ROOT = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all")
 
 
@@ -63,9 +64,13 @@ class Heard:
 
 @dataclass
 class Scene:
-    """A repository with its password, a state directory and a cache, all below ``home``."""
+    """A repository with its password, a state directory and a cache, all below ``home``; its jobs run on ``machines``.
+
+    A cluster's jobs have the state directory of its master.
+    """
 
     home: Path
+    machines: Machines = ONE_MACHINE
     heard: Heard = field(default_factory=Heard)
 
     @property
@@ -105,9 +110,10 @@ class Scene:
         return BackupOptions(tuple(os.fsencode(path) for path in paths), **given)
 
     def backup(self, *paths: Path | bytes, observer: BackupObserver | None = None, **options: Any) -> BackupResult:
-        """Run a backup in this process; what its observer hears is in ``heard``."""
+        """Run a backup from this process; what its observer hears is in ``heard``."""
         self.heard = Heard()
-        return run_backup(self.access(), self.options(*paths, **options), self.state, observer or self.heard.observer())
+        observer = observer or self.heard.observer()
+        return self.machines.backup(self.access(), self.options(*paths, **options), self.state, observer)
 
     def open(self) -> Repository:
         """The repository, opened."""
@@ -172,17 +178,22 @@ class Scene:
     def start(self, *paths: Path | bytes, **spec: Any) -> Iterator[Child]:
         """Start a backup in a process group of its own; it is killed at the end if it still runs.
 
+        On a cluster, that process is the master, with a proxy of its own.
+
         ``spec``: ``confined`` takes root's rights away; ``crash``, ``nth``, ``after_directories``, ``limits``,
         ``faults`` and ``power`` see ``backup_driver.py``; anything else is an option of the backup.
         """
         confined = spec.pop("confined", False)
         own = {name: spec.pop(name) for name in _ORDERS if name in spec}
+        assert not self.machines.is_cluster or not _OF_ONE_MACHINE & own.keys(), "a master is not told where to die"
         order: dict[str, Any] = {
             **own,
             "home": str(self.home),
             "paths": [os.fsdecode(path) for path in paths],
             "options": spec,
+            "cluster": self.machines.is_cluster,
         }
+        self.machines.used += 1
         command = [sys.executable, "-m", "tests.support.backup_driver"]
         if confined and os.geteuid() == 0:
             command = [*_WITHOUT_ROOT, *command]

@@ -14,19 +14,26 @@ from typing import Any
 
 import pytest
 
+from tests.support.machines import ONE_MACHINE, Machines
 from tests.support.restic import PASSWORD
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 100.0
+# What a cluster's members do, too.
+_SPREAD_VERBS = ("backup", "restore", "check")
 
 
 @dataclass(frozen=True)
 class Argosy:
-    """The program with a repository, a state directory and a cache below ``home``. ``environment`` is added."""
+    """The program with a repository, a state directory and a cache below ``home``. ``environment`` is added.
+
+    Its backups, restores and checks run on ``machines``.
+    """
 
     home: Path
     password: str = field(default=PASSWORD, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict)
+    machines: Machines = field(default=ONE_MACHINE, repr=False, kw_only=True)
 
     @property
     def repository(self) -> Path:
@@ -87,7 +94,11 @@ class Argosy:
 
     def command(self, *arguments: str | bytes | Path) -> Sequence[str | bytes | Path]:
         """The words of the command line."""
-        return [sys.executable, "-P", "-m", "argosy", *arguments]
+        words = list(arguments)
+        verb = next((place for place, word in enumerate(words) if word in _SPREAD_VERBS), None)
+        if verb is not None:
+            words[verb + 1 : verb + 1] = self.machines.flags()
+        return [sys.executable, "-P", "-m", "argosy", *words]
 
     def variables(self) -> dict[str, str]:
         """Its environment: nothing of the user's but PATH."""

@@ -73,6 +73,6 @@ class BackupWork(JobWork):
             access,
             self._surroundings.state_directory,
             access.password,
-            lambda made: observer.message(f"created restic repository {made.id[:10]} at {made.location}"),
+            lambda made: observer.message(f"created repository {made.id[:10]} at {made.location}"),
             dry_run=self._options.dry_run,
         )

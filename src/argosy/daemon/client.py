@@ -29,7 +29,7 @@ from argosy.daemon.protocol import (
     Submitted,
 )
 from argosy.engine.nats import wire
-from argosy.engine.nats.connection import Connection
+from argosy.engine.nats.connection import NO_USER, Connection
 from argosy.errors import EngineError, UsageError
 from argosy.operations.session import Access
 
@@ -136,7 +136,13 @@ class Client:
 
     def _request(self, verb: str, question: bytes) -> bytes | None:
         subject = wire.control_subject(verb)
-        return self._connection.run(self._connection.request(subject, question, _ANSWER_SECONDS))
+        answer = self._connection.run(self._connection.request(subject, question, _ANSWER_SECONDS))
+        if answer is None and self._connection.is_cut_off:
+            raise EngineError(
+                f"the master has cut this connection off: {NO_USER}",
+                hint="What was submitted goes on. 'argosy cluster add NAME --role operator' there gives access again.",
+            )
+        return answer
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from argosy.daemon.accounts import Accounts
 from argosy.daemon.backup_work import BackupWork
 from argosy.daemon.check_work import CheckWork
 from argosy.daemon.fitting import HANDLERS
+from argosy.daemon.guarding import Users
 from argosy.daemon.kept_requests import KeptRequests
 from argosy.daemon.protocol import (
     AskJob,
@@ -113,9 +114,10 @@ class Master:
         """Stop the running job so that it can be resumed; end workers and server."""
         self._stack.close()
 
-    def reload_server(self, extra: str) -> None:
-        """Have nats-server take up another set of users; who is not among them is cut off at once."""
-        self.server.reload(extra)
+    def take_users(self, users: Users) -> None:
+        """Have nats-server take up another set of users. Who is not among them is cut off at once, and struck off."""
+        self.server.reload(users.configuration)
+        self._hub.admit_only(users.names)
 
     def _start(self) -> None:
         settings = self._settings

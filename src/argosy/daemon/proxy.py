@@ -12,6 +12,7 @@ import msgspec
 
 from argosy.daemon import protocol
 from argosy.daemon.fitting import HANDLERS, Fitter
+from argosy.daemon.leftover_packs import LeftoverPacks
 from argosy.daemon.protocol import Refusal
 from argosy.daemon.sight import Sight
 from argosy.daemon.tailoring import Credentials
@@ -70,6 +71,7 @@ class Proxy:
                 HANDLERS,
                 terms=terms,
                 prepare=fitter.fit,
+                leftovers=LeftoverPacks(),
                 state_changed=self._say,
             )
             agent.start()

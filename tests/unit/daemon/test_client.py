@@ -21,8 +21,9 @@ class Line:
 
     url = "nats://nowhere"
 
-    def __init__(self, silent: int) -> None:
+    def __init__(self, silent: int, *, is_cut_off: bool = False) -> None:
         self.silent = silent
+        self.is_cut_off = is_cut_off
 
     def request(self, _subject: str, _question: bytes, _timeout_seconds: float) -> bytes | None:
         """The answer."""
@@ -48,3 +49,13 @@ def test_a_master_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(client, "_LOST_AFTER_SECONDS", 0.05)
     with pytest.raises(EngineError, match="no longer answers about job run"):
         Client(cast("Connection", Line(silent=10**9))).follow("run", BackupObserver())
+
+
+def test_who_is_cut_off_asks_no_more() -> None:
+    line = Line(silent=10**9, is_cut_off=True)
+    with pytest.raises(
+        EngineError, match="has cut this connection off: the certificate is not, or no longer"
+    ) as caught:
+        Client(cast("Connection", line)).follow("run", BackupObserver())
+    assert "What was submitted goes on" in caught.value.hint
+    assert line.silent == 10**9 - 1

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from argosy.cli.check_progress import check_display
 from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
-from argosy.cli.output import Output
+from argosy.cli.display import ProgressReporter
 from argosy.cli.wording import counted, duration, size
 from argosy.errors import UsageError
 
 if TYPE_CHECKING:
     from argosy.cli.check_report import CheckReport
     from argosy.cli.cluster_jobs import JobShow
-    from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult, Problem
+    from argosy.operations.check.options import CheckObserver, CheckResult, Problem
     from argosy.operations.check.subset import ReadSubset
-
-_PROGRESS_SECONDS = 10.0
 
 
 @verb("check", unlocks=True)
@@ -61,13 +60,13 @@ def command(
     options = CheckOptions(
         _subset(read_data, read_data_subset, read_data_rolling), resume=not no_resume, with_cache=with_cache
     )
-    reporter = _Reporter(ctx.output, None if report is None else _begin_report(report, ctx.location))
+    reporter = _Reporter(ctx, None if report is None else _begin_report(report, ctx.location))
     if flags["cluster"]:
         from argosy.cli.cluster_jobs import JobShow, run_by_cluster
         from argosy.daemon.protocol import CheckOrder
 
-        return run_by_cluster(ctx, flags, CheckOrder(options), JobShow(reporter.observer, reporter.end))
-    with ctx.stopping() as stop_requested:
+        return run_by_cluster(ctx, flags, CheckOrder(options), JobShow(reporter.observer, reporter.end, reporter))
+    with ctx.stopping() as stop_requested, reporter:
         state_directory = ctx.state_directory if options.subset is not None else None
         result = run_check(ctx.access, options, reporter.observer(stop_requested), state_directory=state_directory)
     return reporter.end(result)
@@ -83,8 +82,8 @@ def check_show(ctx: Context) -> JobShow:
     """How a cluster's check is shown."""
     from argosy.cli.cluster_jobs import JobShow
 
-    reporter = _Reporter(ctx.output, None)
-    return JobShow(reporter.observer, reporter.end)
+    reporter = _Reporter(ctx, None)
+    return JobShow(reporter.observer, reporter.end, reporter)
 
 
 def _subset(read_data: bool, subset: str | None, rolling: str | None) -> ReadSubset | None:
@@ -103,14 +102,12 @@ def _subset(read_data: bool, subset: str | None, rolling: str | None) -> ReadSub
     return READ_ALL if read_data else None
 
 
-class _Reporter:
-    """Prints what a check tells, and its result."""
+class _Reporter(ProgressReporter[Any]):
+    """Prints what a check tells, and its result. (What it shows is a CheckProgress, whose module is imported late.)"""
 
-    def __init__(self, output: Output, report: CheckReport | None) -> None:
-        self._output = output
+    def __init__(self, ctx: Context, report: CheckReport | None) -> None:
+        super().__init__(ctx.output, check_display(ctx))
         self._report = report
-        self._began = time.monotonic()
-        self._next_progress = self._began + _PROGRESS_SECONDS
         self._advice: dict[str, None] = {}
 
     def observer(self, stop_requested: object) -> CheckObserver:
@@ -121,9 +118,9 @@ class _Reporter:
         return CheckObserver(
             problem=self._problem,
             hint=self._hint,
-            message=self._output.message if not self._output.json else lambda _text: None,
-            detail=self._output.detail,
-            progress=self._progress,
+            message=self.output.message if not self.output.json else lambda _text: None,
+            detail=self.output.detail,
+            progress=lambda progress: self.show(progress, progress.bytes_done),
             stop_requested=stop_requested,
         )
 
@@ -131,8 +128,8 @@ class _Reporter:
         """Print the summary; the exit code."""
         if self._report is not None:
             self._report.end(_summary(result))
-        if self._output.json:
-            self._output.document(_summary(result))
+        if self.output.json:
+            self.output.document(_summary(result))
         else:
             self._say_end(result)
         return result.exit_code
@@ -143,43 +140,31 @@ class _Reporter:
         )
         if result.packs_read:
             done += f"; {size(result.bytes_read)} of {counted(result.packs_read, 'pack')} read"
-        self._output.message(f"checked {done} in {duration(time.monotonic() - self._began)}")
+        self.output.message(f"checked {done} in {duration(time.monotonic() - self.started)}")
         if not result.problems:
-            self._output.message("no errors were found")
+            self.output.message("no errors were found")
             return
         for advice in self._advice:
-            self._output.error_line(advice)
+            self.output.error_line(advice)
         if result.broken_packs:
-            self._output.error_line(f"damaged packs: {' '.join(result.broken_packs)}")
-        self._output.error_line(f"Fatal: repository contains errors ({result.problems})")
+            self.output.error_line(f"damaged packs: {' '.join(result.broken_packs)}")
+        self.output.error_line(f"Fatal: repository contains errors ({result.problems})")
 
     def _problem(self, problem: Problem) -> None:
         self._advice[f"{problem.part.value}: {problem.advice}"] = None
         if self._report is not None:
             self._report.add_problem(problem)
-        if self._output.json:
+        if self.output.json:
             message = f"{problem.message}. {problem.advice}"
-            self._output.error_document({"message_type": "error", "message": message})
+            self.output.error_document({"message_type": "error", "message": message})
         else:
-            self._output.error_line(f"error: {problem.message}")
+            self.output.error_line(f"error: {problem.message}")
 
     def _hint(self, text: str) -> None:
         if self._report is not None:
             self._report.add_hint(text)
-        if not self._output.json:
-            self._output.message(text)
-
-    def _progress(self, progress: CheckProgress) -> None:
-        """A line every few seconds."""
-        now = time.monotonic()
-        if self._output.json or now < self._next_progress:
-            return
-        self._next_progress = now + _PROGRESS_SECONDS
-        words = f"[{duration(now - self._began)}] {counted(progress.trees_done, 'tree')}"
-        if progress.packs:
-            share = progress.bytes_done / progress.pack_bytes if progress.pack_bytes else 1.0
-            words += f", {progress.packs_done:,} of {counted(progress.packs, 'pack')}, {share:.0%}"
-        self._output.message(words)
+        if not self.output.json:
+            self.output.message(text)
 
 
 def _summary(result: CheckResult) -> dict[str, object]:

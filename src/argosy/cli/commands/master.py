@@ -49,7 +49,7 @@ def command(ctx: Context, /, **flags: Any) -> None:
     with ctx.stopping("stopping: the running job is stopped so that it can be resumed") as stop, ExitStack() as stack:
         master = stack.enter_context(Master(settings, lambda text: say(ctx, text)))
         if not settings.nats_url:
-            watch = RegisterWatch(directory, master.reload_server, ctx.output.warning)
+            watch = RegisterWatch(directory, master.take_users, ctx.output.warning)
             watch.start()
             stack.callback(watch.stop)
         say(ctx, f"listening on {flags['listen']}" if flags["listen"] else f"connected to {settings.nats_url}")
@@ -63,7 +63,7 @@ def _settings(ctx: Context, flags: dict[str, Any], directory: ClusterDirectory) 
     from argosy.certificates.contexts import client_context
     from argosy.certificates.role import Role
     from argosy.cli.store import storage_options
-    from argosy.daemon.guarding import server_configuration
+    from argosy.daemon.guarding import users_of
     from argosy.daemon.master import MasterSettings
     from argosy.engine.local import worker_count
 
@@ -77,7 +77,7 @@ def _settings(ctx: Context, flags: dict[str, Any], directory: ClusterDirectory) 
         state_directory=ctx.state_directory,
         cache_directory=ctx.cache_directory,
         tls=client_context(load_join(ctx, flags["certs"], None, Role.MASTER)),
-        server_extra=server_configuration(directory),
+        server_extra=users_of(directory).configuration,
         nats_url=address.url if flags["nats"] else "",
         lease_seconds=_LEASE_SECONDS if flags["lease"] is None else flags["lease"],
         password=ctx.passwords.without_asking,

@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from argosy import __version__
 from argosy.engine.nats import wire
 from argosy.engine.nats.connection import Connection
+from argosy.engine.nats.leftovers import NO_LEFTOVERS, Leftovers
 from argosy.engine.nats.link import Link
 from argosy.engine.nats.pace import Pace
 from argosy.engine.nats.session import Prepare, Session
@@ -51,6 +52,7 @@ class Agent:
         *,
         terms: wire.Terms = _USUAL,
         prepare: Prepare = lambda _handler, setup: setup,
+        leftovers: Leftovers = NO_LEFTOVERS,
         state_changed: Callable[[str], None] = lambda _: None,
     ) -> None:
         """``allowed`` names the handlers that this member runs. ``state_changed`` hears, in words, what happens."""
@@ -60,6 +62,7 @@ class Agent:
         self._allowed = allowed
         self._terms = terms
         self._prepare = prepare
+        self._leftovers = leftovers
         self._state_changed = state_changed
         self._instance = uuid.uuid4().hex
         self._lease_seconds = _DEFAULT_LEASE_SECONDS
@@ -87,6 +90,7 @@ class Agent:
 
     async def _begin(self) -> None:
         self._connection.reconnected = self._reconnected
+        self._connection.cut_off = self._give_up
         await self._connection.listen(wire.segment_inbox(self._name), self._receive)
         await self._connection.listen(wire.receipt_inbox(self._name), self._confirmed)
         self._connection.spawn(self._greet())
@@ -170,7 +174,9 @@ class Agent:
             self._connection.soon(self._forget, number)
 
         pace = Pace(self._terms.weight)
-        session = Session(self._name, self._workers, self._allowed, self._prepare, ended, self._state_changed, pace)
+        session = Session(
+            self._name, self._workers, self._allowed, self._prepare, ended, self._state_changed, pace, self._leftovers
+        )
         draw = TokenDraw(self._connection, engine, self._lease_seconds, session.drawn)
 
         def heard(messages: list[bytes]) -> None:
@@ -193,8 +199,10 @@ class Agent:
         return self._running[number]
 
     def _give_up(self) -> None:
-        """End all work. The master may have heard of this member all the time, though its answers were lost: only as
-        another one does it get new links to the engines that it was taken in by.
+        """End all work: this member was cut off, or has had no answer for long.
+
+        In the second case the master may have heard of it all the time, though its answers were lost: only as another
+        one does it get new links to the engines that it was taken in by.
         """
         if self._running:
             self._abandon(list(self._running))

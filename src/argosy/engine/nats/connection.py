@@ -35,8 +35,9 @@ _DRAIN_SECONDS = 2.0
 _CANCEL_AGAIN_SECONDS = 0.2
 _END_SECONDS = 10.0
 _REFUSED_SECONDS = 3.0
-# A certificate that was given out just now: the master looks at its register once a second.
+# A certificate that was given out just now: the master looks at its register many times in this time.
 _GIVEN_OUT_SECONDS = 3.0
+NO_USER = "the certificate is not, or no longer, in the master's register"
 
 # With each TLS connection that ends it warns that nats-py's protocol class is written for plain ones too.
 logging.getLogger("asyncio").setLevel(logging.ERROR)
@@ -63,8 +64,10 @@ class Connection:
         self._closing = False
         self._refused = asyncio.Event()
         self._refusal = ""
+        self._cut_off = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconnected: Callable[[], None] = lambda: None
+        self.cut_off: Callable[[], None] = lambda: None
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name=f"nats-{name}", daemon=True)
         self._thread.start()
@@ -96,6 +99,11 @@ class Connection:
     def is_up(self) -> bool:
         """Whether there is a connection at this moment."""
         return self._client is not None and bool(self._client.is_connected)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the server has ended the connection and takes the certificate no more: it was revoked."""
+        return self._cut_off.is_set()
 
     def run(self, work: Awaitable[T]) -> T:
         """Run a coroutine on the loop and wait for its result. Not from the loop's own thread."""
@@ -155,12 +163,17 @@ class Connection:
                 await self.client.publish(subject, data)
 
     async def request(self, subject: str, data: bytes, timeout_seconds: float) -> bytes | None:
-        """The answer; None if none came in time, nobody listens or the connection is down."""
+        """The answer; None if none came in time, nobody listens, or the connection is down or cut off."""
+        asking = asyncio.ensure_future(self.client.request(subject, data, timeout=timeout_seconds))
+        ending = asyncio.ensure_future(self._cut_off.wait())
         try:
-            answer = await self.client.request(subject, data, timeout=timeout_seconds)
+            await asyncio.wait({asking, ending}, return_when=asyncio.FIRST_COMPLETED)
+            return bytes(asking.result().data) if asking.done() else None
         except FAULTS:
             return None
-        return bytes(answer.data)
+        finally:
+            asking.cancel()
+            ending.cancel()
 
     def close(self) -> None:
         """End tasks, connection and thread. Idempotent."""
@@ -194,6 +207,12 @@ class Connection:
 
     async def _connect(self) -> None:
         client = Client()
+
+        async def closed() -> None:
+            # One that never came up is not missed.
+            if client is self._client and not self._closing:
+                await self._closed(client)
+
         try:
             await client.connect(
                 servers=[self.url],
@@ -207,7 +226,7 @@ class Connection:
                 max_reconnect_attempts=-1,
                 ping_interval=_PING_SECONDS,
                 error_cb=self._failed,
-                closed_cb=self._closed,
+                closed_cb=closed,
                 reconnected_cb=self._came_back,
                 drain_timeout=int(_DRAIN_SECONDS),
             )
@@ -219,10 +238,11 @@ class Connection:
         self._client = client
         self._jetstream = client.jetstream(timeout=_CONNECT_SECONDS)
 
-    async def _closed(self) -> None:
+    async def _closed(self, client: Client) -> None:
         """nats-py gives up where the server refuses this client: its certificate is no user's, any more or yet."""
-        if self._client is not None and self._client.is_closed and not self._closing:
-            self.spawn(self._reopen())
+        if client.last_error is not None:
+            await self._failed(client.last_error)
+        self.spawn(self._reopen())
 
     async def _reopen(self) -> None:
         while True:
@@ -236,16 +256,27 @@ class Connection:
                 return
 
     async def _failed(self, error: Exception) -> None:
-        self.last_error = str(error) or type(error).__name__
+        self.last_error = NO_USER if _is_refusal(error) else str(error) or type(error).__name__
+        if self._client is None:
+            self._refuse(error)
+        elif _is_refusal(error) and not self.is_cut_off:
+            self._cut_off.set()
+            self.cut_off()
+            # nats-py tries on, and drops the streams of each attempt unclosed.
+            self.spawn(_close(self._client))
+        _log.debug("%s: %s", self.url, self.last_error)
+
+    def _refuse(self, error: Exception) -> None:
+        """See whether ``open`` is in vain."""
         if isinstance(error, ssl.SSLError):
             self._refused.set()
         elif _is_refusal(error):
-            self._refusal = self.last_error = "the certificate is not, or no longer, in the master's register"
+            self._refusal = NO_USER
             self.loop.call_later(_GIVEN_OUT_SECONDS, self._refused.set)
-        _log.debug("%s: %s", self.url, self.last_error)
 
     async def _came_back(self) -> None:
         _log.info("connected to %s again", self.url)
+        self._cut_off.clear()
         self.reconnected()
 
     async def _shut(self) -> None:

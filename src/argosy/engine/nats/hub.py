@@ -135,6 +135,7 @@ class Hub:
         self._desks: dict[str, Desk] = {}
         self._links: dict[int, tuple[Membership, Desk]] = {}
         self._bucket: KeyValue | None = None
+        self._admitted: frozenset[str] | None = None
         self.members_changed: Callable[[str], None] = lambda _: None
 
     def start(self) -> None:
@@ -148,6 +149,16 @@ class Hub:
     def open_desk(self) -> Desk:
         """Take in an engine; the members that there are are in its inbox already."""
         return self.connection.run(self._open_desk())
+
+    def admit_only(self, names: frozenset[str]) -> None:
+        """Strike off whoever is not among these names, and take such in no more. From any thread."""
+        self.connection.soon(self._admit_only, names)
+
+    def _admit_only(self, names: frozenset[str]) -> None:
+        self._admitted = names
+        for member in list(self._members.values()):
+            if member.name not in names:
+                self._strike_off(member, "was cut off: its certificate was revoked")
 
     async def dismiss(self, desk: Desk) -> None:
         """An engine has ended."""
@@ -253,6 +264,8 @@ class Hub:
             )
         if wire.hello_subject(hello.name) != subject:
             return f"a certificate for another name says that it is {hello.name}"
+        if self._admitted is not None and hello.name not in self._admitted:
+            return "its certificate was revoked"
         now = time.monotonic()
         known = self._members.get(hello.name)
         if known is not None and known.instance != hello.instance:

@@ -57,6 +57,10 @@ class Link:
         """What the other side has not confirmed yet."""
         return self._outgoing.unsent_bytes
 
+    def unconfirmed(self) -> list[bytes]:
+        """The messages that the other side has not confirmed; it may have had them. From any thread."""
+        return self._outgoing.unconfirmed()
+
     def send(self, message: bytes, settled: Settled | None = None) -> None:
         """Send a message, from any thread, without waiting; ``settled`` is called on the loop once it is confirmed."""
         self._outgoing.put(message, settled)

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -26,6 +26,7 @@ from argosy.engine.interface import (
 from argosy.engine.local import LocalEngine
 from argosy.engine.nats import wire
 from argosy.engine.nats.inbox import LIMIT_BYTES, Inbox
+from argosy.engine.nats.leftovers import NO_LEFTOVERS, Leftovers
 from argosy.engine.nats.pace import Pace
 from argosy.engine.nats.stream import Settled
 from argosy.errors import ArgosyError, EngineError
@@ -38,6 +39,7 @@ _BEHIND_SECONDS = 0.01
 # After it heard that what waits is not for this member.
 _UNSUITED_SECONDS = 1.0
 _ALWAYS = Pace(1.0)
+_FIRST_WORKER = 1
 
 
 Prepare: TypeAlias = Callable[[str, bytes], bytes]
@@ -50,6 +52,9 @@ class Speaker(Protocol):
     @property
     def unsent_bytes(self) -> int:
         """What is not confirmed yet."""
+
+    def unconfirmed(self) -> list[bytes]:
+        """The messages that the master has not confirmed."""
 
     def send(self, message: bytes, settled: Settled | None = None) -> None:
         """Send a message without waiting."""
@@ -80,9 +85,10 @@ class Session(threading.Thread):
         ended: Callable[[], None],
         say: Callable[[str], None] = lambda _: None,
         pace: Pace = _ALWAYS,
+        leftovers: Leftovers = NO_LEFTOVERS,
     ) -> None:
         """``allowed`` are the handlers that this member runs; ``ended`` is called at the very end. ``say`` hears, in
-        words, why this member takes no part; ``pace`` says when it rests.
+        words, why this member takes no part; ``pace`` says when it rests; ``leftovers`` keeps reports for the next one.
         """
         super().__init__(name=f"session-{name}", daemon=True)
         self.inbox: Inbox[wire.Down] = Inbox()
@@ -93,6 +99,9 @@ class Session(threading.Thread):
         self._ended = ended
         self._tell_here = say
         self._pace = pace
+        self._leftovers = leftovers
+        self._work: tuple[str, bytes] | None = None
+        self._left_over: list[bytes] = []
         self._unsuited_until_seconds = 0.0
         self._engine: LocalEngine | None = None
         self._over = threading.Event()
@@ -140,6 +149,7 @@ class Session(threading.Thread):
             if self._engine is not None:
                 self._engine.cancel()
             self._say_farewell()
+            self._keep_leftovers()
             self._ended()
 
     def _serve(self) -> None:
@@ -157,6 +167,9 @@ class Session(threading.Thread):
                 self.inbox.wait(time.monotonic() + _BEHIND_SECONDS)
             else:
                 self._turn(self._engine)
+        if self._engine is not None:
+            # The link is void: this is for the leftovers.
+            self._relay_all(self._engine.events(0.0))
 
     def _take(self) -> list[wire.Down]:
         messages = self.inbox.take_all()
@@ -188,8 +201,12 @@ class Session(threading.Thread):
         engine = LocalEngine(
             self._workers, idle_seconds=begin.idle_seconds, close_seconds=begin.close_seconds, name=self._member
         )
+        leftovers = self._leftovers.take(begin.handler, setup)
+        self._left_over = [leftover.report for leftover in leftovers]
         engine.start(setup, begin.handler)
-        self._engine = engine
+        for leftover in leftovers:
+            engine.broadcast(leftover.notice, keep=True)
+        self._engine, self._work = engine, (begin.handler, setup)
 
     def _instruct(self, engine: LocalEngine, message: wire.Down) -> None:
         match message:
@@ -227,8 +244,7 @@ class Session(threading.Thread):
         if crew != self._crew:
             self._crew = crew
             self._say(wire.Crew(crew))
-        for event in events:
-            self._relay(event)
+        self._relay_all(events)
         for task_id, attempt in engine.take_withdrawn():
             self._say_last(task_id, wire.GivenBack(task_id, attempt))
         self._tell_room(engine)
@@ -252,10 +268,16 @@ class Session(threading.Thread):
         busy = min(in_window, self._workers) / self._workers
         return self._pace.may_take_more(now, busy) and now >= self._unsuited_until_seconds
 
+    def _relay_all(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._relay(event)
+
     def _relay(self, event: Event) -> None:
         match event:
             case MemberJoined():
                 self._say(wire.Joined())
+                while self._left_over:
+                    self._say(wire.Said(_FIRST_WORKER, self._left_over.pop(0)))
             case TaskTaken(task_id, attempt, _, worker):
                 self._say(wire.Taken(task_id, attempt, worker))
             case TaskProgress(task_id, attempt, _, worker, payload):
@@ -282,6 +304,13 @@ class Session(threading.Thread):
         deadline = time.monotonic() + _FAREWELL_SECONDS
         while self._link.unsent_bytes and not self._over.is_set() and time.monotonic() < deadline:
             self._over.wait(_BEHIND_SECONDS)
+
+    def _keep_leftovers(self) -> None:
+        """What workers have reported holds whoever runs the work next, unlike what they said of tasks."""
+        if self._work is not None:
+            said = [wire.decode_up(message) for message in self._link.unconfirmed()]
+            reports = [message.payload for message in said if isinstance(message, wire.Said)]
+            self._leftovers.keep(*self._work, self._left_over + reports)
 
     def _nudge(self) -> None:
         engine = self._engine

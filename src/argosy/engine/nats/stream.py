@@ -32,6 +32,9 @@ class Outgoing:
         self._under_way: bytes | None = None
         self._settles: list[Settled] = []
         self._number = 0
+        # Each message that is not confirmed as a whole, and where in the stream it ends.
+        self._unconfirmed: deque[tuple[int, memoryview]] = deque()
+        self._put_bytes = self._confirmed_bytes = 0
         self.unsent_bytes = 0
 
     def put(self, message: bytes, settled: Settled | None = None) -> None:
@@ -41,7 +44,14 @@ class Outgoing:
         whole = memoryview(len(message).to_bytes(_LENGTH_BYTES, "little") + message)
         with self._lock:
             self._waiting.append((whole, settled))
+            self._put_bytes += len(whole)
+            self._unconfirmed.append((self._put_bytes, whole))
             self.unsent_bytes += len(whole)
+
+    def unconfirmed(self) -> list[bytes]:
+        """The messages that the other side has not confirmed as a whole, in order. It may have had them. Any thread."""
+        with self._lock:
+            return [bytes(whole[_LENGTH_BYTES:]) for _, whole in self._unconfirmed]
 
     def segment(self) -> tuple[int, bytes] | None:
         """The segment to send now: the same one until it is confirmed. None if there is nothing to say."""
@@ -55,6 +65,9 @@ class Outgoing:
             return False
         with self._lock:
             self.unsent_bytes -= len(self._under_way)
+            self._confirmed_bytes += len(self._under_way)
+            while self._unconfirmed and self._unconfirmed[0][0] <= self._confirmed_bytes:
+                self._unconfirmed.popleft()
         self._number += 1
         self._under_way = None
         settles, self._settles = self._settles, []

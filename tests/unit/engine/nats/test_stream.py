@@ -52,6 +52,21 @@ def test_a_message_is_settled_only_when_its_last_piece_is_confirmed() -> None:
         assert bool(settled) is expected
 
 
+def test_what_is_not_confirmed_as_a_whole_is_known() -> None:
+    """Also while it is under way, and of a message in several segments until the last one."""
+    outgoing = Outgoing()
+    messages = [b"small", bytes(SEGMENT_BYTES), b"last"]
+    for message in messages:
+        outgoing.put(message)
+    seen = [outgoing.unconfirmed()]
+    for number in (1, 2):
+        assert outgoing.segment() is not None
+        seen.append(outgoing.unconfirmed())
+        assert outgoing.confirm(number)
+        seen.append(outgoing.unconfirmed())
+    assert seen == [messages, messages, messages[1:], messages[1:], []]
+
+
 def test_small_messages_share_a_segment() -> None:
     outgoing = Outgoing()
     for _ in range(100):
