@@ -21,6 +21,7 @@ class Why(StrEnum):
     """The reasons for one engine alone."""
 
     ANOTHER_VERB = "a verb that has no --cluster; backups, restores and checks only arrange for it"
+    SHOWN_THERE = "a verb whose --cluster test_cluster_prune and test_cluster_verify show"
     CLUSTER = "about what a cluster alone does"
     FORMAT = "about bytes and words, and runs no job"
     THIS_PROCESS = "the fault or the look is planted in the process that runs the job, which would be the master"
@@ -34,13 +35,16 @@ MODULES: dict[str, Why] = {
     "test_api_document": Why.FORMAT,
     "test_backup_stream": Why.STREAM,
     "test_backup_xattrs": Why.THIS_PROCESS,
+    "test_cache_directory": Why.THIS_USER,
     "test_cat": Why.ANOTHER_VERB,
     "test_cli_jobs": Why.THIS_STATE,
     "test_cluster": Why.CLUSTER,
     "test_cluster_backup": Why.CLUSTER,
     "test_cluster_commands": Why.CLUSTER,
+    "test_cluster_prune": Why.CLUSTER,
     "test_cluster_restore": Why.CLUSTER,
     "test_cluster_restore_commands": Why.CLUSTER,
+    "test_cluster_verify": Why.CLUSTER,
     "test_copy": Why.ANOTHER_VERB,
     "test_damaged_state": Why.THIS_STATE,
     "test_diff": Why.ANOTHER_VERB,
@@ -51,18 +55,21 @@ MODULES: dict[str, Why] = {
     "test_list": Why.ANOTHER_VERB,
     "test_ls": Why.ANOTHER_VERB,
     "test_mount": Why.ANOTHER_VERB,
+    "test_mount_links": Why.ANOTHER_VERB,
     "test_native": Why.THIS_USER,
     "test_parity": Why.FORMAT,
-    "test_prune": Why.ANOTHER_VERB,
+    "test_prune": Why.SHOWN_THERE,
+    "test_prune_beside_backup": Why.SHOWN_THERE,
     "test_recover": Why.ANOTHER_VERB,
     "test_repair": Why.ANOTHER_VERB,
+    "test_repository_life_in_s3": Why.ANOTHER_VERB,
     "test_repository_with_restic": Why.FORMAT,
     "test_rewrite": Why.ANOTHER_VERB,
     "test_snapshots": Why.ANOTHER_VERB,
     "test_stats": Why.ANOTHER_VERB,
     "test_tag": Why.ANOTHER_VERB,
     "test_unlock": Why.ANOTHER_VERB,
-    "test_verify": Why.ANOTHER_VERB,
+    "test_verify": Why.SHOWN_THERE,
 }
 
 
