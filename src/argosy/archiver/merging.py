@@ -7,15 +7,23 @@ cut in name order; they arrive in any.
 from __future__ import annotations
 
 import heapq
+import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from argosy.archiver.parent import node_name
 from argosy.archiver.runs import decode_run
 from argosy.restic_format.damage import damaged
-from argosy.restic_format.tree import raw_nodes
+from argosy.restic_format.tree import PREFIX, SUFFIX, encode_tree, raw_nodes
+
+# How restic and Argosy begin a node. An extended attribute has a name too, but no type after it; and in a string each
+# quote is escaped, so that none of this can stand there.
+_START = rb'\{"name":"(?:[^"\\]|\\.)*","type":"[a-z]+","mode":'
+_NODE_START = re.compile(_START)
+_NEXT_NODE = re.compile(rb"\}," + _START)
+_WHOLE = msgspec.json.Decoder(msgspec.Raw)
 
 LoadRun = Callable[[int], bytes]
 
@@ -25,6 +33,50 @@ class RunPlace(msgspec.Struct, frozen=True):
 
     first: bytes
     part: int
+
+
+def merge_into(base: bytes, changes: Mapping[bytes, bytes | None]) -> bytes:
+    """The parent's tree ``base`` with some nodes replaced, added, or left out (None)."""
+    replaced = _replace(base, changes.values())
+    return encode_tree(merge_upon(base, changes)) if replaced is None else replaced
+
+
+def _replace(base: bytes, nodes: Iterable[bytes | None]) -> bytes | None:
+    """``base`` with nodes in the place of those of their names; None unless it has them all, written as we write.
+
+    Most changed directories have the names that they had. Their trees are copied around the few new nodes: none of the
+    others is parsed.
+    """
+    if not (base.startswith(PREFIX) and base.endswith(SUFFIX)):
+        return None
+    places: list[tuple[int, int, bytes]] = []
+    for node in nodes:
+        place = None if node is None else _place_of(base, node)
+        if node is None or place is None:
+            return None
+        places.append((*place, node))
+    pieces: list[bytes] = []
+    at = 0
+    for start, end, node in sorted(places):
+        pieces += (base[at:start], node)
+        at = end
+    return b"".join((*pieces, base[at:]))
+
+
+def _place_of(base: bytes, node: bytes) -> tuple[int, int] | None:
+    """Where the node of this one's name and type begins and ends in ``base``; None where that is not plain."""
+    named = _NODE_START.match(node)
+    start = -1 if named is None else base.find(named[0], len(PREFIX))
+    if start < 0:
+        return None
+    following = _NEXT_NODE.search(base, start)
+    end = len(base) - len(SUFFIX) if following is None else following.start() + 1
+    try:
+        # One whole value: neither less than the node nor more.
+        _WHOLE.decode(base[start:end])
+    except msgspec.DecodeError:
+        return None
+    return start, end
 
 
 def merge_upon(base: bytes, changes: Mapping[bytes, bytes | None]) -> list[msgspec.Raw | bytes]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from argosy.archiver.ledger import Ledger, decode_names
-from argosy.archiver.merging import merge_runs, merge_upon, place_runs
+from argosy.archiver.merging import merge_into, merge_runs, place_runs
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.archiver.runs import decode_run, plain_bytes
 from argosy.repository.encoder import BlobEncoder, EncodedBlob
@@ -128,7 +128,7 @@ class TreeBuilder:
         if assembly.base_tree is None:
             tree = encode_tree([node for _, node in sorted(changes.items()) if node is not None])
         else:
-            tree = encode_tree(merge_upon(self._parents.load(assembly.base_tree), changes))
+            tree = merge_into(self._parents.load(assembly.base_tree), changes)
         tree_id = blob_id(tree)
         if tree_id in self._unheard or self._contains(tree_id):
             return tree_id, None

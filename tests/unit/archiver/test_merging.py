@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argosy.archiver.merging import merge_runs, merge_upon, place_runs
+from argosy.archiver import merging
+from argosy.archiver.merging import merge_into, merge_runs, merge_upon, place_runs
 from argosy.archiver.runs import decode_run, encode_run, plain_bytes
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
@@ -109,8 +110,38 @@ def test_changes_are_merged_into_the_parents_tree(
     changes: dict[bytes, bytes | None] = dict.fromkeys(deleted.intersection(base))
     changes.update({name: node(name, version) for name, version in changed.items()})
     wanted = {name: node(name, version) for name, version in base.items()} | changes
-    merged = [bytes(found) for found in merge_upon(tree, changes)]
-    assert merged == [kept for _, kept in sorted(wanted.items()) if kept is not None]
+    expected = [kept for _, kept in sorted(wanted.items()) if kept is not None]
+    assert [bytes(found) for found in merge_upon(tree, changes)] == expected
+    assert merge_into(tree, changes) == encode_tree(expected)
+
+
+@given(base=st.dictionaries(st.sampled_from(AWKWARD), st.integers(1, 3), min_size=1), data=st.data())
+def test_where_names_stay_the_tree_is_copied_around_the_new_nodes(base: dict[bytes, int], data: st.DataObject) -> None:
+    """None of the others is parsed; which the slower way would do."""
+    changed = data.draw(st.dictionaries(st.sampled_from(sorted(base)), st.integers(4, 5)))
+    tree = encode_tree([node(name, version) for name, version in sorted(base.items())])
+    nodes = {name: node(name, version) for name, version in (base | changed).items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merging, "merge_upon", None)
+        assert merge_into(tree, {name: nodes[name] for name in changed}) == encode_tree(
+            [found for _, found in sorted(nodes.items())]
+        )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'"generic_attributes":{"a":[{"x":1},{"name":"b","type":"file","mode":1}]}}',
+        b'"generic_attributes":[{"name":"c","type":"file","mode":1}]}',
+    ],
+)
+def test_a_tree_that_is_written_otherwise_is_read_as_json(odd: bytes) -> None:
+    """A node is never taken to end, or to begin, where another value does."""
+    first = node(b"a", 1)[:-1] + b"," + odd
+    tree = encode_tree([first, node(b"b", 1).replace(b'"mode":', b' "mode":'), node(b"c", 1), node(b"d", 1)])
+    for name in (b"a", b"b", b"c", b"d"):
+        changes = {name: node(name, 2)}
+        assert merge_into(tree, changes) == encode_tree(merge_upon(tree, changes))
 
 
 def test_a_tree_that_has_not_what_was_seen_in_it_is_not_built_upon() -> None:
