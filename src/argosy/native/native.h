@@ -93,9 +93,9 @@ struct argosy_hash_job {
     unsigned char *digest;
 };
 
-/* Hashes all; no two jobs may have the same state. `context` (EVP_MD_CTX) is for whole messages. 1, or 0 if libcrypto
+/* Hashes all, in another order than they have; no two jobs may have the same state. `context` (EVP_MD_CTX) is for whole messages. 1, or 0 if libcrypto
  * fails. */
-int argosy_hash_jobs(const struct argosy_hash_job *jobs, size_t count, void *context);
+int argosy_hash_jobs(struct argosy_hash_job *jobs, size_t count, void *context);
 
 /* Whether the processor hashes by itself, two messages at a time. */
 int argosy_sha256_fast(void);

@@ -289,17 +289,18 @@ static int hash_by_libcrypto(const struct argosy_hash_job *jobs, size_t count, v
     return 1;
 }
 
-int argosy_hash_jobs(const struct argosy_hash_job *jobs, size_t count, void *context) {
-    if (!argosy_sha256_fast())
-        return hash_by_libcrypto(jobs, count, context);
-    hash_fast(jobs, count);
-    return 1;
-}
-
 /* The last ones are short then: one lane does not go on for long when the other has nothing left. */
 static int longest_first(const void *one, const void *other) {
     size_t a = ((const struct argosy_hash_job *)one)->length, b = ((const struct argosy_hash_job *)other)->length;
     return (a < b) - (a > b);
+}
+
+int argosy_hash_jobs(struct argosy_hash_job *jobs, size_t count, void *context) {
+    if (!argosy_sha256_fast())
+        return hash_by_libcrypto(jobs, count, context);
+    qsort(jobs, count, sizeof *jobs, longest_first);
+    hash_fast(jobs, count);
+    return 1;
 }
 
 /* The hashes of `count` pieces that lie one after the other in `data`. Beside them, if there is a stream, it takes `more`.
@@ -320,7 +321,6 @@ ARGOSY_EXPORT int argosy_hash_many(const unsigned char *data, const uint64_t *le
             data += lengths[i];
             hashes += ARGOSY_HASH_BYTES;
         }
-        qsort(jobs, all, sizeof *jobs, longest_first);
         good = argosy_hash_jobs(jobs, all, context);
         lengths += some, count -= some;
     }
