@@ -68,7 +68,13 @@ class BackupWorker:
         key = MasterKey.from_bytes(setup.master_key)
         storage = open_storage(setup.location, setup.storage_options)
         self._storage = DiscardingStorage(storage) if options.dry_run else storage
-        encoder = BlobEncoder(key, options.compression, verify=options.verify)  # type: ignore[arg-type]  # checked by the master
+        encoder = BlobEncoder(
+            key,
+            options.compression,  # type: ignore[arg-type]  # checked by the master
+            verify=options.verify,
+            # The master packs them, and verifies all of its packs.
+            verify_trees=False,
+        )
         self._packer = Packer(
             self._storage,
             key,

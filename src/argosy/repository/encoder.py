@@ -52,7 +52,7 @@ class BlobEncoder:
     Data is stored as it is when compression is "off" or does not make it shorter; trees are compressed
     always, since restic's prune packs any other tree again. ``verify`` decrypts, inflates and hashes each
     blob once more before it is handed out (restic's default since 0.16.4, after memory errors and a faulty
-    compressor had damaged backups).
+    compressor had damaged backups); ``verify_trees`` False leaves trees to a packer that verifies whole packs.
     """
 
     def __init__(
@@ -61,13 +61,15 @@ class BlobEncoder:
         mode: CompressionMode,
         *,
         verify: bool,
+        verify_trees: bool | None = None,
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         compressor = Compressor(mode)
         self._compress = {BlobType.DATA: compressor.compress, BlobType.TREE: compressor.compress_document}
         self._compresses_data = compressor.compresses_data
         self._seal = Sealer(key, draw).seal
-        self._opener = Opener(key) if verify else None
+        self._opener = Opener(key)
+        self._verifies = {BlobType.DATA: verify, BlobType.TREE: verify if verify_trees is None else verify_trees}
         self._draw = draw
         data: Manner = (
             native.SHORTER if compressor.compresses_data else native.NEVER,
@@ -75,7 +77,7 @@ class BlobEncoder:
             SMALL_BLOB_BYTES,
             verify,
         )
-        trees: Manner = (native.ALWAYS, DOCUMENTS, DOCUMENTS, SMALL_BLOB_BYTES, verify)
+        trees: Manner = (native.ALWAYS, DOCUMENTS, DOCUMENTS, SMALL_BLOB_BYTES, self._verifies[BlobType.TREE])
         self._manners = {BlobType.DATA: data, BlobType.TREE: trees}
         self._material = key.material
         self._room = bytearray()
@@ -99,7 +101,7 @@ class BlobEncoder:
         assert self._session is not None, "see room_for"
         nonces = self._draw(IV_BYTES * len(blobs))
         many = self._session.seal_many(data, blobs, nonces, self._manners[BlobType.DATA], into)
-        if self._opener is not None and not all(many.sound[: many.done]):
+        if self._verifies[BlobType.DATA] and not all(many.sound[: many.done]):
             for blob in decode_header(many.header, "a new run of blobs"):
                 sealed = into[blob.offset : blob.offset + blob.length]
                 self._verify(self._opener, EncodedBlob(blob.id, blob.type, sealed, blob.uncompressed_length))
@@ -118,7 +120,7 @@ class BlobEncoder:
             blob = EncodedBlob(identity, blob_type, self._seal(frame), length)
         else:
             blob = EncodedBlob(identity, blob_type, self._seal(plaintext), 0)
-        if self._opener is not None:
+        if self._verifies[blob_type]:
             self._verify(self._opener, blob)
         return blob
 
@@ -136,14 +138,14 @@ class BlobEncoder:
             return None
         sealed = bytes(memoryview(self._room)[: done.size_bytes])
         blob = EncodedBlob(identity, blob_type, sealed, length if is_compressed(done.header) else 0)
-        if self._opener is not None and not done.sound[0]:
+        if self._verifies[blob_type] and not done.sound[0]:
             self._verify(self._opener, blob)
         return blob
 
     def seal_again(self, blob: EncodedBlob, stored: Buffer) -> EncodedBlob:
         """A blob of another repository under this key: ``stored`` is what was sealed there, compressed or not."""
         sealed = EncodedBlob(blob.id, blob.type, self._seal(stored), blob.uncompressed_length)
-        if self._opener is not None:
+        if self._verifies[sealed.type]:
             self._verify(self._opener, sealed)
         return sealed
 

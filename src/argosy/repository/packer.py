@@ -32,6 +32,7 @@ from argosy.restic_format.pack import (
     seal_header,
 )
 from argosy.restic_format.pack_hash import PackHash
+from argosy.restic_format.pack_verifier import pack_verifier
 from argosy.storage.interface import Storage
 
 DEFAULT_PACK_SIZE_BYTES = 16 * 1024 * 1024
@@ -41,6 +42,8 @@ MAX_PACK_BLOBS = 50_000
 _SLACK_BYTES = 1024 * 1024
 # Fresh zeros for each growth would cost their page faults besides the buffer's own.
 _ZEROS = bytes(_SLACK_BYTES)
+_VERIFIED_AT_ONCE_BYTES = 1024 * 1024
+_FAULTY_MEMORY = "The memory of this machine may be faulty: test it. Nothing damaged was uploaded."
 # Offsets are uint32, and the header must still follow (of somewhat more blobs, as many come at once).
 _MAX_CONTENT_BYTES = MAX_PACK_BYTES - 2 * MAX_PACK_BLOBS * COMPRESSED_ENTRY_BYTES - OVERHEAD_BYTES - LENGTH_BYTES
 
@@ -121,7 +124,7 @@ class Packer:
 
     ``lease`` is called before each upload and raises when writing is no longer allowed. ``on_stored`` is
     called from an upload thread once a pack is durable, before its ``PackRef`` says so. ``verify`` parses
-    each header once more before the upload.
+    each header once more before the upload; ``verify_blobs`` opens all of the pack as its readers will.
 
     The first failure (of storage, lease or callback) is final: it is raised by every later ``add`` and
     ``flush``, and set as ``error`` of each pack that it keeps from being stored. Then take a new packer.
@@ -138,6 +141,7 @@ class Packer:
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
         upload_threads: int = 2,
         verify: bool = True,
+        verify_blobs: bool = False,
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._storage = storage
@@ -147,6 +151,7 @@ class Packer:
         self._on_stored = on_stored
         self._pack_size_bytes = pack_size_bytes
         self._verify = verify
+        self._verify_blobs = verify_blobs
         self._draw = draw
         self._lock = threading.Lock()
         self._open: _Pack | None = None
@@ -274,12 +279,14 @@ class Packer:
     def _store(self, pack: _Pack) -> StoredPack:
         header = bytes(pack.header)
         trailer = seal_header(header, Sealer(self._key, self._draw))
-        if self._verify:
+        if self._verify and not self._verify_blobs:
             verify_trailer(self._key, header, pack.size, trailer)
         pack.buffer[pack.size : pack.size + len(trailer)] = trailer
         size_bytes = pack.size + len(trailer)
         content = memoryview(pack.buffer)[:size_bytes]
         pack_id = pack.hash.end(content[pack.hashed :])
+        if self._verify_blobs:
+            _verify_pack(self._key, header, pack.size, content, pack_id)
         self._lease()
         self._storage.put(object_name(FileKind.PACK, pack_id), content)
         # Safe to die here: a pack that nothing names is removed by prune.
@@ -308,6 +315,15 @@ def _grow(buffer: bytearray, by_bytes: int) -> None:
         by_bytes -= len(piece)
 
 
+def _verify_pack(key: MasterKey, header: bytes, content_bytes: int, pack: memoryview, pack_id: bytes) -> None:
+    """Damaged unless every blob opens and has the hash that is its id, as have the header and the pack as a whole."""
+    verifier = pack_verifier(key)
+    pieces = verifier.pieces(header, _VERIFIED_AT_ONCE_BYTES)
+    sound = [verifier.take(pack[piece.offset : piece.offset + piece.length], piece) for piece in pieces]
+    if not (all(sound) and verifier.finish(pack[content_bytes:], header, pack_id)):
+        raise Damaged("a new pack does not hold what was put into it", hint=_FAULTY_MEMORY)
+
+
 def verify_trailer(key: MasterKey, header: bytes, content_bytes: int, trailer: bytes) -> None:
     """Damaged unless the sealed header opens, is ``header``, and lists blobs of ``content_bytes`` together."""
     what = "header of a new pack"
@@ -315,5 +331,5 @@ def verify_trailer(key: MasterKey, header: bytes, content_bytes: int, trailer: b
     if plain != header or sum(blob.length for blob in decode_header(plain, what)) != content_bytes:
         raise Damaged(
             "the header of a new pack does not list what is in the pack",
-            hint="The memory of this machine may be faulty: test it. Nothing damaged was uploaded.",
+            hint=_FAULTY_MEMORY,
         )

@@ -14,10 +14,10 @@ import pytest
 
 from argosy.errors import Damaged, Interrupted, LeaseLost, StorageFull
 from argosy.repository import packer as packer_module
-from argosy.repository.encoder import EncodedBlob, SealedRun
+from argosy.repository.encoder import BlobEncoder, EncodedBlob, SealedRun
 from argosy.repository.packer import Packer, PackRef, StoredPack
 from argosy.repository.repository import Repository
-from argosy.restic_format.blob import BlobType
+from argosy.restic_format.blob import BlobType, blob_id
 from argosy.restic_format.crypto import MasterKey, Sealer
 from argosy.restic_format.pack import PLAIN_ENTRY_BYTES, encode_entry, pack_size_bytes, seal_header
 from argosy.storage.interface import Buffer
@@ -400,3 +400,37 @@ def test_a_pack_that_was_hashed_as_it_grew_is_named_by_its_bytes(
     assert len(stored) > 1
     for pack in stored:
         assert len(repository.load_raw_pack(pack.id)) == pack.size_bytes
+
+
+@pytest.mark.parametrize("spoiled", ["sealed", "id", "length"])
+def test_a_pack_whose_blobs_would_not_open_is_not_uploaded(
+    storage: MemoryStorage, key: MasterKey, spoiled: str
+) -> None:
+    encoder = BlobEncoder(key, "auto", verify=True)
+    contents = [b"one tree" * 50, b"another tree" * 50]
+    sound, blob = (encoder.encode(BlobType.TREE, blob_id(content), content) for content in contents)
+    changed = {
+        "sealed": EncodedBlob(blob.id, blob.type, bytes(blob.sealed[:-1]) + b"\0", blob.uncompressed_length),
+        "id": EncodedBlob(sound.id, blob.type, blob.sealed, blob.uncompressed_length),
+        "length": EncodedBlob(blob.id, blob.type, blob.sealed, blob.uncompressed_length - 1),
+    }
+    before = dict(storage.objects)
+    packer = Packer(storage, key, BlobType.TREE, lease=lambda: None, on_stored=lambda _: None, verify_blobs=True)
+    packer.add(sound)
+    packer.add(changed[spoiled])
+    with pytest.raises(Damaged, match="does not hold what was put into it"):
+        packer.flush()
+    assert storage.objects == before
+
+
+def test_a_sound_pack_passes_its_verification(storage: MemoryStorage, repository: Repository) -> None:
+    encoder = BlobEncoder(repository.key, "auto", verify=False)
+    contents = [b"%d" % number * 500 for number in range(200)]
+    stored: list[StoredPack] = []
+    packer = Packer(
+        storage, repository.key, BlobType.TREE, lease=lambda: None, on_stored=stored.append, verify_blobs=True
+    )
+    for content in contents:
+        packer.add(encoder.encode(BlobType.TREE, blob_id(content), content))
+    packer.flush()
+    assert sum(pack.blob_count for pack in stored) == len(contents)

@@ -186,12 +186,14 @@ class Wiring:
                 pack_size_bytes=options.pack_size_bytes,
                 upload_threads=UPLOAD_THREADS,
                 verify=options.verify,
+                # In the upload's thread: trees are built in one, which everything waits for in the end.
+                verify_blobs=options.verify,
             )
 
         return TreeBuilder(
             ledger,
             parents,
-            BlobEncoder(repository.key, options.compression, verify=options.verify),
+            BlobEncoder(repository.key, options.compression, verify=False),
             make_packer,
             lambda identity: lookup.contains(identity, BlobType.TREE),
             store_large,
