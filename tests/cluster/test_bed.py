@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_hosts_have_names_and_mounts_of_their_own(bed: Bed, tmp_path: Path) -> N
     assert bed.run(two, "uname", "-n").stdout == "two\n"
 
 
+def _until_it_sleeps(host: Host) -> int:
+    """The pid of the host's `sleep`: until it is executed it is a shell."""
+    deadline = time.monotonic() + 60
+    while True:
+        for pid in host.processes():
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep"):
+                return pid
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_nothing_of_a_bed_is_left(tmp_path: Path) -> None:
     if reason := why_no_bed():
         pytest.skip(reason)
@@ -85,7 +97,7 @@ def test_nothing_of_a_bed_is_left(tmp_path: Path) -> None:
         bed.run(host, "mount", "-t", "tmpfs", "tmpfs", tmp_path)
         # A program whose parent has gone is the host's all the same.
         bed.run(host, "sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!")
-        (orphan,) = [pid for pid in host.processes() if b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        orphan = _until_it_sleeps(host)
         namespaces = Path(f"/proc/{host.pid}/ns")
     assert not namespaces.exists()
     assert not Path(f"/proc/{orphan}/root/bin").exists()

@@ -16,7 +16,7 @@ from argosy.cli import main as program
 from argosy.cli.commands import version
 from argosy.cli.verbs import VERBS
 
-pytestmark = pytest.mark.usefixtures("signals_given_back")
+pytestmark = pytest.mark.usefixtures("process_given_back")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from argosy.cli.signals import Stop, interrupt_on_signals
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-pytestmark = pytest.mark.usefixtures("signals_given_back")
+pytestmark = pytest.mark.usefixtures("process_given_back")
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -10,7 +10,7 @@ from argosy.cli.main import run
 from tests.support.backups import Scene
 from tests.support.trees import make_tree
 
-pytestmark = pytest.mark.usefixtures("signals_given_back")
+pytestmark = pytest.mark.usefixtures("process_given_back")
 
 _UNKNOWN = "0123456789"
 

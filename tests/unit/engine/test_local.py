@@ -126,9 +126,10 @@ def test_workers_that_are_lost_with_their_nursery_are_replaced_by_those_of_anoth
     driver.until_taken(0)
     (nursery,) = nurseries_of()
     os.kill(nursery, signal.SIGKILL)
-    driver.until_ended(0)
+    driver.until(lambda: not driver.workers())
     driver.offer(b"echo two", first_id=2)
     driver.until_ended(2)
+    assert driver.completed()[2] == b"two"
     (other,) = nurseries_of()
     assert other != nursery
 

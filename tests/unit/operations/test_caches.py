@@ -13,7 +13,7 @@ from argosy.cli.main import run
 from argosy.operations.caches import list_caches
 from argosy.repository.cache import repository_cache_directory
 
-pytestmark = pytest.mark.usefixtures("signals_given_back")
+pytestmark = pytest.mark.usefixtures("process_given_back")
 
 NEW, OLD = "ab" * 32, "cd" * 32
 DAY_SECONDS = 86_400
