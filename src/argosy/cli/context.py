@@ -62,7 +62,7 @@ class Context:
 
         # What the system refuses now is asked for again, and told, when workers are needed.
         with suppress(OSError):
-            self.nursery = Nursery.for_handler(handler)
+            self.nursery = Nursery(handler)
             self._stack.callback(self.nursery.close)
 
     def unlock_early(self) -> None:

@@ -16,7 +16,6 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 
 from argosy import native
@@ -39,6 +38,7 @@ from argosy.engine.notices import LateNotices
 from argosy.engine.nursery import Nursery
 from argosy.engine.respawn import RespawnPolicy
 from argosy.engine.slots import Flush, Instruction, Recall, Send, Slots, Spawn
+from argosy.engine.supply import WorkerSupply
 from argosy.engine.worker_process import WorkerProcess
 from argosy.errors import EngineError
 
@@ -82,12 +82,11 @@ class LocalEngine:
         self._limit = workers
         self._slots = Slots(workers)
         self._policy = RespawnPolicy()
-        self._nursery = nursery
+        self._supply = WorkerSupply(nursery)
         self._workers: dict[int, WorkerProcess] = {}
-        self._prepared: deque[WorkerProcess] = deque()
         self._events: list[Event] = []
         self._opening = b""
-        self._module = ""
+        self._handler = ""
         self._notices = LateNotices()
         self._joined_at_seconds: float | None = None
         self._stirred = False
@@ -105,14 +104,14 @@ class LocalEngine:
         """See ``Engine.prepare``."""
         # What the system refuses now is asked for again, and told, when the worker is needed.
         with suppress(OSError):
-            while len(self._workers) + len(self._prepared) < min(count, self._limit):
-                self._prepared.append(self._new_worker(_module_of(handler)))
+            while len(self._workers) + self._supply.prepared < min(count, self._limit):
+                self._supply.prepare(handler)
 
     def start(self, setup: bytes, handler: str) -> None:
         """See ``Engine.start``."""
         if self._opening:
             raise EngineError("the engine was started before")
-        self._module = _module_of(handler)
+        self._handler = handler
         opening = Opening(handler, setup, self._idle_seconds, native.is_wanted())
         self._opening = encode_frame(Kind.OPEN, encode_opening(opening))
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -201,13 +200,12 @@ class LocalEngine:
 
     def cancel(self) -> None:
         """See ``Engine.cancel``."""
-        workers = [*self._workers.values(), *self._prepared]
+        workers = list(self._workers.values())
         for worker in workers:
             worker.kill()
         for worker in workers:
             worker.bury()
-        if self._nursery is not None:
-            self._nursery.close()
+        self._supply.close()
         self._release()
 
     def close(self) -> None:
@@ -269,7 +267,7 @@ class LocalEngine:
 
     def _spawn(self, number: int) -> None:
         try:
-            worker = self._prepared.popleft() if self._prepared else self._new_worker(self._module)
+            worker = self._supply.take(self._handler)
             worker.open(number, self._opening)
         except OSError as error:
             self._slots.gone(number)
@@ -279,14 +277,6 @@ class LocalEngine:
         self._io.register(worker.socket, selectors.EVENT_READ, lambda mask: self._serve(worker, mask))
         self._io.register(worker.output, selectors.EVENT_READ, lambda _mask: self._read_output(worker))
         self._watch_socket(worker)
-
-    def _new_worker(self, module: str) -> WorkerProcess:
-        if self._nursery is not None and not self._nursery.is_alive:
-            self._nursery.close()
-            self._nursery = None
-        if self._nursery is None:
-            self._nursery = Nursery(module)
-        return WorkerProcess(self._nursery)
 
     def _serve(self, worker: WorkerProcess, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
@@ -402,7 +392,6 @@ class LocalEngine:
 
     def _release(self) -> None:
         self._workers.clear()
-        self._prepared.clear()
         self._events.clear()
         self._opening = self._opening or b"closed"
         if self._selector is not None:
@@ -412,7 +401,3 @@ class LocalEngine:
             wake_fd, self._wake_fd = self._wake_fd, None
             if wake_fd is not None:
                 os.close(wake_fd)
-
-
-def _module_of(handler: str) -> str:
-    return handler.partition(":")[0]

@@ -14,7 +14,6 @@ import sys
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
 from argosy.engine.worker_main import ANSWER, END, FORK
 
@@ -30,13 +29,13 @@ class Answer:
 
 
 class Nursery:
-    """A running nursery for workers whose handler stands in one module. Not thread-safe.
+    """A running nursery for workers of one handler, named as ``Engine.start`` takes it. Not thread-safe.
 
     It dies with the thread that made it, and its workers die with it.
     """
 
-    def __init__(self, module: str) -> None:
-        """Start the process, which imports ``module`` at once. OSError if the system has none to give."""
+    def __init__(self, handler: str) -> None:
+        """Start the process, which imports the handler's module at once. OSError if the system has none to give."""
         self.is_alive = True
         self._last_words = ""
         self._awaited: deque[Answer] = deque()
@@ -45,7 +44,7 @@ class Nursery:
         self._output = output
         self._socket, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self._socket.send(_prelude(module))
+            self._socket.send(_prelude(handler.partition(":")[0]))
             self._process = _start(other_end.fileno(), output_end)
         except BaseException:
             self._close_descriptors()
@@ -53,11 +52,6 @@ class Nursery:
         finally:
             other_end.close()
             os.close(output_end)
-
-    @classmethod
-    def for_handler(cls, handler: str) -> Self:
-        """The nursery for workers that run ``handler``, as ``Engine.start`` takes it."""
-        return cls(handler.partition(":")[0])
 
     @property
     def pid(self) -> int:
