@@ -16,14 +16,12 @@ import msgspec
 from argosy.archiver.parent import node_name
 from argosy.archiver.runs import decode_run
 from argosy.restic_format.damage import damaged
-from argosy.restic_format.tree import PREFIX, SUFFIX, encode_tree, raw_nodes
+from argosy.restic_format.documents import is_object
+from argosy.restic_format.tree import NODE_START, PREFIX, SUFFIX, encode_tree, raw_nodes
 
-# How restic and Argosy begin a node. An extended attribute has a name too, but no type after it; and in a string each
-# quote is escaped, so that none of this can stand there.
-_START = rb'\{"name":"(?:[^"\\]|\\.)*","type":"[a-z]+","mode":'
+_START = NODE_START + rb'[a-z]+","mode":'
 _NODE_START = re.compile(_START)
 _NEXT_NODE = re.compile(rb"\}," + _START)
-_WHOLE = msgspec.json.Decoder(msgspec.Raw)
 
 LoadRun = Callable[[int], bytes]
 
@@ -71,12 +69,8 @@ def _place_of(base: bytes, node: bytes) -> tuple[int, int] | None:
         return None
     following = _NEXT_NODE.search(base, start)
     end = len(base) - len(SUFFIX) if following is None else following.start() + 1
-    try:
-        # One whole value: neither less than the node nor more.
-        _WHOLE.decode(base[start:end])
-    except msgspec.DecodeError:
-        return None
-    return start, end
+    # One whole value: neither less than the node nor more.
+    return (start, end) if is_object(base[start:end]) else None
 
 
 def merge_upon(base: bytes, changes: Mapping[bytes, bytes | None]) -> list[msgspec.Raw | bytes]:

@@ -13,6 +13,13 @@ from argosy.restic_format.damage import damaged
 Document = TypeVar("Document")
 
 
+class _AnyObject(msgspec.Struct):
+    """Has no field: whatever an object holds is skipped."""
+
+
+_ANY_OBJECT = msgspec.json.Decoder(_AnyObject)
+
+
 def decode_document(
     decoder: msgspec.json.Decoder[Document], data: bytes | msgspec.Raw, what: str, kind: str
 ) -> Document:
@@ -21,6 +28,15 @@ def decode_document(
         return decoder.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise damaged(what, f"it is not {kind} ({error})") from error
+
+
+def is_object(data: bytes) -> bool:
+    """Whether the bytes are one JSON object, whole and nothing else; nothing of it is kept."""
+    try:
+        _ANY_OBJECT.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def encode_base64(value: bytes) -> str:

@@ -19,6 +19,10 @@ from argosy.restic_format.node import Node, decode_node
 PREFIX = b'{"nodes":['
 SUFFIX = b"]}\n"
 SEPARATOR = b","
+NODE_START = rb'\{"name":"(?:[^"\\]|\\.)*","type":"'
+"""Pattern of how restic and Argosy begin a node. The quotation marks in it can't be within a string, where they are
+escaped; extended attributes, which have a name as well, have no type."""
+
 # restic's limit of a blob.
 MAX_TREE_BYTES = 2**32 - 1
 

@@ -5,25 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
-from argosy.restic_format.tree import PREFIX, SUFFIX
+from argosy.restic_format.documents import is_object
+from argosy.restic_format.tree import NODE_START, PREFIX, SUFFIX
 
 PART_BYTES = 256 * 1024
 
-# Between two nodes as restic writes them. The quotation marks in it can't be within a string, where they are escaped;
-# extended attributes, which have a name as well, have no type.
-_SEAM = re.compile(rb'\},\{"name":"(?:[^"\\]|\\.)*","type":"')
+# Between two nodes.
+_SEAM = re.compile(rb"\}," + NODE_START)
 _SEPARATOR_AT = 1
 # A name of 255 bytes, each as \\u0000 or \\x00, and what stands around it: a seam may begin before what was searched.
 _SEAM_BYTES = 2048
-
-
-class _AnyDocument(msgspec.Struct):
-    """Decodes what is JSON, and keeps nothing of it."""
-
-
-_WELL_FORMED = msgspec.json.Decoder(_AnyDocument)
 
 
 def cut_tree(pieces: Iterable[bytes], part_bytes: int = PART_BYTES) -> Iterator[bytes]:
@@ -45,17 +36,9 @@ def cut_tree(pieces: Iterable[bytes], part_bytes: int = PART_BYTES) -> Iterator[
                 break
             end = seam.start() + _SEPARATOR_AT
             part = b"".join((memoryview(waiting)[:end], SUFFIX))
-            can_be_cut = _is_well_formed(part)
+            can_be_cut = is_object(part)
             if can_be_cut:
                 yield part
                 waiting[: end + 1] = PREFIX
                 searched = part_bytes
     yield bytes(waiting)
-
-
-def _is_well_formed(document: bytes) -> bool:
-    try:
-        _WELL_FORMED.decode(document)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
