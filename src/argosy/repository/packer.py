@@ -32,7 +32,7 @@ from argosy.restic_format.pack import (
     seal_header,
 )
 from argosy.restic_format.pack_hash import PackHash
-from argosy.restic_format.pack_verifier import pack_verifier
+from argosy.restic_format.pack_verifier import pack_verifier, verify_pack
 from argosy.storage.interface import Storage
 
 DEFAULT_PACK_SIZE_BYTES = 16 * 1024 * 1024
@@ -279,18 +279,26 @@ class Packer:
     def _store(self, pack: _Pack) -> StoredPack:
         header = bytes(pack.header)
         trailer = seal_header(header, Sealer(self._key, self._draw))
-        if self._verify and not self._verify_blobs:
-            verify_trailer(self._key, header, pack.size, trailer)
         pack.buffer[pack.size : pack.size + len(trailer)] = trailer
         size_bytes = pack.size + len(trailer)
         content = memoryview(pack.buffer)[:size_bytes]
         pack_id = pack.hash.end(content[pack.hashed :])
         if self._verify_blobs:
-            _verify_pack(self._key, header, pack.size, content, pack_id)
+            self._verify_content(content, header, pack_id)
+        elif self._verify:
+            verify_trailer(self._key, header, pack.size, trailer)
         self._lease()
         self._storage.put(object_name(FileKind.PACK, pack_id), content)
         # Safe to die here: a pack that nothing names is removed by prune.
         return StoredPack(pack_id, size_bytes, header)
+
+    def _verify_content(self, content: memoryview, header: bytes, pack_id: bytes) -> None:
+        def read(offset: int, length: int) -> memoryview:
+            return content[offset : offset + length]
+
+        verifier = pack_verifier(self._key)
+        if not verify_pack(verifier, pack_id, header, len(content), read, most_bytes=_VERIFIED_AT_ONCE_BYTES):
+            raise Damaged("a new pack does not hold what was put into it", hint=_FAULTY_MEMORY)
 
     def _give_back(self, buffer: bytearray) -> None:
         # A store may hold on to its view of the buffer for a moment: a buffer to be cut back is dropped then.
@@ -313,15 +321,6 @@ def _grow(buffer: bytearray, by_bytes: int) -> None:
         piece = memoryview(_ZEROS)[:by_bytes]
         buffer += piece
         by_bytes -= len(piece)
-
-
-def _verify_pack(key: MasterKey, header: bytes, content_bytes: int, pack: memoryview, pack_id: bytes) -> None:
-    """Damaged unless every blob opens and has the hash that is its id, as have the header and the pack as a whole."""
-    verifier = pack_verifier(key)
-    pieces = verifier.pieces(header, _VERIFIED_AT_ONCE_BYTES)
-    sound = [verifier.take(pack[piece.offset : piece.offset + piece.length], piece) for piece in pieces]
-    if not (all(sound) and verifier.finish(pack[content_bytes:], header, pack_id)):
-        raise Damaged("a new pack does not hold what was put into it", hint=_FAULTY_MEMORY)
 
 
 def verify_trailer(key: MasterKey, header: bytes, content_bytes: int, trailer: bytes) -> None:

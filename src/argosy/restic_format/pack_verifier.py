@@ -7,14 +7,14 @@ holds; what is wrong is found out by a closer look.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from argosy import native
 from argosy.errors import Damaged
 from argosy.restic_format.blob import blob_id
 from argosy.restic_format.compression import decompress
-from argosy.restic_format.crypto import Buffer, MasterKey, Opener
+from argosy.restic_format.crypto import OVERHEAD_BYTES, Buffer, MasterKey, Opener
 from argosy.restic_format.pack import LENGTH_BYTES, decode_header, encode_header
 
 if TYPE_CHECKING:
@@ -49,6 +49,30 @@ def pack_verifier(key: MasterKey) -> PackVerifier:
     """The faster implementation that this process has."""
     session = native.session(key.material)
     return PythonPackVerifier(key) if session is None else NativePackVerifier(key, session)
+
+
+def verify_pack(
+    verifier: PackVerifier,
+    pack_id: bytes,
+    header: bytes,
+    size_bytes: int,
+    read: Callable[[int, int], Buffer],
+    *,
+    most_bytes: int,
+) -> bool:
+    """Whether a pack of this size is all that its header (opened) and its id say.
+
+    ``read`` gives a length of its bytes from an offset on: ``most_bytes`` or one blob at a time, in order, each once.
+    """
+    pieces = verifier.pieces(header, most_bytes)
+    if not pieces:
+        return False
+    end = pieces[-1].offset + pieces[-1].length
+    if end + len(header) + OVERHEAD_BYTES + LENGTH_BYTES != size_bytes:
+        return False
+    return all(verifier.take(read(piece.offset, piece.length), piece) for piece in pieces) and verifier.finish(
+        read(end, size_bytes - end), header, pack_id
+    )
 
 
 class NativePackVerifier:

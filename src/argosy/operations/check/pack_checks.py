@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 
 from argosy.errors import Damaged, StorageError, StorageNotFound
 from argosy.operations.check.messages import PackRead
@@ -17,8 +18,8 @@ from argosy.repository.layout import FileKind, object_name
 from argosy.repository.pack_ranges import PackRanges
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType, PackedBlob
-from argosy.restic_format.crypto import OVERHEAD_BYTES
-from argosy.restic_format.pack import LENGTH_BYTES, decode_header, encode_header
+from argosy.restic_format.pack import decode_header, encode_header
+from argosy.restic_format.pack_verifier import verify_pack
 
 # What is read with one request. Local files: what fits the processor's cache is hashed, decrypted and inflated from
 # there. Remote: a request costs a round trip.
@@ -54,17 +55,10 @@ class PackReader:
 
     def _is_sound(self, pack_id: bytes, size_bytes: int, header: bytes) -> bool:
         """Whether all holds, in one pass over the bytes."""
+        read = partial(self._ranges.read, pack_id)
         verifier = self._repository.pack_verifier()
-        pieces = verifier.pieces(header, self._piece_bytes)
-        if not pieces:
-            return False
-        end = pieces[-1].offset + pieces[-1].length
-        if end + len(header) + OVERHEAD_BYTES + LENGTH_BYTES != size_bytes:
-            return False
         try:
-            return all(
-                verifier.take(self._ranges.read(pack_id, piece.offset, piece.length), piece) for piece in pieces
-            ) and verifier.finish(self._ranges.read(pack_id, end, size_bytes - end), header, pack_id)
+            return verify_pack(verifier, pack_id, header, size_bytes, read, most_bytes=self._piece_bytes)
         except Damaged:
             return False
 
