@@ -33,19 +33,17 @@ class _Verb(click.Command):
 
 
 def verb(
-    name: str, *, group: click.Group | None = None, unlocks: bool = False, handler: str = ""
+    name: str, *, group: click.Group | None = None, unlocks: bool = False
 ) -> Callable[[Function[P]], click.Command]:
     """Make a command of a function: it gets a Context before its own parameters and returns an exit code or None.
 
-    ``unlocks`` says that it opens the repository, ``handler`` what its workers run (but not where it has --cluster and
-    is given it): both are begun before the verb's own modules are imported.
+    ``unlocks`` says that it opens the repository (but not where it has --cluster and is given it): that is begun before
+    the verb's own modules are imported.
     """
 
     def decorate(function: Function[P]) -> click.Command:
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
             context = context_of(click.get_current_context())
-            if handler and not kwargs.get("cluster"):
-                context.start_nursery(handler)
             if unlocks and not kwargs.get("cluster"):
                 context.unlock_early()
             return function(context, *args, **kwargs) or 0

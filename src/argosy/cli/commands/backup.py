@@ -112,7 +112,7 @@ def _backup_flags(function: Decorated) -> Decorated:
     return function
 
 
-@verb("backup", unlocks=True, handler=HANDLER)
+@verb("backup", unlocks=True)
 @_backup_flags
 @submitting_flags
 @click.argument("paths", nargs=-1)
@@ -124,6 +124,8 @@ def command(ctx: Context, /, **flags: Any) -> int:
     Exit codes: 0 done, 1 no snapshot was made, 3 a snapshot was made that lacks files that could not be read, 10 there
     is no repository, 11 it is locked, 12 the password is wrong, 130 interrupted.
     """
+    if not (flags["cluster"] or flags["stdin"] or flags["stdin_from_command"]):
+        ctx.start_nursery(HANDLER)
     from argosy.cli.backup_reporter import BackupReporter
     from argosy.cli.log_lines import route_log
     from argosy.cli.sources import Sources, collect_excludes, collect_sources, collect_stream
