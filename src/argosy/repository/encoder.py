@@ -61,7 +61,7 @@ class BlobEncoder:
         mode: CompressionMode,
         *,
         verify: bool,
-        verify_trees: bool | None = None,
+        verify_trees: bool = True,
         draw: Callable[[int], bytes] = os.urandom,
     ) -> None:
         compressor = Compressor(mode)
@@ -69,7 +69,7 @@ class BlobEncoder:
         self._compresses_data = compressor.compresses_data
         self._seal = Sealer(key, draw).seal
         self._opener = Opener(key)
-        self._verifies = {BlobType.DATA: verify, BlobType.TREE: verify if verify_trees is None else verify_trees}
+        self._verifies = {BlobType.DATA: verify, BlobType.TREE: verify and verify_trees}
         self._draw = draw
         data: Manner = (
             native.SHORTER if compressor.compresses_data else native.NEVER,
