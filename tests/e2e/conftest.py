@@ -12,6 +12,7 @@ from tests.support.backups import Scene
 from tests.support.clustered import ManyMachines, clustered_commands
 from tests.support.compared import Compared, make_compared
 from tests.support.machines import Machines, OneMachine
+from tests.support.pruned import make_unpruned
 from tests.support.restic import Restic, restic_parameters
 
 HERE = Path(__file__).parent
@@ -22,6 +23,12 @@ def compared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A repository that each installed restic wrote, once for all tests: they only read it."""
     restic: Restic = request.param
     return make_compared(restic, tmp_path_factory.mktemp("compared"))
+
+
+@pytest.fixture(scope="session")
+def unpruned(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """A repository before its prune; tests prune copies of it."""
+    return make_unpruned(tmp_path_factory.mktemp("unpruned"))
 
 
 @pytest.fixture(scope="package")

@@ -15,6 +15,7 @@ from tests.support.cluster import nats_server
 from tests.support.cluster_commands import (
     Commands,
     cluster_of_commands,
+    cluster_with,
     stopped_proxies,
     until_followed,
     until_running,
@@ -37,10 +38,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """A master without workers, and two proxies."""
-    with cluster_of_commands(tmp_path_factory.mktemp("home")) as commands:
-        commands.start_master("--no-workers", "--lease", "1h")
-        for name in ("nas-1", "nas-2"):
-            commands.start_proxy(name)
+    with cluster_with(tmp_path_factory.mktemp("home"), "nas-1", "nas-2") as commands:
         yield commands
 
 

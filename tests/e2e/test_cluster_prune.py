@@ -18,11 +18,11 @@ from argosy.operations.prune.plan import PruneSummary
 from argosy.operations.prune.run import run_prune
 from argosy.repository.locks import acquire
 from tests.support.backups import Scene
-from tests.support.cluster_commands import Commands, cluster_of_commands, stopped_proxies, until_running
+from tests.support.cluster_commands import Commands, cluster_of_commands, cluster_with, stopped_proxies, until_running
 from tests.support.command import decode_lines
 from tests.support.holding import Hold
 from tests.support.masters import running_master
-from tests.support.pruned import ALL_UNUSED, PACK_BYTES, assert_nothing_lost, copied, make_unpruned
+from tests.support.pruned import ALL_UNUSED, PACK_BYTES, assert_nothing_lost, copied
 
 ORDER = PruneOrder.of(PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES))
 # What the command says with --pack-size 4 and --max-unused 0.
@@ -32,15 +32,9 @@ ALL = ("prune", "--max-unused", "0", "--pack-size", "4")
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """The repository before the prune."""
-    return make_unpruned(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
-def scene(made: Scene, tmp_path: Path) -> Scene:
-    return copied(made, tmp_path / "scene")
+def scene(unpruned: Scene, tmp_path: Path) -> Scene:
+    return copied(unpruned, tmp_path / "scene")
 
 
 @pytest.fixture
@@ -50,12 +44,14 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> Hold:
     return Hold(monkeypatch, prune_work, "run_prune")
 
 
-def test_members_repack_what_one_machine_would(made: Scene, scene: Scene, tmp_path: Path) -> None:
+def test_members_repack_what_one_machine_would(unpruned: Scene, scene: Scene, tmp_path: Path) -> None:
     plans: list[PruneSummary] = []
     looks: list[PruneProgress] = []
     observer = PruneObserver(show=plans.append, progress=looks.append)
     alone = run_prune(
-        copied(made, tmp_path / "alone").access(), PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES), PruneObserver()
+        copied(unpruned, tmp_path / "alone").access(),
+        PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES),
+        PruneObserver(),
     )
     with running_master(scene) as bed, bed.client() as client:
         for name in ("one", "two"):
@@ -70,10 +66,10 @@ def test_members_repack_what_one_machine_would(made: Scene, scene: Scene, tmp_pa
     assert (ended.id, ended.kind, ended.outcome) == (submitted.run, "prune", "done")
     assert ended.counters["packs_repacked"] == result.repack > 0
     assert not list((scene.repository / "locks").iterdir())
-    assert_nothing_lost(made, scene)
+    assert_nothing_lost(unpruned, scene)
 
 
-def test_what_a_killed_proxy_held_is_repacked_by_another(made: Scene, scene: Scene, hold: Hold) -> None:
+def test_what_a_killed_proxy_held_is_repacked_by_another(unpruned: Scene, scene: Scene, hold: Hold) -> None:
     said: list[str] = []
     with running_master(scene) as bed, bed.client() as client:
         victim = bed.start_proxy("one")
@@ -89,10 +85,10 @@ def test_what_a_killed_proxy_held_is_repacked_by_another(made: Scene, scene: Sce
     assert any("one was silent" in text for text in said)
     assert log is not None
     assert any("one was silent" in text for _, text in log.log)
-    assert_nothing_lost(made, scene)
+    assert_nothing_lost(unpruned, scene)
 
 
-def test_a_killed_server_does_not_end_a_prune(made: Scene, scene: Scene, hold: Hold) -> None:
+def test_a_killed_server_does_not_end_a_prune(unpruned: Scene, scene: Scene, hold: Hold) -> None:
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
         submitted = client.submit(scene.access(), ORDER)
@@ -100,10 +96,10 @@ def test_a_killed_server_does_not_end_a_prune(made: Scene, scene: Scene, hold: H
         os.kill(bed.master.server.pid, signal.SIGKILL)
         hold.release()
         assert client.follow(submitted.run, PruneObserver()).repack
-    assert_nothing_lost(made, scene)
+    assert_nothing_lost(unpruned, scene)
 
 
-def test_a_stopped_prune_leaves_a_whole_repository_and_no_lock(made: Scene, scene: Scene, hold: Hold) -> None:
+def test_a_stopped_prune_leaves_a_whole_repository_and_no_lock(unpruned: Scene, scene: Scene, hold: Hold) -> None:
     with running_master(scene) as bed, bed.client() as client:
         bed.start_proxy("one")
         submitted = client.submit(scene.access(), ORDER)
@@ -115,7 +111,7 @@ def test_a_stopped_prune_leaves_a_whole_repository_and_no_lock(made: Scene, scen
         (ended,) = client.jobs(1).ended
     assert (ended.outcome, ended.message) == ("closed", "stopped on request")
     assert not list((scene.repository / "locks").iterdir())
-    assert_nothing_lost(made, scene)
+    assert_nothing_lost(unpruned, scene)
 
 
 def test_a_locked_repository_is_not_pruned(scene: Scene) -> None:
@@ -132,23 +128,23 @@ def test_a_locked_repository_is_not_pruned(scene: Scene) -> None:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """A master without workers, and a proxy."""
-    with cluster_of_commands(tmp_path_factory.mktemp("home")) as commands:
-        commands.start_master("--no-workers", "--lease", "1h")
-        commands.start_proxy("nas-1")
+    with cluster_with(tmp_path_factory.mktemp("home"), "nas-1") as commands:
         yield commands
 
 
-def test_a_prune_is_shown_to_its_end(cluster: Commands, made: Scene, scene: Scene) -> None:
+def test_a_prune_is_shown_to_its_end(cluster: Commands, unpruned: Scene, scene: Scene) -> None:
     words = (*ALL, "--cluster", cluster.url, "-r", scene.repository)
     (dry,) = cluster.argosy.documents(*words, "--dry-run")
     (summary,) = cluster.argosy.documents(*words)
     assert {**dry, "dry_run": False} == summary
     assert summary["packs_repacked"] > 0
     assert "nothing to do" in cluster.argosy.says(*words)
-    assert_nothing_lost(made, scene)
+    assert_nothing_lost(unpruned, scene)
 
 
-def test_a_detached_prune_is_told_of_attached_to_and_cancelled(cluster: Commands, made: Scene, scene: Scene) -> None:
+def test_a_detached_prune_is_told_of_attached_to_and_cancelled(
+    cluster: Commands, unpruned: Scene, scene: Scene
+) -> None:
     words = (*ALL, "--cluster", cluster.url, "-r", scene.repository)
     with stopped_proxies(cluster):
         cluster.argosy.run(*words, "--detach")
@@ -164,7 +160,7 @@ def test_a_detached_prune_is_told_of_attached_to_and_cancelled(cluster: Commands
             assert process.returncode == 130, output
     assert "stopped on request" in cluster.argosy.says("jobs", job, "--cluster", cluster.url)
     assert "nothing out of the ordinary" in cluster.argosy.says("logs", job, "--cluster", cluster.url)
-    assert_nothing_lost(made, scene)
+    assert_nothing_lost(unpruned, scene)
 
 
 @pytest.mark.parametrize(
@@ -177,13 +173,13 @@ def test_a_detached_prune_is_told_of_attached_to_and_cancelled(cluster: Commands
     ],
 )
 def test_what_cannot_be_done_is_said(
-    cluster: Commands, made: Scene, arguments: tuple[str, ...], code: int, words: str
+    cluster: Commands, unpruned: Scene, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
-    flags: list[str | Path] = ["-r", made.repository, *arguments, "--cluster", cluster.url]
+    flags: list[str | Path] = ["-r", unpruned.repository, *arguments, "--cluster", cluster.url]
     assert words in cluster.argosy.says("prune", *flags, expect=code, cwd=cluster.argosy.home)
 
 
-def test_a_killed_masters_prune_goes_on_when_it_is_started_again(made: Scene, scene: Scene, tmp_path: Path) -> None:
+def test_a_killed_masters_prune_goes_on_when_it_is_started_again(unpruned: Scene, scene: Scene, tmp_path: Path) -> None:
     """Killed while its proxy repacks; its own exclusive lock does not keep it out."""
     with cluster_of_commands(tmp_path / "home") as cluster:
         (tmp_path / "password").write_text(cluster.argosy.password)
@@ -206,4 +202,4 @@ def test_a_killed_masters_prune_goes_on_when_it_is_started_again(made: Scene, sc
         assert (ended["kind"], ended["state"]) == ("prune", "done")
         assert list((cluster.argosy.state / "requests").iterdir()) == []
     assert list((scene.repository / "locks").iterdir()) == []
-    assert_nothing_lost(made, scene)
+    assert_nothing_lost(unpruned, scene)

@@ -21,6 +21,7 @@ from tests.support.backups import Scene
 from tests.support.cluster_commands import (
     Commands,
     cluster_of_commands,
+    cluster_with,
     stopped_proxies,
     until_followed,
     until_running,
@@ -173,9 +174,7 @@ def test_a_source_that_is_not_there_is_said(saved: Scene, tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """A master without workers, and a proxy."""
-    with cluster_of_commands(tmp_path_factory.mktemp("home")) as commands:
-        commands.start_master("--no-workers", "--lease", "1h")
-        commands.start_proxy("nas-1")
+    with cluster_with(tmp_path_factory.mktemp("home"), "nas-1") as commands:
         yield commands
 
 

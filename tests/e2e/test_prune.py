@@ -13,20 +13,14 @@ from tests.support.backups import Scene
 from tests.support.command import Argosy
 from tests.support.damage import flip
 from tests.support.namespaces import in_a_namespace
-from tests.support.pruned import ALL_UNUSED, copied, make_unpruned
+from tests.support.pruned import ALL_UNUSED, copied
 from tests.support.restic import Restic, require_restic
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """The repository before the prune."""
-    return make_unpruned(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
-def scene(made: Scene, tmp_path: Path) -> Scene:
+def scene(unpruned: Scene, tmp_path: Path) -> Scene:
     """A copy for each test."""
-    return copied(made, tmp_path)
+    return copied(unpruned, tmp_path)
 
 
 @pytest.fixture
@@ -63,10 +57,10 @@ def figures(text: str) -> list[str]:
     ],
     ids=" ".join,
 )
-def test_the_plan_is_restics(made: Scene, tmp_path: Path, flags: tuple[str, ...]) -> None:
-    argosy = Argosy(made.home, environment={"ARGOSY_CACHE_DIR": str(tmp_path)})
+def test_the_plan_is_restics(unpruned: Scene, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    argosy = Argosy(unpruned.home, environment={"ARGOSY_CACHE_DIR": str(tmp_path)})
     (ours,) = argosy.documents("prune", "--dry-run", *flags)
-    said = restic_018().at(made.repository, made.home).run("prune", "--dry-run", *flags).stdout.decode()
+    said = restic_018().at(unpruned.repository, unpruned.home).run("prune", "--dry-run", *flags).stdout.decode()
     repacked, dropped, deleted = (int(number) for number in figures(said))
     assert (ours["repacked_blobs"], ours["dropped_blobs"], ours["deleted_blobs"]) == (repacked, dropped, deleted)
 
@@ -144,20 +138,20 @@ def test_what_cannot_be_read_ends_it_and_nothing_is_changed(scene: Scene, argosy
         (("--no-lock",), "needs its lock"),
     ],
 )
-def test_flags_that_make_no_sense_are_refused(made: Scene, flags: tuple[str, ...], words: str) -> None:
-    assert words in Argosy(made.home).says("prune", *flags, expect=1)
+def test_flags_that_make_no_sense_are_refused(unpruned: Scene, flags: tuple[str, ...], words: str) -> None:
+    assert words in Argosy(unpruned.home).says("prune", *flags, expect=1)
 
 
-def assert_all_is_there(made: Scene, scene: Scene) -> None:
+def assert_all_is_there(unpruned: Scene, scene: Scene) -> None:
     restic = restic_018().at(scene.repository, scene.home)
     restic.check()
-    assert [stored.id for stored in scene.snapshots()] == [stored.id for stored in made.snapshots()]
+    assert [stored.id for stored in scene.snapshots()] == [stored.id for stored in unpruned.snapshots()]
     (done,) = Argosy(scene.home).documents("prune", "--max-unused", "0")
     assert done["unused_bytes"]
     restic.check()
 
 
-def test_a_disk_that_is_full_while_it_repacks_is_said_and_nothing_is_lost(made: Scene, scene: Scene) -> None:
+def test_a_disk_that_is_full_while_it_repacks_is_said_and_nothing_is_lost(unpruned: Scene, scene: Scene) -> None:
     """The repository lies on a file system that it fills but for a few blocks; a next prune with room ends it."""
     said = in_a_namespace(
         Argosy(scene.home),
@@ -182,10 +176,12 @@ def test_a_disk_that_is_full_while_it_repacks_is_said_and_nothing_is_lost(made: 
     assert "No space left" in said, said
     assert "Free some space" in said
     assert "Traceback" not in said
-    assert_all_is_there(made, scene)
+    assert_all_is_there(unpruned, scene)
 
 
-def test_a_store_that_is_read_only_is_said_and_nothing_is_changed(made: Scene, scene: Scene, argosy: Argosy) -> None:
+def test_a_store_that_is_read_only_is_said_and_nothing_is_changed(
+    unpruned: Scene, scene: Scene, argosy: Argosy
+) -> None:
     before = files(argosy)
     said = in_a_namespace(
         Argosy(scene.home),
@@ -202,4 +198,4 @@ def test_a_store_that_is_read_only_is_said_and_nothing_is_changed(made: Scene, s
     assert said.count("Read-only") == 2, said
     assert "Traceback" not in said
     assert files(argosy) == before
-    assert_all_is_there(made, scene)
+    assert_all_is_there(unpruned, scene)

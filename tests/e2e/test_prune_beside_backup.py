@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.backups import ROOT, Scene
 from tests.support.command import TIMEOUT_SECONDS, Argosy
-from tests.support.pruned import copied, make_unpruned, restic_at
+from tests.support.pruned import copied, restic_at
 from tests.support.trees import assert_same_tree
 
 PRUNE = ("prune", "--max-unused", "0", "--pack-size", "4")
@@ -27,15 +27,9 @@ RETRY = ("--retry-lock", "5m")
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """The repository before prune and backup."""
-    return make_unpruned(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
-def scene(made: Scene, tmp_path: Path) -> Scene:
-    return copied(made, tmp_path)
+def scene(unpruned: Scene, tmp_path: Path) -> Scene:
+    return copied(unpruned, tmp_path)
 
 
 @contextmanager
@@ -56,23 +50,23 @@ def restics_backup(scene: Scene) -> AbstractContextManager[int]:
     return restic_at(scene).locked()
 
 
-def assert_whole(made: Scene, scene: Scene, snapshots: int) -> None:
+def assert_whole(unpruned: Scene, scene: Scene, snapshots: int) -> None:
     """restic reads every byte; all that was there restores, and so does what has come."""
     restic = restic_at(scene)
     assert not list((scene.repository / "locks").iterdir())
     restic.check()
     ids = [stored.id.hex() for stored in scene.snapshots()]
     assert len(ids) == snapshots
-    kept = [stored.id.hex() for stored in made.snapshots()]
+    kept = [stored.id.hex() for stored in unpruned.snapshots()]
     assert set(kept) < set(ids)
     for name in ids:
         restic.run("restore", name, "--target", scene.home / "restored" / name)
-    assert_same_tree(made.home / "source", scene.home / "restored" / kept[-1] / "source")
+    assert_same_tree(unpruned.home / "source", scene.home / "restored" / kept[-1] / "source")
 
 
 @pytest.mark.parametrize("backup", [argosys_backup, restics_backup])
 def test_a_prune_beside_a_backup_is_told_whose_lock_it_is_or_waits(
-    made: Scene, scene: Scene, backup: Callable[[Scene], AbstractContextManager[int]]
+    unpruned: Scene, scene: Scene, backup: Callable[[Scene], AbstractContextManager[int]]
 ) -> None:
     argosy = Argosy(scene.home)
     with ExitStack() as stack:
@@ -88,10 +82,10 @@ def test_a_prune_beside_a_backup_is_told_whose_lock_it_is_or_waits(
         output = b"".join(waiting.communicate(timeout=TIMEOUT_SECONDS))
         assert waiting.returncode == 0, output
         assert b"done" in output
-    assert_whole(made, scene, 3)
+    assert_whole(unpruned, scene, 3)
 
 
-def test_a_backup_beside_a_prune_is_told_whose_lock_it_is_or_waits(made: Scene, scene: Scene) -> None:
+def test_a_backup_beside_a_prune_is_told_whose_lock_it_is_or_waits(unpruned: Scene, scene: Scene) -> None:
     """The prune is held where its new packs are stored, and in no index yet."""
     argosy, restic = Argosy(scene.home), restic_at(scene)
     command = [sys.executable, "-P", "-m", "tests.support.prune_driver", str(scene.home), "new packs are stored", "1"]
@@ -111,7 +105,7 @@ def test_a_backup_beside_a_prune_is_told_whose_lock_it_is_or_waits(made: Scene, 
             assert prune.wait(TIMEOUT_SECONDS) == 0
         finally:
             prune.kill()
-    assert_whole(made, scene, 3)
+    assert_whole(unpruned, scene, 3)
 
 
 def run_both(scene: Scene, program: str, offset_seconds: float) -> None:
@@ -135,17 +129,19 @@ def run_both(scene: Scene, program: str, offset_seconds: float) -> None:
 
 
 @pytest.mark.parametrize("program", ["argosy", "restic"])
-def test_a_prune_and_a_backup_of_one_moment_are_both_done(made: Scene, scene: Scene, program: str) -> None:
+def test_a_prune_and_a_backup_of_one_moment_are_both_done(unpruned: Scene, scene: Scene, program: str) -> None:
     run_both(scene, program, 0.0)
-    assert_whole(made, scene, 3)
+    assert_whole(unpruned, scene, 3)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("program", ["argosy", "restic"])
-def test_a_prune_and_a_backup_are_both_done_whichever_begins_when(made: Scene, tmp_path: Path, program: str) -> None:
+def test_a_prune_and_a_backup_are_both_done_whichever_begins_when(
+    unpruned: Scene, tmp_path: Path, program: str
+) -> None:
     rng = random.Random(program)
     for number in range(20):
-        scene = copied(made, tmp_path / str(number))
+        scene = copied(unpruned, tmp_path / str(number))
         run_both(scene, program, rng.uniform(-1.0, 1.0))
-        assert_whole(made, scene, 3)
+        assert_whole(unpruned, scene, 3)

@@ -141,6 +141,16 @@ def cluster_of_commands(home: Path) -> Iterator[Commands]:
         yield commands
 
 
+@contextmanager
+def cluster_with(home: Path, *proxies: str) -> Iterator[Commands]:
+    """A running master without workers, and proxies of these names."""
+    with cluster_of_commands(home) as commands:
+        commands.start_master("--no-workers", "--lease", "1h")
+        for name in proxies:
+            commands.start_proxy(name)
+        yield commands
+
+
 def jobs_of(cluster: Commands) -> list[dict[str, Any]]:
     """What the master says of its jobs."""
     (document,) = cluster.argosy.documents("status", "--cluster", cluster.url)
