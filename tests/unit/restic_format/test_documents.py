@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from argosy.errors import Damaged
-from argosy.restic_format.documents import decode_base64, decode_document, encode_base64
+from argosy.restic_format.documents import decode_base64, decode_document, encode_base64, is_object
 from argosy.restic_format.tree import raw_nodes
 
 NUMBERS = msgspec.json.Decoder(list[int])
@@ -40,3 +40,13 @@ def test_what_is_no_base64_is_damage_and_is_not_quoted(text: str) -> None:
         decode_base64(text, "key 12")
     assert text not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("data", [b"{}", b' {"a":[{"b":"}"}]} '])
+def test_an_object_is_one_whole_value(data: bytes) -> None:
+    assert is_object(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"{},{}", b'{"a":1', b'{"a":' + b"[" * 100_000])
+def test_less_and_more_than_an_object_is_none_however_deep_it_is(data: bytes) -> None:
+    assert not is_object(data)
