@@ -20,8 +20,8 @@ from argosy.cli.output import Output
 from argosy.cli.signals import interrupt_on_signals
 from argosy.cli.verbs import VERBS
 
-# Python's own 700 makes a tenth of the start-up: modules are many objects, and no garbage.
-_COLLECT_AFTER = 20_000
+# Python's own 700 makes a tenth of the start-up: modules are many objects, and no garbage. A verb makes 25,000.
+_COLLECT_AFTER = 50_000
 
 _REPEATED = re.compile(r"--verbose=([0-9])")
 

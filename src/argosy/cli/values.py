@@ -5,7 +5,6 @@ Each function is given to click as ``type=``; it raises click.BadParameter, whic
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
 from collections.abc import Callable
@@ -75,6 +74,8 @@ def moment(text: str) -> int:
 def moment_or_day(text: str) -> int:
     """A time as restic's find takes it, ``2012-11-01``, ``01.11.2012 22:08``, ``2012-11-01 22:08:41 +0100``, in local
     time unless an offset (or UTC) is given: nanoseconds since 1970."""
+    import calendar
+
     read = re.sub(r" (UTC|GMT)$", " +0000", text)
     for form in (day + clock for day in _DAYS for clock in _CLOCKS):
         try:

@@ -23,8 +23,8 @@ _LOOKS = 16
 _TEMPORARY_MARK = ".tmp-"
 _TOUCHED_KEPT = 100_000
 _TAG = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# This directory holds Argosy's caches; backups may skip it (https://bford.info/cachedir/).\n"
+    b"Signature: 8a477f597d28d172789f06886806bc55\n"
+    b"# This directory holds Argosy's caches; backups may skip it (https://bford.info/cachedir/).\n"
 )
 
 
@@ -39,7 +39,7 @@ def repository_cache_directory(cache_directory: Path, repository_id: str) -> Pat
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.utime(directory)
         if not tag.exists():
-            tag.write_text(_TAG, encoding="ascii")
+            tag.write_bytes(_TAG)
     except OSError as error:
         raise StateError(
             f"cannot write to the cache directory {cache_directory}: {error.strerror}",

@@ -12,7 +12,7 @@ import msgspec
 from argosy.errors import Damaged, StorageNotFound, UsageError, WrongPassword
 from argosy.repository.layout import FileKind, id_of_name, object_name
 from argosy.repository.process_identity import ProcessIdentity, current_identity
-from argosy.restic_format.crypto import SALT_BYTES, MasterKey, derive_key
+from argosy.restic_format.crypto import SALT_BYTES, MasterKey, derive_key_plainly
 from argosy.restic_format.key_file import (
     DEFAULT_N,
     DEFAULT_P,
@@ -133,13 +133,13 @@ def list_keys(storage: Storage) -> list[StoredKey]:
 def calibrated_scrypt(
     target_seconds: float = DERIVATION_SECONDS, clock: Callable[[], float] = time.process_time
 ) -> ScryptNumbers:
-    """Numbers that make a derivation take about ``target_seconds`` here.
+    """Numbers that make a derivation take about ``target_seconds`` here, for any program (Argosy's own takes half).
 
     Never less work than restic's smallest. More rounds (p) rather than more memory, since other machines must
     open the key as well.
     """
     begun = clock()
-    derive_key(b"", bytes(SALT_BYTES), DEFAULT_N, DEFAULT_R, DEFAULT_P)
+    derive_key_plainly(b"", bytes(SALT_BYTES), DEFAULT_N, DEFAULT_R, DEFAULT_P)
     one_round_seconds = max(clock() - begun, 1e-3)
     return ScryptNumbers(p=max(DEFAULT_P, int(target_seconds / one_round_seconds)))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
@@ -39,6 +38,8 @@ def store_large_blob(
     ``directory`` (on this machine, with room for the sealed blob) holds the pack, sealed, until it is stored.
     ValueError if the pieces have another length; StateError or StateFull if the directory cannot be written.
     """
+    import tempfile
+
     try:
         with tempfile.NamedTemporaryFile(dir=directory, prefix="large-blob-") as file:
             output = _HashedFile(file)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algori
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
+from argosy.native import kernel
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_base64, encode_base64
 
@@ -102,6 +103,18 @@ def derive_key(password: bytes, salt: bytes, n: int, r: int, p: int) -> MasterKe
 
     Damaged if the salt or the numbers cannot be used.
     """
+    native = kernel()
+    if native is not None and len(salt) == SALT_BYTES:
+        from argosy.native.scrypt import derive
+
+        material = derive(native, password, salt, n, r, p, _KEY_BYTES)
+        if material is not None:
+            return MasterKey.from_bytes(material)
+    return derive_key_plainly(password, salt, n, r, p)
+
+
+def derive_key_plainly(password: bytes, salt: bytes, n: int, r: int, p: int) -> MasterKey:
+    """The same by the library that any program has, in the time that any program takes."""
     if len(salt) != SALT_BYTES:
         raise damaged("key derivation", f"the salt has {len(salt)} bytes, not {SALT_BYTES}")
     try:

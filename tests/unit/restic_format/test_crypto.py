@@ -20,6 +20,7 @@ from argosy.restic_format.crypto import (
     Sealer,
     SealStream,
     derive_key,
+    derive_key_plainly,
 )
 
 KEY = MasterKey(bytes(range(32)), bytes(range(32, 48)), bytes(range(48, 64)))
@@ -164,11 +165,15 @@ def test_a_generated_key_is_all_of_the_drawn_bytes() -> None:
     assert key == KEY
 
 
-def test_derivation_is_scrypt_of_the_password() -> None:
-    """Compared with the standard library's."""
+@pytest.mark.parametrize("derive", [derive_key, derive_key_plainly])
+@pytest.mark.parametrize(("n", "r", "p"), [(2, 1, 1), (8, 3, 1), (1024, 8, 2), (32_768, 8, 1)])
+def test_derivation_is_scrypt_of_the_password(
+    derive: Callable[[bytes, bytes, int, int, int], MasterKey], n: int, r: int, p: int
+) -> None:
+    """Compared with the standard library's, with the native kernel and without."""
     salt = bytes(range(SALT_BYTES))
-    material = hashlib.scrypt(b"p\xff", salt=salt, n=1024, r=8, p=2, dklen=64)
-    assert derive_key(b"p\xff", salt, 1024, 8, 2) == MasterKey(material[:32], material[32:48], material[48:])
+    material = hashlib.scrypt(b"p\xff", salt=salt, n=n, r=r, p=p, maxmem=1 << 27, dklen=64)
+    assert derive(b"p\xff", salt, n, r, p) == MasterKey(material[:32], material[32:48], material[48:])
 
 
 @pytest.mark.parametrize(("n", "r", "p"), [(0, 1, 1), (1, 1, 1), (3, 1, 1), (2, 0, 1), (2, 1, 0), (-2, 1, 1)])

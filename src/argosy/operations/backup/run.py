@@ -7,7 +7,6 @@ a thread of their own, and a first worker starts: it will be there when the scan
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -54,6 +53,8 @@ def run_backup(
         make = make_engine or _local_engine(options, nursery, stack)
         threading.Thread(target=import_module, args=(_WORK,), name="import").start()
         if options.dry_run:
+            import tempfile
+
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="argosy-dry-run-"))
             state_directory = Path(temporary)
         prepare_state_directory(state_directory)
