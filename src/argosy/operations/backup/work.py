@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -146,14 +147,16 @@ class Backup:
             ledger.job.commit()
         ledger.reports.listener = self._observer.unread
         self._options.crash_point("the job's row exists")
-        tree = self._coordinate(plan, wiring, parents, trees, results, indexer)
-        refuse_shrunk_source(ledger, plan.parent, allowed=self._options.allow_shrink)
+        return self._coordinate(plan, wiring, parents, trees, results, indexer)
+
+    def _write_indexes(self, plan: Plan, indexer: Indexer) -> None:
+        """Name all packs of the job in indexes, unless the source turns out not to be what it was."""
+        refuse_shrunk_source(plan.ledger, plan.parent, allowed=self._options.allow_shrink)
         self._source.check()
         self._options.crash_point("before the indexes")
         indexer.write()
-        ledger.job.commit()
+        plan.ledger.job.commit()
         self._options.crash_point("after the indexes")
-        return tree
 
     def _coordinate(
         self,
@@ -164,6 +167,7 @@ class Backup:
         results: Results,
         indexer: Indexer,
     ) -> bytes:
+        """From the frontier to the indexes; the workers' end, whatever happens."""
         options, ledger = self._options, plan.ledger
         workers = options.workers or worker_count()
         scanner = wiring.scanner(ledger, parents, workers)
@@ -189,9 +193,13 @@ class Backup:
         try:
             tree = coordinator.run()
             trees.send()
-            coordinator.end_workers()
-            trees.flush()
-            coordinator.record_rest()
+            # To end takes a process that has read much as long as to write an index.
+            with ThreadPoolExecutor(1, "end-workers") as beside:
+                ending = beside.submit(coordinator.end_workers)
+                trees.flush()
+                coordinator.record_rest()
+                self._write_indexes(plan, indexer)
+                ending.result()
         except Interrupted as error:
             ledger.reports.log(error.message)
             with suppress(ArgosyError):
