@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argosy import native
-from argosy.cli import directories
+from argosy.cli import directories, foresight
 from argosy.cli.globals import Given
 from argosy.cli.output import Output
 from argosy.cli.password import Passwords
@@ -73,7 +73,8 @@ class Context:
         # That no repository is named is told when one is needed.
         with suppress(UsageError):
             if password is not None and is_near(self.location):
-                self._early_key = EarlyKey(self.location, password, self.given.text("key_hint", "KEY_HINT"))
+                key_hint = self.given.text("key_hint", "KEY_HINT")
+                self._early_key = EarlyKey(self.location, password, key_hint, foresight.begun())
 
     @cached_property
     def access(self) -> Access:

@@ -38,3 +38,11 @@ VERBS: dict[str, str] = {
     "verify": "Compare a snapshot with a directory, and prove it",
     "version": "Print the version",
 }
+
+OPENING = frozenset(
+    (
+        *("backup", "cat", "check", "copy", "diff", "dump", "find", "forget", "list", "ls", "migrate", "mount"),
+        *("prune", "recover", "repair", "restore", "rewrite", "snapshots", "stats", "tag", "verify"),
+    )
+)
+"""Those made with ``unlocks``: their first work is to open the repository."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from argosy.errors import ArgosyError
 from argosy.repository.keys import open_with_password
 from argosy.restic_format.crypto import MasterKey
+from argosy.restic_format.early_derivation import EarlyDerivation
 from argosy.storage.location import parse_location
 from argosy.storage.open import open_storage
 
@@ -16,12 +17,17 @@ FoundKey = tuple[bytes, MasterKey]
 
 
 class EarlyKey:
-    """The key that a password opens, being looked for since this was made. Nothing that goes wrong is told here."""
+    """The key that a password opens, being looked for since this was made. Nothing that goes wrong is told here.
 
-    def __init__(self, location: str, password: bytes, key_hint: str | None) -> None:
+    ``early`` is a derivation that was begun even before.
+    """
+
+    def __init__(
+        self, location: str, password: bytes, key_hint: str | None, early: EarlyDerivation | None = None
+    ) -> None:
         self._found: FoundKey | None = None
         self._thread = threading.Thread(
-            target=self._look, args=(location, password, key_hint), name="early-key", daemon=True
+            target=self._look, args=(location, password, key_hint, early), name="early-key", daemon=True
         )
         self._thread.start()
 
@@ -30,11 +36,11 @@ class EarlyKey:
         self._thread.join()
         return self._found
 
-    def _look(self, location: str, password: bytes, key_hint: str | None) -> None:
+    def _look(self, location: str, password: bytes, key_hint: str | None, early: EarlyDerivation | None) -> None:
         with suppress(ArgosyError, OSError):
             storage = open_storage(location)
             try:
-                self._found = open_with_password(storage, password, key_hint)
+                self._found = open_with_password(storage, password, key_hint, early)
             finally:
                 storage.close()
 

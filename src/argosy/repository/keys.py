@@ -13,6 +13,7 @@ from argosy.errors import Damaged, StorageNotFound, UsageError, WrongPassword
 from argosy.repository.layout import FileKind, id_of_name, object_name
 from argosy.repository.process_identity import ProcessIdentity, current_identity
 from argosy.restic_format.crypto import SALT_BYTES, MasterKey, derive_key_plainly
+from argosy.restic_format.early_derivation import EarlyDerivation
 from argosy.restic_format.key_file import (
     DEFAULT_N,
     DEFAULT_P,
@@ -48,11 +49,13 @@ class StoredKey(msgspec.Struct, frozen=True):
     file: KeyFile
 
 
-def open_with_password(storage: Storage, password: bytes, key_hint: str | None = None) -> tuple[bytes, MasterKey]:
+def open_with_password(
+    storage: Storage, password: bytes, key_hint: str | None = None, early: EarlyDerivation | None = None
+) -> tuple[bytes, MasterKey]:
     """The first key that the password opens, of ``MAX_KEYS_TRIED`` at most: its id and the master key.
 
-    ``key_hint`` is the start of the id of a key to be tried first. WrongPassword if no key opens; Damaged if
-    there is none, or none could be read.
+    ``key_hint`` is the start of the id of a key to be tried first; ``early`` may know the key of one by now.
+    WrongPassword if no key opens; Damaged if there is none, or none could be read.
     """
     ids = _key_ids(storage)
     if key_hint:
@@ -61,7 +64,7 @@ def open_with_password(storage: Storage, password: bytes, key_hint: str | None =
     unreadable: Damaged | None = None
     for key_id in ids[:MAX_KEYS_TRIED]:
         try:
-            return key_id, _load_key(storage, key_id).unlock(password, f"key {key_id.hex()[:8]}")
+            return key_id, _load_key(storage, key_id).unlock(password, f"key {key_id.hex()[:8]}", early)
         except WrongPassword:
             tried += 1
         except StorageNotFound:

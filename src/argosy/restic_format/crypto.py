@@ -1,4 +1,4 @@
-"""The only door to the cipher, the MAC and the key derivation of the format.
+"""The only door to the cipher, the MAC and (but for ``early_derivation``) the key derivation of the format.
 
 A sealed piece is ``IV (16) || ciphertext || MAC (16)``: AES-256-CTR with the IV as counter block, and
 Poly1305 over the ciphertext alone under the one-time key ``r || AES-128_k(IV)`` (restic's
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 from argosy.native import kernel
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_base64, encode_base64
+from argosy.restic_format.early_derivation import EarlyDerivation
 
 Buffer = bytes | bytearray | memoryview
 
@@ -98,10 +99,12 @@ class _KeyJson(msgspec.Struct):
     encrypt: str
 
 
-def derive_key(password: bytes, salt: bytes, n: int, r: int, p: int) -> MasterKey:
+def derive_key(
+    password: bytes, salt: bytes, n: int, r: int, p: int, *, early: EarlyDerivation | None = None
+) -> MasterKey:
     """The key that scrypt makes of a password, with ``128 * n * r`` bytes of memory.
 
-    Damaged if the salt or the numbers cannot be used.
+    ``early`` may have made it of the same already. Damaged if the salt or the numbers cannot be used.
     """
     native = kernel()
     if native is not None and len(salt) == SALT_BYTES:
@@ -117,6 +120,9 @@ def derive_key_plainly(password: bytes, salt: bytes, n: int, r: int, p: int) -> 
     """The same by the library that any program has, in the time that any program takes."""
     if len(salt) != SALT_BYTES:
         raise damaged("key derivation", f"the salt has {len(salt)} bytes, not {SALT_BYTES}")
+    made = early.made_of(password, salt, n, r, p, _KEY_BYTES) if early is not None else None
+    if made is not None:
+        return MasterKey.from_bytes(made)
     try:
         material = Scrypt(salt=salt, length=_KEY_BYTES, n=n, r=r, p=p).derive(password)
     except (ValueError, OverflowError, MemoryError) as error:

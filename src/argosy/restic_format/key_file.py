@@ -13,6 +13,7 @@ from argosy.errors import Damaged, WrongPassword
 from argosy.restic_format.crypto import SALT_BYTES, MasterKey, Opener, Sealer, derive_key
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import decode_base64, decode_document, encode_base64
+from argosy.restic_format.early_derivation import EarlyDerivation
 from argosy.restic_format.names import json_text
 
 # restic's smallest: 32 MiB of memory and about 0.1 s.
@@ -37,13 +38,13 @@ class KeyFile(msgspec.Struct, frozen=True):
     data: bytes
     kdf: str = "scrypt"
 
-    def unlock(self, password: bytes, what: str) -> MasterKey:
+    def unlock(self, password: bytes, what: str, early: EarlyDerivation | None = None) -> MasterKey:
         """The master key. WrongPassword if the password is another; Damaged if the file makes no sense."""
         if self.kdf != "scrypt":
             raise damaged(what, f"it uses the unknown key derivation {self.kdf[:40]!r}")
         if 128 * self.n * self.r > MAX_SCRYPT_BYTES:
             raise damaged(what, f"scrypt with N={self.n}, r={self.r} needs more than 1 GiB of memory")
-        user_key = derive_key(password, self.salt, self.n, self.r, self.p)
+        user_key = derive_key(password, self.salt, self.n, self.r, self.p, early=early)
         try:
             plaintext = Opener(user_key).open(self.data, what)
         except Damaged as error:

@@ -7,7 +7,7 @@ a thread of their own, and the native kernel is loaded.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,5 +51,7 @@ def run_check(
 
 
 def _load() -> None:
-    import_module(_WORK)
-    native.kernel()
+    # What goes wrong here is met again, and told, where the work is needed; a command that ends before ends this, too.
+    with suppress(Exception):
+        import_module(_WORK)
+        native.kernel()
