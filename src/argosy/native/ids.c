@@ -1,11 +1,15 @@
-/* A list of ids in the least memory: 32 bytes each, and little more. All are added first; the first question puts them
- * in order of their first bits, in place, so that an id is looked for among few: ids are hashes, and so spread evenly. */
+/* A list of ids in the least memory: the first 20 of their 32 bytes each, and little more. All are added first; the first
+ * question puts them in order of their first bits, in place, so that an id is looked for among few: ids are hashes, and
+ * so spread evenly.
+ *
+ * To find an id that begins like one of 2^32 others takes 2^128 trials, as many as to find two contents with one id. */
 
 #include "native.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define KEPT_BYTES 20
 #define BUCKET_IDS 8
 #define MOST_BITS 24
 
@@ -32,12 +36,12 @@ ARGOSY_EXPORT void argosy_ids_free(struct argosy_ids *list) {
 static int add(struct argosy_ids *list, const unsigned char *id) {
     if (list->count == list->room) {
         size_t room = list->room + list->room / 8 + 1024;
-        unsigned char *ids = room < UINT32_MAX ? realloc(list->ids, room * ARGOSY_HASH_BYTES) : NULL;
+        unsigned char *ids = room < UINT32_MAX ? realloc(list->ids, room * KEPT_BYTES) : NULL;
         if (!ids)
             return 0;
         list->ids = ids, list->room = room;
     }
-    memcpy(list->ids + list->count++ * ARGOSY_HASH_BYTES, id, ARGOSY_HASH_BYTES);
+    memcpy(list->ids + list->count++ * KEPT_BYTES, id, KEPT_BYTES);
     return 1;
 }
 
@@ -61,14 +65,14 @@ static uint32_t bucket_of(const struct argosy_ids *list, const unsigned char *id
 /* Puts each id that is not in its bucket into it, and takes from there the one that was in its place. `next`: the first
  * place of each bucket that is not known to be right. */
 static void distribute(struct argosy_ids *list, uint32_t *next) {
-    unsigned char moving[ARGOSY_HASH_BYTES], other[ARGOSY_HASH_BYTES];
+    unsigned char moving[KEPT_BYTES], other[KEPT_BYTES];
     for (uint32_t bucket = 0; bucket < 1u << list->bits; bucket++)
         while (next[bucket] < list->starts[bucket + 1]) {
-            unsigned char *place = list->ids + (size_t)next[bucket] * ARGOSY_HASH_BYTES;
+            unsigned char *place = list->ids + (size_t)next[bucket] * KEPT_BYTES;
             uint32_t target = bucket_of(list, place);
             memcpy(moving, place, sizeof moving);
             while (target != bucket) {
-                unsigned char *there = list->ids + (size_t)next[target]++ * ARGOSY_HASH_BYTES;
+                unsigned char *there = list->ids + (size_t)next[target]++ * KEPT_BYTES;
                 memcpy(other, there, sizeof other);
                 memcpy(there, moving, sizeof moving);
                 memcpy(moving, other, sizeof moving);
@@ -86,7 +90,7 @@ static int put_in_order(struct argosy_ids *list) {
     uint32_t *starts = calloc(buckets + 1, sizeof *starts), *next = malloc(buckets * sizeof *next);
     if (starts && next) {
         for (size_t i = 0; i < list->count; i++)
-            starts[bucket_of(list, list->ids + i * ARGOSY_HASH_BYTES) + 1]++;
+            starts[bucket_of(list, list->ids + i * KEPT_BYTES) + 1]++;
         for (size_t bucket = 0; bucket < buckets; bucket++)
             starts[bucket + 1] += starts[bucket];
         memcpy(next, starts, buckets * sizeof *next);
@@ -101,7 +105,7 @@ static int put_in_order(struct argosy_ids *list) {
 static int contains(const struct argosy_ids *list, const unsigned char *id) {
     uint32_t bucket = bucket_of(list, id);
     for (size_t i = list->starts[bucket]; i < list->starts[bucket + 1]; i++)
-        if (!memcmp(list->ids + i * ARGOSY_HASH_BYTES, id, ARGOSY_HASH_BYTES))
+        if (!memcmp(list->ids + i * KEPT_BYTES, id, KEPT_BYTES))
             return 1;
     return 0;
 }

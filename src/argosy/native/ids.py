@@ -13,7 +13,7 @@ _FEW_IDS_BYTES = 32 * 1024
 
 
 class NativeIds:
-    """Ids of data blobs, 32 bytes each. Add all, then ask. Not thread-safe. MemoryError, and it is void."""
+    """Ids of data blobs, 20 bytes each. Add all, then ask. Not thread-safe. MemoryError, and it is void."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = _declared(library)

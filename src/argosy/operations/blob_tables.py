@@ -1,6 +1,6 @@
 """Which data blobs there are, and where trees stand: filled pack by pack from what the indexes say, in little memory.
 
-With the native kernel a data blob takes 32 bytes and a tree about 56; without it ``IdTable`` holds them.
+With the native kernel a data blob takes 20 bytes and a tree about 56; without it ``IdTable`` holds them.
 """
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ def test_a_guess_that_was_wrong_decides_nothing(repository: Path) -> None:
         open_with_password(storage, b"wrong", early=early)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"salt": "", "N": 1, "r": 1}', '{"salt": "=", "N": 1099511627776}'])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"salt": "", "N": 1, "r": 1}', '{"salt": "=", "N": 1099511627776}']
+)
 def test_a_key_that_makes_no_sense_is_left_to_the_command(content: str, repository: Path) -> None:
     for key in (repository / "keys").iterdir():
         key.chmod(0o600)

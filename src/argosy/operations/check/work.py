@@ -20,6 +20,7 @@ from argosy.operations.check.reading import RepositoryReader, loaded_ahead
 from argosy.operations.check.readings import Readings
 from argosy.operations.check.subset import ReadSubset
 from argosy.operations.check.walk import TreeWalk
+from argosy.operations.heap import give_back_freed_memory
 from argosy.operations.session import LOOKUP_NAME, Session
 from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
@@ -162,6 +163,7 @@ class Check:
         inventory = Inventory(lookup, keeps_headers=keeps_headers)
         unreadable = self._reader.fill(inventory, sorted(sizes))
         self._repository.release_native_session()
+        give_back_freed_memory()
         readable = sorted(sizes.keys() - unreadable)
         if lookup is not None:
             lookup.synchronize(readable, self._repository.load_index)
