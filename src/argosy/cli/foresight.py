@@ -1,8 +1,8 @@
 """Guesses, before the command line is parsed, which password will open which repository, and begins to derive the key.
 
-Parsing takes imports, forty milliseconds of them; this module has none to speak of. A guess costs a processor's tenth of
-a second where it is wrong, and decides nothing: the derivation counts only for the very password, salt and numbers
-that the opening of the repository asks for.
+Parsing takes imports, forty milliseconds of them; this module has none to speak of. A guess that is wrong costs a tenth
+of a second of a processor, and decides nothing: the derivation counts only for the very password, salt and numbers that
+the opening of the repository asks for.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _given(arguments: Sequence[str], names: tuple[str, str]) -> str:
 
 
 def _read_regular(path: str) -> bytes:
-    """A file's bytes; ValueError unless it is a small regular file. A pipe, even one opened and left, serves but once."""
+    """A file's bytes; ValueError unless it is a small regular file. A pipe serves once, even if only opened."""
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_FILE_BYTES:
         raise ValueError("not a small regular file")

@@ -1,7 +1,7 @@
 """What the indexes say: every blob's id, every tree's place, every pack's size. Filled from one index after the other.
 
 In memory it takes 20 bytes a blob (32 without the native kernel), 60 a tree and 110 a pack. Of a repository whose
-indexes are larger than ``MOST_INDEX_BYTES`` the blobs are looked up in the dedup lookup instead, a file on this machine.
+indexes are larger than ``MOST_INDEX_BYTES`` the blobs are looked up in the dedup lookup instead, a file.
 """
 
 from __future__ import annotations
