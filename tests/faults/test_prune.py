@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from argosy.engine.here import make_engine_here
+from argosy.engine.interface import MakeEngine
+from argosy.engine.local import make_local_engine
 from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.run import run_prune
 from tests.faults.conftest import make_source
@@ -62,10 +65,11 @@ def test_a_prune_killed_at_a_crash_point_loses_nothing(made: Scene, tmp_path: Pa
     assert_nothing_lost(made, scene)
 
 
-def test_a_prune_on_workers_keeps_all_that_is_needed(made: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("make_engine", [make_engine_here, make_local_engine])
+def test_a_prune_on_workers_keeps_all_that_is_needed(make_engine: MakeEngine, made: Scene, tmp_path: Path) -> None:
     scene = copied(made, tmp_path)
     options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES, workers=2, alone_bytes=0)
-    assert run_prune(scene.access(), options, PruneObserver()).repack
+    assert run_prune(scene.access(), options, PruneObserver(), make_engine).repack
     assert_nothing_lost(made, scene)
 
 
@@ -82,7 +86,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_its_work(made: Scene, tmp_pat
         return False
 
     options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES, workers=1, alone_bytes=0)
-    run_prune(scene.access(), options, PruneObserver(stop_requested=kill_one_worker))
+    run_prune(scene.access(), options, PruneObserver(stop_requested=kill_one_worker), make_local_engine)
     assert killed
     assert_nothing_lost(made, scene)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from argosy.engine.interface import MakeEngine
 from argosy.engine.local import worker_count
 from argosy.errors import EngineError
 from argosy.operations.crew import Crew
 from argosy.operations.prune.contents import PackContents
-from argosy.operations.prune.messages import PROTOCOL, Repacked, RepackWork, WorkerSetup, encode
+from argosy.operations.prune.messages import PROTOCOL, Lease, Repacked, RepackWork, WorkerSetup, encode
 from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.repacking import PackShare, Repacker, RepackManner
 from argosy.operations.prune.spreading import SizedWork, Spreading
@@ -115,6 +116,11 @@ class Copying:
             engine.close()
             if engine.is_spread:
                 self._confirm(stored)
+        except BaseException:
+            # Threads cannot be killed: they end with the pack that they are at.
+            with suppress(EngineError):
+                engine.broadcast(encode(Lease(0.0)))
+            raise
         finally:
             # By now the workers have ended in order, or there is no reason to wait for them.
             engine.cancel()

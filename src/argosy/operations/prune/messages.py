@@ -32,7 +32,7 @@ class WorkerSetup(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Lease(msgspec.Struct, frozen=True, array_like=True):
-    """A broadcast: for how long from now on writing is allowed."""
+    """A broadcast: for how long from now on writing is allowed; 0: never again."""
 
     remaining_seconds: float
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argosy.engine.interface import MakeEngine
-from argosy.engine.local import make_local_engine
+from argosy.engine.here import make_engine_here
 from argosy.errors import Interrupted, UsageError
 from argosy.operations.jobs import words_of_losers
 from argosy.operations.prune.contents import PackContents
@@ -19,7 +19,7 @@ from argosy.repository.snapshots import load_snapshots
 
 
 def run_prune(
-    access: Access, options: PruneOptions, observer: PruneObserver, make_engine: MakeEngine = make_local_engine
+    access: Access, options: PruneOptions, observer: PruneObserver, make_engine: MakeEngine = make_engine_here
 ) -> PrunePlan:
     """Remove what no snapshot uses; returns the plan that was carried out (or in a dry run would be).
     ``make_engine`` makes what has workers repack.
@@ -34,7 +34,7 @@ def run_prune(
 
 
 def prune_in(
-    session: Session, options: PruneOptions, observer: PruneObserver, make_engine: MakeEngine = make_local_engine
+    session: Session, options: PruneOptions, observer: PruneObserver, make_engine: MakeEngine = make_engine_here
 ) -> PrunePlan:
     """The same in a session whose lock is exclusive, confirmed or not."""
 

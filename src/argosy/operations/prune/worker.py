@@ -58,8 +58,12 @@ class PruneWorker:
         self._threads.run(task.id, partial(self._repack, task.id, work))
 
     def notice(self, payload: bytes) -> None:
-        """The lock was refreshed."""
-        self._lease.extend(msgspec.msgpack.decode(payload, type=Lease).remaining_seconds)
+        """The lock was refreshed, or (no second remains) all is over."""
+        remaining_seconds = msgspec.msgpack.decode(payload, type=Lease).remaining_seconds
+        if remaining_seconds > 0:
+            self._lease.extend(remaining_seconds)
+        else:
+            self._lease.revoke()
 
     def idle(self) -> None:
         """Nothing is held back: a task ends with its packs stored."""

@@ -1,4 +1,4 @@
-"""What members have stored is relied on only where the master sees it, too."""
+"""What members have stored is relied on only where the master sees it, too; and none stores once all is over."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from argosy.errors import EngineError
-from argosy.operations.prune.messages import decode_setup, encode
+from argosy.engine.interface import Task
+from argosy.errors import EngineError, LeaseLost
+from argosy.operations.prune.messages import Lease, decode_setup, encode
 from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.run import run_prune
 from tests.support.inline_engine import InlineEngine
@@ -37,3 +38,19 @@ def test_packs_that_a_member_stored_elsewhere_cost_nothing(tmp_path: Path) -> No
     assert before == {path: path.read_bytes() for path in scene.repository.rglob("*") if path.is_file()}
     shutil.rmtree(elsewhere)
     assert run_prune(scene.access(), options, PruneObserver(), InlineEngine).repack
+
+
+def test_a_worker_that_hears_that_all_is_over_stores_nothing_more(tmp_path: Path) -> None:
+    scene = make_unpruned(tmp_path / "scene")
+    before = scene.pack_files()
+
+    class Ended(InlineEngine):
+        def offer(self, task: Task) -> None:
+            self.broadcast(encode(Lease(0.0)))
+            self.broadcast(encode(Lease(60.0)))
+            super().offer(task)
+
+    options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES, alone_bytes=0)
+    with pytest.raises(LeaseLost):
+        run_prune(scene.access(), options, PruneObserver(), Ended)
+    assert set(scene.pack_files()) <= set(before)
