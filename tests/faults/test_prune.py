@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.run import run_prune
 from tests.faults.conftest import make_source
 from tests.support.backups import ROOT, Scene, assert_sound
+from tests.support.command import TIMEOUT_SECONDS, Argosy
 from tests.support.pruned import ALL_UNUSED, PACK_BYTES, assert_nothing_lost, copied, make_unpruned, restic_at
 from tests.support.restic import require_restic
 
@@ -91,22 +94,57 @@ def test_a_worker_that_is_killed_costs_nothing_but_its_work(made: Scene, tmp_pat
     assert_nothing_lost(made, scene)
 
 
+def prune_and_die_beside_a_backup(scene: Scene, name: str, nth: int, **moment: float) -> int:
+    """The same while a backup wants the repository, too, of what the prune takes for unused. It gets it in the end.
+
+    A dead prune's lock is in its way until somebody removes it, as the message says.
+    """
+    with Argosy(scene.home).started("backup", "gone", "--retry-lock", "10m") as backup:
+        code = prune_and_die(scene, name, nth, **moment)
+        if code:
+            restic_at(scene).run("unlock")
+        output = b"".join(backup.communicate(timeout=TIMEOUT_SECONDS))
+        assert backup.returncode == 0, output
+    return code
+
+
 @pytest.mark.long
-@pytest.mark.timeout(1800)
-def test_a_prune_killed_at_random_moments_loses_nothing(made: Scene, tmp_path: Path) -> None:
-    """Fifty kills, spread over the time that a run takes here."""
-    whole = copied(made, tmp_path / "whole")
+@pytest.mark.parametrize(("name", "nth"), [(name, nth) for name, moments in CRASH_POINTS.items() for nth in moments])
+def test_a_prune_killed_at_a_crash_point_beside_a_backup_loses_nothing(
+    made: Scene, tmp_path: Path, name: str, nth: int
+) -> None:
+    scene = copied(made, tmp_path)
+    assert prune_and_die_beside_a_backup(scene, name, nth) == -signal.SIGKILL
+    assert_nothing_lost(made, scene, more=1)
+
+
+@pytest.fixture(scope="module")
+def run_seconds(made: Scene, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """How long a prune takes here that nothing kills. An interpreter that only starts takes a good half of it."""
+    whole = copied(made, tmp_path_factory.mktemp("whole"))
     began = time.monotonic()
     assert prune_and_die(whole, "at none of them", 1) == 0
-    run_seconds = time.monotonic() - began
-    rng = random.Random(50)
-    killed = 0
-    for number in range(50):
-        scene = copied(made, tmp_path / str(number))
-        # An interpreter that only starts takes a good half of it.
-        killed += prune_and_die(scene, "at none of them", 1, after_seconds=run_seconds * rng.uniform(0.3, 1.1)) != 0
-        assert_nothing_lost(made, scene)
-    assert killed > 20
+    return time.monotonic() - began
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", range(50))
+@pytest.mark.parametrize(("die", "more"), [(prune_and_die, 0), (prune_and_die_beside_a_backup, 1)])
+def test_a_prune_killed_at_a_random_moment_loses_nothing(
+    made: Scene, run_seconds: float, tmp_path: Path, die: Callable[..., int], more: int, number: int
+) -> None:
+    """Alone, and beside a backup. One that came to its end is told to die earlier."""
+    rng = random.Random(number)
+    moment = run_seconds * rng.uniform(0.3, 1.0)
+    for attempt in count():
+        scene = copied(made, tmp_path / str(attempt))
+        code = die(scene, "at none of them", 1, after_seconds=moment)
+        assert_nothing_lost(made, scene, more)
+        if code == -signal.SIGKILL:
+            return
+        assert code == 0
+        moment *= 0.8
 
 
 def test_a_backup_that_was_interrupted_before_the_prune_stores_again_what_that_removed(tmp_path: Path) -> None:

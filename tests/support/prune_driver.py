@@ -1,6 +1,6 @@
 """Prunes the repository of a scene in a process that dies at a crash point: HOME, the point's name, its number.
 
-With a further argument it is another signal than SIGKILL that it sends itself.
+With a further argument it is another signal than SIGKILL that it sends itself. It waits for another's lock.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import os
 import signal
 import sys
 from pathlib import Path
+
+import msgspec
 
 from argosy.operations.prune.options import PruneObserver, PruneOptions
 from argosy.operations.prune.run import run_prune
@@ -28,7 +30,8 @@ def main() -> None:
             os.kill(os.getpid(), number)
 
     options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES, crash_point=crash_point)
-    run_prune(Scene(home).access(), options, PruneObserver())
+    access = msgspec.structs.replace(Scene(home).access(), retry_lock_seconds=300.0)
+    run_prune(access, options, PruneObserver())
 
 
 if __name__ == "__main__":

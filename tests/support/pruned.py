@@ -23,7 +23,7 @@ ALL_UNUSED = PruneLimits(MaxUnused(size_bytes=0), small_pack_bytes=0)
 
 
 def make_unpruned(home: Path) -> Scene:
-    """Two snapshots that stay; what a third used is garbage, and so is a pack in no index."""
+    """Two snapshots that stay; what a third used is garbage (some lies in ``gone``), and so is a pack in no index."""
     scene = Scene(home).init()
     source = home / "source"
     rng = random.Random(1)
@@ -34,7 +34,7 @@ def make_unpruned(home: Path) -> Scene:
             (directory / f"f{name}").write_bytes(rng.randbytes(rng.randrange(200, 6000)))
     (source / "text").write_bytes(b"it can be compressed\n" * 2000)
     scene.backup(source, pack_size_bytes=PACK_BYTES)
-    shutil.rmtree(source / "d1")
+    (source / "d1").rename(home / "gone")
     for path in source.glob("d[2-4]/f*[02468]"):
         path.unlink()
     scene.backup(source, pack_size_bytes=PACK_BYTES)
@@ -50,7 +50,7 @@ def make_unpruned(home: Path) -> Scene:
 
 def copied(made: Scene, home: Path) -> Scene:
     """A copy that a test may change."""
-    for name in ("repository", "source"):
+    for name in ("repository", "source", "gone"):
         shutil.copytree(made.home / name, home / name)
     return Scene(home)
 
@@ -60,20 +60,27 @@ def restic_at(scene: Scene) -> ResticRepository:
     return require_restic((0, 18, 0)).at(scene.repository, scene.home)
 
 
-def assert_nothing_lost(made: Scene, scene: Scene) -> None:
-    """restic reads every byte, before and after the next prune; and then nothing unused is left."""
+def assert_nothing_lost(made: Scene, scene: Scene, more: int = 0) -> None:
+    """restic reads every byte, before and after the next prune; and then nothing unused is left.
+
+    So many snapshots ``more`` have come, of ``gone``.
+    """
     restic = restic_at(scene)
     restic.run("unlock")
     restic.check()
     options = PruneOptions(ALL_UNUSED, pack_size_bytes=PACK_BYTES)
     run_prune(scene.access(), options, PruneObserver())
     restic.check()
-    assert [stored.id for stored in scene.snapshots()] == [stored.id for stored in made.snapshots()]
+    kept, there = ([stored.id for stored in one.snapshots()] for one in (made, scene))
+    assert there[: len(kept)] == kept
+    assert len(there) == len(kept) + more
     assert run_prune(scene.access(), options, PruneObserver()).is_empty
     said = restic.run("prune", "--dry-run", "--max-unused", "0").stdout.decode()
     assert re.search(r"to delete: +0 blobs", said), said
     assert re.search(r"this removes: +0 blobs", said), said
     assert scene.blobs_twice() == 0
-    for stored in made.snapshots():
-        restic.run("restore", stored.id.hex(), "--target", scene.home / "restored" / stored.id.hex())
-    assert_same_tree(scene.home / "source", scene.home / "restored" / made.snapshots()[-1].id.hex() / "source")
+    for snapshot_id in there:
+        restic.run("restore", snapshot_id.hex(), "--target", scene.home / "restored" / snapshot_id.hex())
+    assert_same_tree(scene.home / "source", scene.home / "restored" / kept[-1].hex() / "source")
+    for snapshot_id in there[len(kept) :]:
+        assert_same_tree(scene.home / "gone", scene.home / "restored" / snapshot_id.hex() / "gone")

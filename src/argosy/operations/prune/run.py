@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from argosy.engine.interface import MakeEngine
 from argosy.engine.here import make_engine_here
+from argosy.engine.interface import MakeEngine
 from argosy.errors import Interrupted, UsageError
 from argosy.operations.jobs import words_of_losers
 from argosy.operations.prune.contents import PackContents
