@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,35 @@ def test_templates_and_filters(saved: Argosy) -> None:
         assert latest == "latest"
         assert year.startswith("20")
         assert (mount.directory / "alpha" / "one" / year / "source").stat().st_uid == 0
+
+
+def test_acls_are_what_they_were(tmp_path: Path, program: Callable[[str], str]) -> None:
+    """Also through ``cp -a``; and where there is none, none is told."""
+    argosy, source = Argosy(tmp_path), tmp_path / "data"
+    (source / "directory").mkdir(parents=True)
+    (source / "file").write_bytes(b"")
+    (source / "plain").write_bytes(b"")
+    setfacl = program("setfacl")
+    subprocess.run([setfacl, "-m", "u:65534:r,g:65533:rw", source / "file"], check=True)
+    subprocess.run([setfacl, "-m", "d:u:65534:rwx,u:65533:x", source / "directory"], check=True)
+    argosy.run("backup", "--init", "data")
+    with mounted(argosy) as mount:
+        shown = mount.directory / "snapshots" / "latest" / "data"
+        subprocess.run(["cp", "-a", shown, tmp_path / "copy"], check=True)
+        acls = {place: _acls(place) for place in (source, shown, tmp_path / "copy")}
+    assert len(acls[source]) == 3
+    assert acls[shown] == acls[source]
+    assert acls[tmp_path / "copy"] == acls[source]
+
+
+def _acls(directory: Path) -> dict[tuple[str, str], bytes]:
+    found = {}
+    for name, kind in product(("file", "directory", "plain"), ("access", "default")):
+        try:
+            found[name, kind] = os.getxattr(directory / name, f"system.posix_acl_{kind}")
+        except OSError as error:
+            assert error.errno == errno.ENODATA  # noqa: PT017 - for some of them
+    return found
 
 
 def test_extended_attributes_can_be_left_out(saved: Argosy) -> None:
