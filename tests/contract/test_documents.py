@@ -79,14 +79,15 @@ def test_the_kernel_takes_these_documents_itself() -> None:
     assert tree_names(library, TREE) is not None
 
 
-def test_what_the_kernel_takes_of_a_changed_tree_python_finds_sound() -> None:
+def test_what_the_kernel_takes_of_a_changed_tree_python_finds_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("argosy.operations.check.tree_checks.sound_tree_names", lambda _: None)
     library = built_kernel().library
     taken = 0
     for data in changed(TREE):
         names = tree_names(library, data)
         if names is not None:
             taken += 1
-            found = look_at_tree(ONE, data)
+            (found,) = look_at_tree(ONE, [data])
             assert found.problems == [], data
             assert set(split_ids(names[0])) == set(split_ids(found.subtrees)), data
             assert set(split_ids(names[1])) == set(split_ids(found.contents)), data

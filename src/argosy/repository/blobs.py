@@ -12,10 +12,9 @@ from argosy.repository.blob_location import Location
 from argosy.repository.encoder import EncodedBlob
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.repository import Repository
-from argosy.repository.streamed_blob import StreamedBlob
+from argosy.repository.streamed_blob import HugeTree, StreamedBlob, TreeParts
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.damage import damaged
-from argosy.restic_format.tree_parts import cut_tree
 
 DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024
 
@@ -68,7 +67,7 @@ class BlobReader:
         content = self._contents.get(_memory_key(blob_id, blob_type))
         return self._load_and_keep(blob_id, blob_type, self._find(blob_id, blob_type)) if content is None else content
 
-    def load_tree(self, tree_id: bytes) -> Iterable[bytes]:
+    def load_tree(self, tree_id: bytes) -> TreeParts:
         """A tree, in parts if it is huge: trees that together hold its nodes, in order. Errors as ``load_blob``.
 
         It was verified as a whole when this returns. Memory goes by its sealed bytes, not by its document.
@@ -77,9 +76,19 @@ class BlobReader:
         if content is not None:
             return (content,)
         places = self._find(tree_id, BlobType.TREE)
-        if (places[0].uncompressed_length or places[0].length) > _WHOLE_TREE_BYTES:
-            return cut_tree(self._from_any(tree_id, BlobType.TREE, places, self._streamed))
+        if _is_huge_tree(places[0], BlobType.TREE):
+            return HugeTree(self._from_any(tree_id, BlobType.TREE, places, self._streamed))
         return (self._load_and_keep(tree_id, BlobType.TREE, places),)
+
+    def load_trees(self, tree_ids: Iterable[bytes]) -> Iterator[tuple[bytes, TreeParts]]:
+        """Each tree once, with its id, read as ``load_many`` reads; errors and memory as ``load_tree``."""
+        for sealed_range in self.read_sealed(tree_ids, BlobType.TREE):
+            if _is_huge_tree(sealed_range.blobs[0][0], BlobType.TREE):
+                tree_id = sealed_range.blobs[0][1]
+                yield tree_id, self.load_tree(tree_id)
+                continue
+            for blob, content in self._open_range(sealed_range, BlobType.TREE):
+                yield blob.id, (content,)
 
     def load_many(self, blob_ids: Iterable[bytes], blob_type: BlobType) -> Iterator[tuple[bytes, bytes]]:
         """Each blob once, with its id, in the order of packs and offsets. Errors as ``load_blob``.
@@ -111,7 +120,8 @@ class BlobReader:
     def read_sealed(self, blob_ids: Iterable[bytes], blob_type: BlobType) -> Iterator[SealedRange]:
         """The bytes that hold each blob once, as they are stored, in the order of packs and offsets.
 
-        Errors as ``load_blob``, but for a range that is not there, or not whole: that is empty.
+        Errors as ``load_blob``, but for a range that is not there, or not whole: that is empty. So is that of a huge
+        tree, which is to be read by itself.
         """
         by_pack: dict[bytes, list[tuple[Location, bytes]]] = {}
         for blob_id in dict.fromkeys(blob_ids):
@@ -119,18 +129,23 @@ class BlobReader:
             by_pack.setdefault(place.pack_id, []).append((place, blob_id))
         for wanted in by_pack.values():
             wanted.sort(key=lambda item: item[0].offset)
-            for group in self._ranges(wanted):
+            for group in self._ranges(wanted, blob_type):
                 yield self._read_range(group, blob_type)
 
     def _load_in_order(self, blob_ids: Iterable[bytes], blob_type: BlobType) -> Iterator[tuple[EncodedBlob, bytes]]:
         for sealed_range in self.read_sealed(blob_ids, blob_type):
             yield from self._open_range(sealed_range, blob_type)
 
-    def _ranges(self, wanted: list[tuple[Location, bytes]]) -> Iterator[list[tuple[Location, bytes]]]:
-        """Blobs of one pack, by offset, in groups to be read with one request each."""
+    def _ranges(
+        self, wanted: list[tuple[Location, bytes]], blob_type: BlobType
+    ) -> Iterator[list[tuple[Location, bytes]]]:
+        """Blobs of one pack, by offset, in groups to be read with one request each. A huge tree is one by itself."""
         group: list[tuple[Location, bytes]] = []
         for item in wanted:
             place = item[0]
+            if _is_huge_tree(place, blob_type):
+                yield [item]
+                continue
             if group:
                 first, last = group[0][0], group[-1][0]
                 gap_bytes = place.offset - (last.offset + last.length)
@@ -144,6 +159,8 @@ class BlobReader:
     def _read_range(self, group: list[tuple[Location, bytes]], blob_type: BlobType) -> SealedRange:
         start = group[0][0].offset
         length = max(place.offset + place.length for place, _ in group) - start
+        if _is_huge_tree(group[0][0], blob_type):
+            return SealedRange(start, b"", group)
         try:
             data = self._read(Location(group[0][0].pack_id, start, length, 0), blob_type)
         except (Damaged, StorageNotFound):
@@ -279,3 +296,7 @@ def _what(blob_id: bytes, place: Location, blob_type: BlobType) -> str:
 
 def _name(blob_type: BlobType) -> str:
     return "tree" if blob_type == BlobType.TREE else "blob"
+
+
+def _is_huge_tree(place: Location, blob_type: BlobType) -> bool:
+    return blob_type == BlobType.TREE and (place.uncompressed_length or place.length) > _WHOLE_TREE_BYTES

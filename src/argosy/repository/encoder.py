@@ -16,6 +16,7 @@ from argosy.restic_format.compression import DOCUMENTS, SMALL_BLOB_BYTES, Compre
 from argosy.restic_format.crypto import IV_BYTES, OVERHEAD_BYTES, Buffer, MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.pack import decode_header, is_compressed
+from argosy.restic_format.stored_content import content_id
 
 if TYPE_CHECKING:
     from argosy.native.bindings import Manner, Session
@@ -151,8 +152,10 @@ class BlobEncoder:
 
     @staticmethod
     def _verify(opener: Opener, blob: EncodedBlob) -> None:
+        what = f"blob {blob.id.hex()}"
         try:
-            decode_blob(opener, blob.id, blob.sealed, blob.uncompressed_length, f"blob {blob.id.hex()}")
+            if content_id(opener.open(blob.sealed, what), blob.uncompressed_length, what) != blob.id:
+                raise damaged(what, "its content has another hash")
         except Damaged as error:
             raise Damaged(
                 f"{error.message}, right after it was encoded",

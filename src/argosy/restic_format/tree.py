@@ -91,6 +91,34 @@ def decode_parts(parts: Iterable[bytes], what: str) -> Iterator[Node]:
         yield from nodes
 
 
+def part_entries(parts: Iterable[bytes], what: str) -> Iterator[tuple[msgspec.Raw, Node]]:
+    """As ``decode_parts``, each node with its JSON bytes, a view into its part."""
+    previous = b""
+    for part in parts:
+        for raw, node in zip(
+            raw_nodes(part, what), decode_document(_DECODER, part, what, "a tree").nodes or (), strict=True
+        ):
+            previous = _checked_name(node, previous, what)
+            yield raw, node
+
+
+def part_names(parts: Iterable[bytes], what: str) -> Iterator[TreeNames]:
+    """What a tree names that comes in parts, part by part. Damaged as ``tree_names``, once the part is reached."""
+    previous = b""
+    for part in parts:
+        names = tree_names(part, what)
+        if edges := edge_nodes(part, what):
+            _checked_name(edges[0], previous, what)
+            previous = edges[-1].name_bytes()
+        yield names
+
+
+def edge_nodes(data: bytes, what: str) -> list[Node]:
+    """The first and the last node of a tree, or none of an empty one."""
+    raws = raw_nodes(data, what)
+    return [decode_node(raw, what) for raw in (raws[0], raws[-1])] if raws else []
+
+
 def tree_nodes(data: bytes, what: str) -> Iterable[Node]:
     """The nodes, in whichever of the two ways fits the tree's size."""
     return decode_tree(data, what) if len(data) <= DECODED_WHOLE_BYTES else iter_tree(data, what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from argosy.restic_format.crypto import Buffer
 from argosy.restic_format.documents import is_object
 from argosy.restic_format.tree import NODE_START, PREFIX, SUFFIX
 
@@ -17,7 +18,7 @@ _SEPARATOR_AT = 1
 _SEAM_BYTES = 2048
 
 
-def cut_tree(pieces: Iterable[bytes], part_bytes: int = PART_BYTES) -> Iterator[bytes]:
+def cut_tree(pieces: Iterable[Buffer], part_bytes: int = PART_BYTES) -> Iterator[bytes]:
     """Trees that together hold the nodes of one, in order, of about ``part_bytes`` each.
 
     ``pieces`` are the bytes of its document. A short one, and one that is not written as restic does, is given as it

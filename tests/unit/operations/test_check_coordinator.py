@@ -71,7 +71,7 @@ class Run:
         self.coordinator = Coordinator(self.engine, self.observer, self.result, self.problems.append)
         self.blobs = blobs or Blobs({})
         self.walk = TreeWalk(
-            self.blobs, lambda tree_id: self.blobs.trees[tree_id], self.problems.append, complete=complete
+            self.blobs, lambda tree_id: (self.blobs.trees[tree_id],), self.problems.append, complete=complete
         )
 
     def go(self, packs: Sequence[PackWork] = (), roots: Sequence[bytes] = ()) -> list[str]:

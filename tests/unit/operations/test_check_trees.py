@@ -17,7 +17,8 @@ def start(name: bytes, kind: str = "file") -> bytes:
 
 
 def look(data: bytes) -> TreeFound:
-    return look_at_tree(hashlib.sha256(data).digest(), data)
+    (found,) = look_at_tree(hashlib.sha256(data).digest(), [data])
+    return found
 
 
 def test_a_sound_tree_names_each_of_its_blobs_once() -> None:

@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from argosy.errors import Damaged
+from argosy.operations.blob_tables import split_ids
 from argosy.operations.check.messages import TreeFound
+from argosy.restic_format.damage import damaged
 from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.node import Node, decode_node
 from argosy.restic_format.times import parse_time
-from argosy.restic_format.tree import raw_nodes, tree_nodes
+from argosy.restic_format.tree import edge_nodes, raw_nodes, sound_tree_names, tree_nodes
 
 _NULL_ID = bytes(ID_BYTES)
 _OTHER_TYPES = frozenset(("symlink", "dev", "chardev", "fifo", "socket"))
 
 
-def look_at_tree(tree_id: bytes, data: bytes) -> TreeFound:
-    """What the tree ``data`` names, and every problem in it."""
-    what = f"tree {tree_id.hex()}"
-    look = _Look()
+def look_at_tree(tree_id: bytes, parts: Iterable[bytes]) -> Iterator[TreeFound]:
+    """What a tree names, given in parts (trees that together hold its nodes), and every problem in it; part by part."""
+    last_name = b""
+    for part in parts:
+        look = _look_at(part, f"tree {tree_id.hex()}", last_name)
+        last_name = look.last_name
+        yield TreeFound(tree_id, b"".join(look.subtrees), b"".join(look.contents), look.problems)
+
+
+def _look_at(data: bytes, what: str, last_name: bytes) -> _Look:
+    look = _Look(last_name)
     try:
+        sound = sound_tree_names(data)
+        edges = edge_nodes(data, what)
+        if edges and edges[0].name_bytes() <= last_name:
+            raise damaged(what, "its parts are out of order")
+        if edges:
+            look.last_name = edges[-1].name_bytes()
+        if sound is not None:
+            look.subtrees, look.contents = (dict.fromkeys(split_ids(ids)) for ids in sound)
+            return look
         for node in tree_nodes(data, what):
             look.at(node)
     except Damaged:
         # Names or nodes are wrong. Look again, one by one, so that all of them are found, and what is sound is seen.
-        look = _Look()
+        look = _Look(last_name)
         look.at_each(data, what)
-    return TreeFound(tree_id, b"".join(look.subtrees), b"".join(look.contents), look.problems)
+    return look
 
 
 class _Look:
-    """What was seen so far of one tree."""
+    """What was seen so far of a part of a tree. ``last_name``: of the nodes up to here the greatest name."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_name: bytes) -> None:
+        self.last_name = last_name
         self.subtrees: dict[bytes, None] = {}
         self.contents: dict[bytes, None] = {}
         self.problems: list[str] = []
@@ -60,7 +81,6 @@ class _Look:
         except Damaged as error:
             self.problems.append(error.message.removeprefix(f"{what}: "))
             return
-        previous = b""
         for number, raw in enumerate(nodes):
             try:
                 node = decode_node(raw, f"node {number}")
@@ -68,8 +88,8 @@ class _Look:
             except Damaged as error:
                 self.problems.append(error.message)
                 continue
-            self._name(name, previous)
-            previous = max(name, previous)
+            self._name(name, self.last_name)
+            self.last_name = max(name, self.last_name)
             self.at(node)
 
     def _name(self, name: bytes, previous: bytes) -> None:

@@ -6,7 +6,7 @@ index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from argosy.errors import ArgosyError, Damaged
@@ -25,11 +25,11 @@ _BYTES_A_TASK = 2 * 1024 * 1024
 # A path in a message has an end even if what was read makes a ring.
 _MOST_NAMES = 4096
 
-LoadTree = Callable[[bytes], bytes]
+LoadTree = Callable[[bytes], Iterable[bytes]]
 
 
 class TreeWalk:
-    """``load_tree`` reads a tree here, in the master: only to say in which directory a problem is.
+    """``load_tree`` reads a tree here, in the master, in parts: only to say in which directory a problem is.
 
     With ``complete`` False some index could not be read: that something is in no index is then no problem of its own.
     """
@@ -115,8 +115,9 @@ class TreeWalk:
     def _nodes(self, tree_id: bytes) -> Iterator[Node]:
         """The nodes of a tree that can be decoded, in whatever order. None, if the tree cannot be read here."""
         try:
-            for raw in raw_nodes(self._load_tree(tree_id), "tree"):
-                yield decode_node(raw)
+            for part in self._load_tree(tree_id):
+                for raw in raw_nodes(part, "tree"):
+                    yield decode_node(raw)
         except ArgosyError:
             return
 

@@ -177,12 +177,7 @@ class Check:
 
     def _walk(self, inventory: Inventory, *, complete: bool) -> TreeWalk:
         trees = BlobReader(self._repository, _TreePlaces(inventory))
-        return TreeWalk(
-            inventory.blobs,
-            lambda tree_id: trees.load_blob(tree_id, BlobType.TREE),
-            self._problem,
-            complete=complete,
-        )
+        return TreeWalk(inventory.blobs, trees.load_tree, self._problem, complete=complete)
 
     def _choose(self, inventory: Inventory, subset: ReadSubset, coordinator: Coordinator) -> None:
         """Mark the packs that are to be read: of those that are there, with the right size."""

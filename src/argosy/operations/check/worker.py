@@ -34,6 +34,7 @@ from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.cache import SealedCache
 from argosy.repository.repository import Repository
+from argosy.repository.streamed_blob import HugeTree
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.config import decode_config
 from argosy.restic_format.crypto import MasterKey
@@ -112,32 +113,35 @@ class CheckWorker:
         left = dict(work.trees)
         self._places.update(left)
         try:
-            for tree in self._read_trees(list(left)):
-                del left[tree.id]
-                yield tree
+            for tree_id, found in self._read_trees(list(left)):
+                yield from self._tree_alone(tree_id) if found is None else (found,)
+                del left[tree_id]
         except ArgosyError:
             # One of them cannot be read: the rest is tried one by one.
             for tree_id in left:
-                yield self._tree_alone(tree_id)
+                yield from self._tree_alone(tree_id)
         finally:
             for tree_id, _ in work.trees:
                 self._places.pop(tree_id, None)
 
-    def _read_trees(self, tree_ids: list[bytes]) -> Iterator[TreeFound]:
+    def _read_trees(self, tree_ids: list[bytes]) -> Iterator[tuple[bytes, TreeFound | None]]:
+        """What many trees name; None where one is to be looked at by itself."""
         session = self._repository.native_session()
         if session is None:
-            for tree_id, data in self._reader.load_many(tree_ids, BlobType.TREE):
-                yield look_at_tree(tree_id, data)
+            for tree_id, parts in self._reader.load_trees(tree_ids):
+                whole = None if isinstance(parts, HugeTree) else next(look_at_tree(tree_id, parts))
+                yield tree_id, whole
             return
         for tree_id, names in read_tree_names(self._reader, session, tree_ids):
-            yield self._tree_alone(tree_id) if names is None else TreeFound(tree_id, *names)
+            yield tree_id, None if names is None else TreeFound(tree_id, *names)
 
-    def _tree_alone(self, tree_id: bytes) -> TreeFound:
+    def _tree_alone(self, tree_id: bytes) -> Iterator[TreeFound]:
         try:
-            data = self._reader.load_blob(tree_id, BlobType.TREE)
+            parts = self._reader.load_tree(tree_id)
         except ArgosyError as error:
-            return TreeFound(tree_id, problems=[error.message.removeprefix(f"tree {tree_id.hex()} ")])
-        return look_at_tree(tree_id, data)
+            yield TreeFound(tree_id, problems=[error.message.removeprefix(f"tree {tree_id.hex()} ")])
+            return
+        yield from look_at_tree(tree_id, parts)
 
 
 class _Places:

@@ -11,7 +11,7 @@ from argosy.operations.tree_frontier import TreeFrontier
 from argosy.operations.tree_names import read_tree_names
 from argosy.repository.blobs import BlobReader
 from argosy.restic_format.blob import BlobType
-from argosy.restic_format.tree import TreeNames, tree_names
+from argosy.restic_format.tree import TreeNames, part_names
 
 if TYPE_CHECKING:
     from argosy.native.bindings import Session
@@ -40,10 +40,11 @@ def find_used(
 
 def _names(reader: BlobReader, session: Session | None, tree_ids: Sequence[bytes]) -> Iterator[tuple[bytes, TreeNames]]:
     if session is None:
-        for tree_id, data in reader.load_many(tree_ids, BlobType.TREE):
-            yield tree_id, tree_names(data, f"tree {tree_id.hex()}")
+        for tree_id, parts in reader.load_trees(tree_ids):
+            for names in part_names(parts, f"tree {tree_id.hex()}"):
+                yield tree_id, names
         return
-    for tree_id, names in read_tree_names(reader, session, tree_ids):
-        if names is None:
-            names = tree_names(reader.load_blob(tree_id, BlobType.TREE), f"tree {tree_id.hex()}")
-        yield tree_id, names
+    for tree_id, found in read_tree_names(reader, session, tree_ids):
+        several = part_names(reader.load_tree(tree_id), f"tree {tree_id.hex()}") if found is None else (found,)
+        for names in several:
+            yield tree_id, names
