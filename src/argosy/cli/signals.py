@@ -3,6 +3,9 @@
 Without ``Stop`` the first signal ends the command by KeyboardInterrupt, so that locks are released on the way out.
 Inside ``Stop`` the first one is a request, which the operation asks about; the second ends it by KeyboardInterrupt, and
 should that not come through (a source that hangs), the process leaves anyway after a few seconds.
+
+SIGHUP counts where this process had a terminal and has it no more. Any other is a question: each `restic unlock` on
+this machine sends one to every process that holds a lock, to see whether it lives.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Self
 
@@ -22,8 +26,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Handler = Callable[[int, FrameType | None], object]
 
 
+_had_terminal = False
+
+
 def interrupt_on_signals() -> None:
     """SIGTERM and SIGHUP end the command as Ctrl-C does. An ignored SIGHUP (nohup) stays ignored."""
+    global _had_terminal
+    _had_terminal = _has_terminal()
     _install(_raise_interrupt)
 
 
@@ -68,4 +77,20 @@ def _raise_interrupt(_number: int, _frame: FrameType | None) -> None:
 def _install(handler: Handler) -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, _unless_asked(handler) if number == signal.SIGHUP else handler)
+
+
+def _unless_asked(handler: Handler) -> Handler:
+    def handle(number: int, frame: FrameType | None) -> None:
+        if _had_terminal and not _has_terminal():
+            handler(number, frame)
+
+    return handle
+
+
+def _has_terminal() -> bool:
+    """Whether this process's session has a terminal, wherever its standard streams lead."""
+    with suppress(OSError):
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK))
+        return True
+    return False
