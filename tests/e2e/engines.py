@@ -51,6 +51,7 @@ MODULES: dict[str, Why] = {
     "test_dump": Why.ANOTHER_VERB,
     "test_find": Why.ANOTHER_VERB,
     "test_forget": Why.ANOTHER_VERB,
+    "test_huge_directory": Why.THIS_PROCESS,
     "test_key": Why.ANOTHER_VERB,
     "test_list": Why.ANOTHER_VERB,
     "test_ls": Why.ANOTHER_VERB,

@@ -14,12 +14,12 @@ from argosy.operations.session import Access, Session, open_session, refuse_no_l
 from argosy.operations.snapshot_replacing import Manner, SnapshotListener, replace_snapshot
 from argosy.operations.tree_rewriting import Entry, Opened, RawNode, TreeRewriter
 from argosy.operations.tree_saving import TreeSaver
-from argosy.operations.tree_walk import nodes_of
 from argosy.repository.snapshots import ALL_SNAPSHOTS, SnapshotFilter, StoredSnapshot
+from argosy.repository.streamed_blob import TreeParts
 from argosy.restic_format.node import Node
 from argosy.restic_format.snapshot import Snapshot, SnapshotSummary
 from argosy.restic_format.times import format_time
-from argosy.restic_format.tree import raw_nodes
+from argosy.restic_format.tree import part_entries
 
 # What Go makes of a time that was never set: restic writes it into a summary that it adds later.
 _NO_TIME = "0001-01-01T00:00:00Z"
@@ -144,13 +144,12 @@ class _Excluder:
         self.files = 0
         self.size_bytes = 0
 
-    def open(self, tree_id: bytes, path: bytes, data: bytes | Damaged) -> Opened:
-        """All nodes. Damaged if the tree cannot be read or one makes no sense."""
+    def open(self, tree_id: bytes, path: bytes, parts: TreeParts | Damaged) -> Opened:
+        """All nodes. Damaged if the tree cannot be read, or where one makes no sense."""
         del path
-        if isinstance(data, Damaged):
-            raise data
-        what = f"tree {tree_id.hex()}"
-        return Opened(zip(raw_nodes(data, what), nodes_of(data, what), strict=True))
+        if isinstance(parts, Damaged):
+            raise parts
+        return Opened(part_entries(parts, f"tree {tree_id.hex()}"))
 
     def edit(self, path: bytes, raw: RawNode, node: Node) -> Entry | None:
         """See ``TreeEditor.edit``."""

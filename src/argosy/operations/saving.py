@@ -16,8 +16,9 @@ from argosy.repository.index_writer import write_indexes
 from argosy.repository.packer import DEFAULT_PACK_SIZE_BYTES, Packer, StoredPack
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
-from argosy.restic_format.compression import CompressionMode, decompress
-from argosy.restic_format.crypto import Opener
+from argosy.restic_format.compression import CompressionMode, StreamCompressor, decompress
+from argosy.restic_format.crypto import Buffer, Opener
+from argosy.restic_format.tree_draft import Document, HugeDocument
 
 
 class SavingOptions(msgspec.Struct, frozen=True):
@@ -67,6 +68,20 @@ class BlobSaver:
             return
         length = blob.uncompressed_length
         self.save(blob.type, blob.id, decompress(stored, length, f"blob {blob.id.hex()}") if length else stored)
+
+    def save_document(self, blob_id: bytes, document: Document) -> None:
+        """The same of a tree."""
+        if not isinstance(document, HugeDocument):
+            self.save(BlobType.TREE, blob_id, document)
+            return
+        compressor = StreamCompressor(document.size_bytes)
+        frame = bytearray().join(compressor.update(piece) for piece in document) + compressor.finish()
+        self.save_stored(blob_id, frame, document.size_bytes)
+
+    def save_stored(self, tree_id: bytes, stored: Buffer, uncompressed_length: int) -> None:
+        """The same of a tree as it is stored elsewhere: ``stored`` is what was sealed there, compressed."""
+        blob = EncodedBlob(tree_id, BlobType.TREE, b"", uncompressed_length)
+        self.add(self._encoder().seal_again(blob, stored))
 
     def add(self, blob: EncodedBlob) -> None:
         """The same of a blob that is sealed already, with this repository's key."""

@@ -2,7 +2,8 @@
 
 Whatever it leaves alone keeps its bytes, keys that nobody knows included.
 
-Memory: the trees of the directories from the root down to where the rewriting stands.
+Memory: the trees of the directories from the root down to where the rewriting stands; of a huge one what is stored of
+it, and as much of the new one.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from argosy.errors import Damaged
 from argosy.operations.id_table import IdTable
 from argosy.operations.tree_walk import subtree_of
 from argosy.repository.blobs import BlobReader
-from argosy.restic_format.blob import BlobType, blob_id
+from argosy.repository.streamed_blob import TreeParts
 from argosy.restic_format.node import Node, replace_subtree
-from argosy.restic_format.tree import encode_tree
+from argosy.restic_format.tree_draft import Document, TreeDraft
 
 RawNode = bytes | msgspec.Raw
 Entry = tuple[RawNode, Node]
@@ -34,15 +35,15 @@ class Opened(msgspec.Struct):
 class TreeEditor(Protocol):
     """Decides what becomes of each tree and node. Paths start with a slash; the root's is empty."""
 
-    def open(self, tree_id: bytes, path: bytes, data: bytes | Damaged) -> Opened:
-        """The nodes of a directory's tree, given its bytes, or why it cannot be read. May raise that."""
+    def open(self, tree_id: bytes, path: bytes, parts: TreeParts | Damaged) -> Opened:
+        """The nodes of a directory's tree, given its parts, or why it cannot be read. May raise that."""
 
     def edit(self, path: bytes, raw: RawNode, node: Node) -> Entry | None:
         """What a node becomes: itself (the same object), another one, or None: it goes, with all below it."""
 
 
-SaveTree = Callable[[bytes, bytes], None]
-"""Stores a tree, given its id and bytes, unless the repository has it."""
+SaveTree = Callable[[bytes, Document], None]
+"""Stores a tree, given its id and document, unless the repository has it."""
 
 
 class _Directory(msgspec.Struct):
@@ -51,7 +52,7 @@ class _Directory(msgspec.Struct):
     tree_id: bytes
     path: bytes
     opened: Opened
-    nodes: list[RawNode] = msgspec.field(default_factory=list)
+    draft: TreeDraft = msgspec.field(default_factory=TreeDraft)
     entered: tuple[RawNode, bytes] = (b"", b"")
 
 
@@ -82,12 +83,12 @@ class TreeRewriter:
             _settle(directory, tree_id)
 
     def _open(self, tree_id: bytes, path: bytes) -> _Directory:
-        data: bytes | Damaged
+        parts: TreeParts | Damaged
         try:
-            data = self._reader.load_blob(tree_id, BlobType.TREE)
+            parts = self._reader.load_tree(tree_id)
         except Damaged as error:
-            data = error
-        return _Directory(tree_id, path, self._editor.open(tree_id, path, data))
+            parts = error
+        return _Directory(tree_id, path, self._editor.open(tree_id, path, parts))
 
     def _take(self, directory: _Directory, raw: RawNode, node: Node) -> bytes | None:
         """Edit a node; returns the tree to be entered, if its directory must be."""
@@ -103,7 +104,7 @@ class TreeRewriter:
             if self._sound is None or subtree not in self._sound:
                 directory.entered = (edited[0], subtree)
                 return subtree
-        directory.nodes.append(edited[0])
+        directory.draft.add(edited[0])
         return None
 
     def _close(self, directory: _Directory) -> bytes:
@@ -111,8 +112,7 @@ class TreeRewriter:
             if self._sound is not None:
                 self._sound.add(directory.tree_id)
             return directory.tree_id
-        tree = encode_tree(directory.nodes)
-        tree_id = blob_id(tree)
+        tree_id, tree = directory.draft.finish()
         self._save(tree_id, tree)
         return tree_id
 
@@ -122,4 +122,4 @@ def _settle(directory: _Directory, tree_id: bytes) -> None:
     if tree_id != before:
         raw = replace_subtree(bytes(raw), before, tree_id)
         directory.opened.changed = True
-    directory.nodes.append(raw)
+    directory.draft.add(raw)

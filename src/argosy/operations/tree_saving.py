@@ -9,6 +9,7 @@ from argosy.operations.saving import BlobSaver, SavingOptions
 from argosy.operations.session import Session
 from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
+from argosy.restic_format.tree_draft import Document
 
 
 class TreeSaver:
@@ -34,11 +35,11 @@ class TreeSaver:
         if self._saver is not None:
             self._saver.__exit__(kind, error, trace)
 
-    def save(self, tree_id: bytes, tree: bytes) -> None:
+    def save(self, tree_id: bytes, tree: Document) -> None:
         """Store a tree, unless it is there; durable after ``publish``."""
         if self._saver is None or self._lookup.contains(tree_id, BlobType.TREE) or not self._saved.add(tree_id):
             return
-        self._saver.save(BlobType.TREE, tree_id, tree)
+        self._saver.save_document(tree_id, tree)
 
     def publish(self) -> None:
         """Make everything durable and list it in an index."""

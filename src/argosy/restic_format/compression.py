@@ -85,11 +85,15 @@ class Compressor:
 
 
 class StreamCompressor:
-    """Compresses one tree of ``total_bytes`` as it comes, in bounded memory."""
+    """Compresses one tree of ``total_bytes`` as it comes, in bounded memory.
 
-    def __init__(self, total_bytes: int) -> None:
+    With None the frame does not tell the size of its content: it is for this process alone.
+    """
+
+    def __init__(self, total_bytes: int | None) -> None:
         self._context = _context(DOCUMENTS)
-        self._context.set_pledged_input_size(total_bytes)
+        if total_bytes is not None:
+            self._context.set_pledged_input_size(total_bytes)
 
     def update(self, data: Buffer) -> bytes:
         """The next bytes of the frame, possibly none."""

@@ -12,8 +12,10 @@ from argosy.operations.id_table import IdTable
 from argosy.operations.tree_rewriting import Entry, Opened, RawNode, TreeRewriter
 from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
+from argosy.repository.streamed_blob import TreeParts
 from argosy.restic_format.node import Node, finish_directory, finish_file
-from argosy.restic_format.tree import encode_tree, iter_tree, raw_nodes
+from argosy.restic_format.tree import encode_tree, part_entries
+from argosy.restic_format.tree_draft import Document
 from tests.support.backups import Scene
 from tests.support.damage import Ground, node
 
@@ -38,9 +40,9 @@ class Trees:
     def reader(self) -> BlobReader:
         return BlobReader(self._ground.repository, _Places(Ground(self._ground.directory, self._ground.repository)))
 
-    def save(self, tree_id: bytes, tree: bytes) -> None:
-        assert hashlib.sha256(tree).digest() == tree_id
-        self.saved[tree_id] = tree
+    def save(self, tree_id: bytes, tree: Document) -> None:
+        self.saved[tree_id] = tree if isinstance(tree, bytes) else b"".join(tree)
+        assert hashlib.sha256(self.saved[tree_id]).digest() == tree_id
 
 
 class _Places:
@@ -63,12 +65,11 @@ class Without:
         self._path = path
         self.opened: list[bytes] = []
 
-    def open(self, tree_id: bytes, path: bytes, data: bytes | Damaged) -> Opened:
+    def open(self, tree_id: bytes, path: bytes, parts: TreeParts | Damaged) -> Opened:
         self.opened.append(path)
-        if isinstance(data, Damaged):
-            raise data
-        what = tree_id.hex()
-        return Opened(zip(raw_nodes(data, what), iter_tree(data, what), strict=True))
+        if isinstance(parts, Damaged):
+            raise parts
+        return Opened(part_entries(parts, tree_id.hex()))
 
     def edit(self, path: bytes, raw: RawNode, node: Node) -> Entry | None:
         return None if path == self._path else (raw, node)

@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
+from argosy.operations.blob_tables import split_ids
 from argosy.operations.copy.options import CopyProgress
 from argosy.operations.id_table import IdTable
 from argosy.operations.saving import BlobSaver
-from argosy.operations.tree_walk import nodes_of
 from argosy.repository.blobs import BlobReader
 from argosy.repository.index_writer import MAX_INDEX_BLOBS
 from argosy.repository.lookup import DedupLookup
+from argosy.repository.streamed_blob import HugeTree, TreeParts
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import OVERHEAD_BYTES, Opener
+from argosy.restic_format.tree import part_names
 
 # Read together, in order of packs.
 _TREES_AT_ONCE = 256
@@ -82,23 +84,29 @@ class Transfer:
         while waiting:
             self._tick()
             batch, waiting = waiting[-_TREES_AT_ONCE:], waiting[:-_TREES_AT_ONCE]
-            for tree_id, tree in self._reader.load_many(batch, BlobType.TREE):
+            for tree_id, tree in self._reader.load_trees(batch):
                 self._copy_tree_blob(tree_id, tree)
-                for node in nodes_of(tree, f"tree {tree_id.hex()}"):
-                    data += node.content_ids() if node.type == "file" else ()
-                    subtree = node.subtree_id() if node.type == "dir" else None
-                    if subtree is not None and self._visited.add(subtree):
-                        waiting.append(subtree)
+                for names in part_names(tree, f"tree {tree_id.hex()}"):
+                    waiting += [subtree for subtree in split_ids(names.subtrees) if self._visited.add(subtree)]
+                    data += split_ids(names.contents)
                     if len(data) >= _BLOBS_AT_ONCE:
                         self._copy_data(data)
                         data = []
         self._copy_data(data)
 
-    def _copy_tree_blob(self, tree_id: bytes, tree: bytes) -> None:
+    def _copy_tree_blob(self, tree_id: bytes, tree: TreeParts) -> None:
         if not self._target.contains(tree_id, BlobType.TREE):
-            self._saver.save(BlobType.TREE, tree_id, tree)
-            self._count(1, len(tree))
+            self._count(1, self._save_tree(tree_id, tree))
         self._progress.trees += 1
+
+    def _save_tree(self, tree_id: bytes, tree: TreeParts) -> int:
+        """Returns its size in bytes. A huge one stays compressed as it is, whatever compression was asked for."""
+        if isinstance(tree, HugeTree) and tree.blob.uncompressed_length:
+            self._saver.save_stored(tree_id, tree.blob.stored, tree.blob.uncompressed_length)
+            return tree.blob.uncompressed_length
+        document = tree.blob.stored if isinstance(tree, HugeTree) else tree[0]
+        self._saver.save(BlobType.TREE, tree_id, document)
+        return len(document)
 
     def _copy_data(self, blob_ids: Sequence[bytes]) -> None:
         """Copy those that are not there, pack by pack, several packs at once."""

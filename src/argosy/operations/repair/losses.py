@@ -9,6 +9,7 @@ from argosy.operations.repair.options import Loss, RepairObserver
 from argosy.operations.session import Session
 from argosy.operations.tree_rewriting import TreeRewriter
 from argosy.repository.snapshots import load_snapshots
+from argosy.restic_format.tree_draft import Document
 
 
 def tell_losses(session: Session, observer: RepairObserver) -> None:
@@ -33,5 +34,5 @@ def tell_losses(session: Session, observer: RepairObserver) -> None:
             tell(b"/", f"nothing of it can be read ({mender.lost_root.message})")
 
 
-def _save_nothing(_tree_id: bytes, _tree: bytes) -> None:
+def _save_nothing(_tree_id: bytes, _tree: Document) -> None:
     """Nothing is changed."""

@@ -6,6 +6,8 @@
 - Of a tree that is not in order the nodes are put in order. A name that is no single name, a second node of one name, a
   node that cannot be read or has no known type goes.
 - A time that is none becomes 1970; extended attributes and targets that cannot be decoded go.
+
+Memory: as ``tree_rewriting`` says, but for a tree that is not in order, which is put in order as a whole.
 """
 
 from __future__ import annotations
@@ -16,15 +18,15 @@ import msgspec
 
 from argosy.errors import Damaged
 from argosy.operations.tree_rewriting import Entry, Opened, RawNode, SaveTree
-from argosy.operations.tree_walk import DECODED_WHOLE_BYTES, nodes_of
 from argosy.repository.blob_location import Location
 from argosy.repository.blobs import BlobReader
 from argosy.repository.lookup import DedupLookup
+from argosy.repository.streamed_blob import HugeTree, TreeParts
 from argosy.restic_format.blob import BlobType, blob_id
 from argosy.restic_format.ids import decode_id
 from argosy.restic_format.node import Node, decode_node, encode_changed, format_time
 from argosy.restic_format.times import parse_time
-from argosy.restic_format.tree import encode_tree, is_entry_name, iter_tree, raw_nodes
+from argosy.restic_format.tree import encode_tree, is_entry_name, part_entries, raw_nodes
 
 _EMPTY_TREE = encode_tree([])
 _EMPTY_ID = blob_id(_EMPTY_TREE)
@@ -44,24 +46,24 @@ class Mender:
         self._tell = tell
         self.lost_root: Damaged | None = None
 
-    def open(self, tree_id: bytes, path: bytes, data: bytes | Damaged) -> Opened:
+    def open(self, tree_id: bytes, path: bytes, parts: TreeParts | Damaged) -> Opened:
         """The nodes that can be read, in order; none of a tree that cannot be read."""
         what = f"tree {tree_id.hex()}"
         if tree_id == _EMPTY_ID:
             return Opened(iter(()))  # one that was just made is in no index yet
         try:
-            if isinstance(data, Damaged):
-                raise data
-            raws = raw_nodes(data, what)
+            if isinstance(parts, Damaged):
+                raise parts
+            entries = _sound_entries(parts, what)
+            if entries is not None:
+                return Opened(entries)
+            raws = [raw for part in parts for raw in raw_nodes(part, what)]
         except Damaged as error:
             if path:
                 self._tell(path, f"replaced with an empty directory ({error.message})")
             else:
                 self.lost_root = error
             return Opened(iter(()), changed=True)
-        nodes = _sound_nodes(data, what)
-        if nodes is not None:
-            return Opened(zip(raws, nodes, strict=True))
         return Opened(self._in_order(path, raws), changed=True)
 
     def edit(self, path: bytes, raw: RawNode, node: Node) -> Entry | None:
@@ -155,15 +157,16 @@ class Mender:
             raise Damaged(error.message, hint=hint) from error
 
 
-def _sound_nodes(data: bytes, what: str) -> Iterator[Node] | None:
-    """The nodes of a tree that is in order; None of another one."""
+def _sound_entries(parts: TreeParts, what: str) -> Iterator[Entry] | None:
+    """The nodes of a tree that is in order; None of another one. A huge one is read twice for that."""
     try:
-        if len(data) > DECODED_WHOLE_BYTES:
-            for _ in iter_tree(data, what):
-                pass  # one that is decoded node by node tells of damage only on the way
-        return nodes_of(data, what)
+        if not isinstance(parts, HugeTree):
+            return iter(list(part_entries(parts, what)))
+        for _ in part_entries(parts, what):
+            pass
     except Damaged:
         return None
+    return part_entries(parts, what)
 
 
 def _is_time(text: str) -> bool:
