@@ -43,6 +43,10 @@ class _Comparable(msgspec.Struct, frozen=True):
     subtree: str | None = None
 
 
+# Made here, by one thread: msgspec crashes where two of them are the first to decode a type.
+_COMPARABLE = msgspec.json.Decoder(_Comparable)
+
+
 class CompareOptions(msgspec.Struct, frozen=True):
     """Which differences count (restic's --ignore-inode and --ignore-ctime), and whether blobs must be looked up."""
 
@@ -277,7 +281,7 @@ def _unknown_shape_is_damage() -> Iterator[None]:
 
 def _decode_comparable(node: bytes | msgspec.Raw) -> _Comparable:
     try:
-        return msgspec.json.decode(node, type=_Comparable)
+        return _COMPARABLE.decode(node)
     except msgspec.DecodeError as error:
         raise Damaged("a node of the parent snapshot has an unknown shape", hint="Run with --force.") from error
 

@@ -77,7 +77,7 @@ class MasterKey:
     def from_json(cls, data: bytes, what: str = "master key") -> MasterKey:
         """The key of restic's JSON. Damaged (naming ``what``) if it is not one."""
         try:
-            document = msgspec.json.decode(data, type=_KeyJson)
+            document = _KEY_DECODER.decode(data)
         except (msgspec.DecodeError, RecursionError):
             # Neither chained nor quoted: the library's message could hold a piece of the key.
             raise damaged(what, "it is not the JSON of a key") from None
@@ -97,6 +97,9 @@ class _MacJson(msgspec.Struct):
 class _KeyJson(msgspec.Struct):
     mac: _MacJson
     encrypt: str
+
+
+_KEY_DECODER = msgspec.json.Decoder(_KeyJson)
 
 
 def derive_key(

@@ -87,7 +87,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def decode_setup(payload: bytes) -> WorkerSetup:
     """What a worker is made with."""
-    return msgspec.msgpack.decode(payload, type=WorkerSetup)
+    return _SETUP.decode(payload)
 
 
 def decode_work(payload: bytes) -> Work:
@@ -100,5 +100,7 @@ def decode_found(payload: bytes) -> Found:
     return _FOUND.decode(payload)
 
 
+# Made here, by one thread: msgspec crashes where two of them are the first to decode a type.
+_SETUP = msgspec.msgpack.Decoder(WorkerSetup)
 _WORK: msgspec.msgpack.Decoder[Work] = msgspec.msgpack.Decoder(Work)
 _FOUND: msgspec.msgpack.Decoder[Found] = msgspec.msgpack.Decoder(Found)

@@ -74,4 +74,20 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def decode_setup(payload: bytes) -> WorkerSetup:
     """What a worker is made with."""
-    return msgspec.msgpack.decode(payload, type=WorkerSetup)
+    return _SETUP.decode(payload)
+
+
+def decode_work(payload: bytes) -> RepackWork:
+    """A task."""
+    return _WORK.decode(payload)
+
+
+def decode_lease(payload: bytes) -> Lease:
+    """A broadcast."""
+    return _LEASE.decode(payload)
+
+
+# Made here, by one thread: msgspec crashes where two of them are the first to decode a type.
+_SETUP = msgspec.msgpack.Decoder(WorkerSetup)
+_WORK = msgspec.msgpack.Decoder(RepackWork)
+_LEASE = msgspec.msgpack.Decoder(Lease)

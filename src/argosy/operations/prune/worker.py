@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-import msgspec
-
 from argosy.engine.interface import Outlet, Task
 from argosy.engine.task_threads import TaskThreads
 from argosy.errors import ArgosyError, EngineError
 from argosy.operations.prune.messages import (
     PROTOCOL,
-    Lease,
     Repacked,
     RepackFailed,
     RepackWork,
     WorkerSetup,
+    decode_lease,
     decode_setup,
+    decode_work,
     encode,
 )
 from argosy.operations.prune.repacking import Repacker
@@ -54,12 +53,12 @@ class PruneWorker:
 
     def work(self, task: Task) -> None:
         """Do a task, or hand it to a thread once one is free."""
-        work = msgspec.msgpack.decode(task.payload, type=RepackWork)
+        work = decode_work(task.payload)
         self._threads.run(task.id, partial(self._repack, task.id, work))
 
     def notice(self, payload: bytes) -> None:
         """The lock was refreshed, or (no second remains) all is over."""
-        remaining_seconds = msgspec.msgpack.decode(payload, type=Lease).remaining_seconds
+        remaining_seconds = decode_lease(payload).remaining_seconds
         if remaining_seconds > 0:
             self._lease.extend(remaining_seconds)
         else:
