@@ -109,6 +109,9 @@ def derive_key(
 
     ``early`` may have made it of the same already. Damaged if the salt or the numbers cannot be used.
     """
+    made = early.made_of(password, salt, n, r, p, _KEY_BYTES) if early is not None else None
+    if made is not None:
+        return MasterKey.from_bytes(made)
     native = kernel()
     if native is not None and len(salt) == SALT_BYTES:
         from argosy.native.scrypt import derive
@@ -123,9 +126,6 @@ def derive_key_plainly(password: bytes, salt: bytes, n: int, r: int, p: int) -> 
     """The same by the library that any program has, in the time that any program takes."""
     if len(salt) != SALT_BYTES:
         raise damaged("key derivation", f"the salt has {len(salt)} bytes, not {SALT_BYTES}")
-    made = early.made_of(password, salt, n, r, p, _KEY_BYTES) if early is not None else None
-    if made is not None:
-        return MasterKey.from_bytes(made)
     try:
         material = Scrypt(salt=salt, length=_KEY_BYTES, n=n, r=r, p=p).derive(password)
     except (ValueError, OverflowError, MemoryError) as error:

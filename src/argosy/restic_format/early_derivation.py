@@ -1,6 +1,6 @@
 """A key derivation that is begun before the modules that ask for it are imported: it takes a tenth of a second in C.
 
-So it uses the standard library alone. What it derives is what ``crypto.derive_key`` would.
+So it uses the standard library and the native kernel alone. What it derives is what ``crypto.derive_key`` would.
 """
 
 from __future__ import annotations
@@ -9,15 +9,23 @@ import hashlib
 import threading
 from contextlib import suppress
 
+from argosy import native
+
 # What scrypt needs besides its table.
 _SPARE_BYTES = 1024 * 1024
 
 
 class EarlyDerivation:
-    """The bytes that scrypt makes of a password, being made by a thread since this was made."""
+    """The bytes that scrypt makes of a password, being made by a thread since this was made.
 
-    def __init__(self, password: bytes, salt: bytes, n: int, r: int, p: int, length: int) -> None:
+    ``natively``: the kernel may be loaded for it.
+    """
+
+    def __init__(
+        self, password: bytes, salt: bytes, n: int, r: int, p: int, length: int, *, natively: bool = True
+    ) -> None:
         self._asked = password, salt, n, r, p, length
+        self._natively = natively
         self._made: bytes | None = None
         self._thread = threading.Thread(target=self._derive, name="early-derivation", daemon=True)
         self._thread.start()
@@ -30,8 +38,18 @@ class EarlyDerivation:
         return self._made
 
     def _derive(self) -> None:
-        password, salt, n, r, p, length = self._asked
-        most_bytes = 128 * r * (n + p + 2) + _SPARE_BYTES
-        # Without scrypt in the interpreter's library, or with numbers that it refuses, whoever asks derives it himself.
-        with suppress(ValueError, AttributeError, OverflowError, MemoryError):
-            self._made = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=most_bytes, dklen=length)
+        kernel = native.kernel() if self._natively else None
+        if kernel is not None:
+            from argosy.native.scrypt import derive
+
+            self._made = derive(kernel, *self._asked)
+        if self._made is None:
+            self._made = _derive_plainly(*self._asked)
+
+
+def _derive_plainly(password: bytes, salt: bytes, n: int, r: int, p: int, length: int) -> bytes | None:
+    most_bytes = 128 * r * (n + p + 2) + _SPARE_BYTES
+    # Without scrypt in the interpreter's library, or with numbers that it refuses, whoever asks derives it himself.
+    with suppress(ValueError, AttributeError, OverflowError, MemoryError):
+        return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=most_bytes, dklen=length)
+    return None

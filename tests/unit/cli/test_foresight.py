@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -44,6 +45,7 @@ def opened_by(early: EarlyDerivation, repository: Path, monkeypatch: pytest.Monk
     """The key that the repository is opened with, where nothing but the guess derives one."""
     with monkeypatch.context() as patch:
         patch.delattr("argosy.restic_format.crypto.Scrypt")
+        patch.setattr("argosy.restic_format.crypto.kernel", lambda: None)
         return open_with_password(LocalStorage(str(repository)), PASSWORD, early=early)[1]
 
 
@@ -103,9 +105,13 @@ def test_a_password_from_a_pipe_is_left_in_it(repository: Path, tmp_path: Path) 
     writer.join()
 
 
-def test_numbers_that_scrypt_refuses_make_nothing() -> None:
-    asked = PASSWORD, bytes(64), 3, 1, 1, 64
-    assert EarlyDerivation(*asked).made_of(*asked) is None
+@pytest.mark.parametrize("natively", [True, False])
+def test_numbers_that_scrypt_refuses_make_nothing(natively: bool) -> None:
+    good, bad = (PASSWORD, bytes(64), 4, 1, 2, 64), (PASSWORD, bytes(64), 3, 1, 1, 64)
+    assert EarlyDerivation(*bad, natively=natively).made_of(*bad) is None
+    made = EarlyDerivation(*good, natively=natively).made_of(*good)
+    assert made == hashlib.scrypt(PASSWORD, salt=bytes(64), n=4, r=1, p=2, dklen=64)
+    assert EarlyDerivation(*good, natively=natively).made_of(*bad) is None
 
 
 def test_the_verbs_are_those_that_open_a_repository() -> None:
