@@ -52,9 +52,8 @@ def _begin(arguments: Sequence[str], variables: Variables) -> EarlyDerivation | 
     n, r, p = (int(document[name]) for name in "Nrp")
     if 128 * n * r > _LARGEST_TABLE_BYTES:
         return None
-    # The kernel takes half of the time for a round, and has to be loaded first: one round is sooner done without.
-    natively = p > 1 and not variables.refuses("NATIVE")
-    return EarlyDerivation(password, binascii.a2b_base64(document["salt"]), n, r, p, _KEY_BYTES, natively=natively)
+    salt, natively = binascii.a2b_base64(document["salt"]), not variables.refuses("NATIVE")
+    return EarlyDerivation(password, salt, n, r, p, _KEY_BYTES, natively=natively)
 
 
 def _password(arguments: Sequence[str], variables: Variables) -> bytes:

@@ -9,7 +9,7 @@ import hashlib
 import threading
 from contextlib import suppress
 
-from argosy import native
+from argosy.native.scrypt import derive_by, library_alone
 
 # What scrypt needs besides its table.
 _SPARE_BYTES = 1024 * 1024
@@ -18,14 +18,15 @@ _SPARE_BYTES = 1024 * 1024
 class EarlyDerivation:
     """The bytes that scrypt makes of a password, being made by a thread since this was made.
 
-    ``natively``: the kernel may be loaded for it.
+    ``natively``: by the native kernel, if it is there.
     """
 
     def __init__(
         self, password: bytes, salt: bytes, n: int, r: int, p: int, length: int, *, natively: bool = True
     ) -> None:
         self._asked = password, salt, n, r, p, length
-        self._natively = natively
+        # By whoever makes this: two threads that import hold each other up.
+        self._library = library_alone() if natively else None
         self._made: bytes | None = None
         self._thread = threading.Thread(target=self._derive, name="early-derivation", daemon=True)
         self._thread.start()
@@ -38,11 +39,8 @@ class EarlyDerivation:
         return self._made
 
     def _derive(self) -> None:
-        kernel = native.kernel() if self._natively else None
-        if kernel is not None:
-            from argosy.native.scrypt import derive
-
-            self._made = derive(kernel, *self._asked)
+        if self._library is not None:
+            self._made = derive_by(self._library, *self._asked)
         if self._made is None:
             self._made = _derive_plainly(*self._asked)
 
