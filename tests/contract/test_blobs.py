@@ -113,6 +113,15 @@ class TestHashing:
             expected = [hashlib.sha256(piece).digest() for piece in pieces]
             assert hash_many(b"".join(pieces), list(map(len, pieces))) == expected
 
+    @pytest.mark.parametrize("longest", [0, 70, 700, 5_000])
+    def test_many_pieces_of_unequal_lengths_share_the_processor(self, longest: int) -> None:
+        source = random.Random(longest)
+        for count in range(90):
+            pieces = [source.randbytes(source.randint(0, longest)) for _ in range(count)]
+            pieces += [source.randbytes(20 * longest)] * (count % 3)
+            expected = [hashlib.sha256(piece).digest() for piece in pieces]
+            assert hash_many(b"".join(pieces), list(map(len, pieces))) == expected
+
     def test_the_standards_own_example(self) -> None:
         assert hash_many(b"abc", [3])[0].hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
