@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from argosy.errors import RestoreError
-from argosy.repository.opening import BlobContent
 from argosy.restic_format.node import Node, decode_node
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
 from argosy.restorer.content import BlobPlaces, Content
@@ -15,6 +14,7 @@ from argosy.restorer.file_jobs import FAILURES, FileJob, FileRestorer
 from argosy.restorer.finishing import Finisher
 from argosy.restorer.messages import Link, Outcome, Part, RestoreSettings, RestoreWork
 from argosy.restorer.metadata import MetadataSetter
+from argosy.restorer.new_files import NewFiles
 from argosy.restorer.other_entries import link_to, make_entry, spared, stands_complete
 from argosy.restorer.overwrite import Verdict
 from argosy.restorer.target import reason_of, refuse_full
@@ -160,11 +160,13 @@ class BatchRestorer:
         wanted, self._wanted = self._wanted, WantedBlobs()
         outcome = files.outcome
 
-        def take(purpose: Purpose, content: BlobContent) -> None:
-            files.take(purpose, content)
+        new_files = NewFiles(files)
+
+        def settle() -> None:
+            new_files.settle()
             show(outcome.restored, outcome.restored_bytes)
 
-        self._fetcher.deliver(wanted, take, files.missing)
+        self._fetcher.deliver(wanted, new_files.take, files.missing, settle)
 
     def _restore_other(self, path: bytes, directory: OpenDirectory | None, name: bytes, node: Node) -> None:
         location = _location(path, name)

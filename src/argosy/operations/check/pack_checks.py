@@ -33,7 +33,7 @@ class PackReader:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._ranges = PackRanges(repository.storage)
+        self._ranges = PackRanges(repository.storage, open_most=1)
         self._piece_bytes = _LOCAL_READ_BYTES if repository.storage.is_local else _REMOTE_READ_BYTES
 
     def read(self, pack_id: bytes, size_bytes: int, header: bytes) -> PackRead:
