@@ -102,7 +102,10 @@ class BlobFetcher:
             next_groups = iter(groups)
             for contents in self._opener.open_all(data, blobs):
                 for opened, group in zip(contents, next_groups, strict=False):
-                    self._deliver_one(group, opened, take, missing)
+                    if opened is not None and len(group) == 1:
+                        take(group[0][4], opened)
+                    else:
+                        self._deliver_one(group, opened, take, missing)
                 settle()
 
     def _deliver_one(

@@ -89,23 +89,8 @@ class FileRestorer:
         except FAILURES as error:
             self.fail(job, error)
 
-    def plain_place(self, job: FileJob) -> tuple[OpenDirectory, int] | None:
-        """Where, and with which mode, to make a file of one blob that needs no more than its content and its times.
-
-        None if it needs more. OSError, RestoreError or Damaged if it cannot be made.
-        """
-        if job.over or job.remaining != 1 or job.created or job.look.verdict is not Verdict.NEW:
-            return None
-        if self._settings.sparse or self._by_existence:
-            return None
-        directory = self._directories.get(job.path)
-        if directory.owner is None:
-            return None
-        mode = self._setter.mode_for_new(directory, job.node)
-        return None if mode == PRIVATE_MODE else (directory, mode)
-
     def made(self, job: FileJob) -> None:
-        """Such a file stands there."""
+        """A new file of one blob stands there, whole."""
         job.remaining = 0
         job.created = True
         self._count(job)
