@@ -37,7 +37,14 @@ def use(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def node(name: str, size: int, **changes: Any) -> Node:
     """A file of this process's user; times are those of ``time_ns``, the mode is an st_mode."""
     when = format_time(changes.pop("time_ns", TIME_NS))
-    fields = {"mode": 0o100640, "mtime": when, "atime": when, "ctime": when, "uid": os.geteuid(), "gid": os.getegid()}
+    fields: dict[str, Any] = {
+        "mode": 0o100640,
+        "mtime": when,
+        "atime": when,
+        "ctime": when,
+        "uid": os.geteuid(),
+        "gid": os.getegid(),
+    }
     fields.update(changes)
     fields["mode"] = mode_to_go(fields["mode"])
     return Node(name, "file", size=size, links=1, **fields)

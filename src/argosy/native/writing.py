@@ -18,9 +18,7 @@ class NativeWriting:
         self._make_files.restype = None
         self._make_files.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_void_p)
 
-    def row(
-        self, dir_fd: int, mode: int, atime_ns: int, mtime_ns: int, content: bytes | memoryview
-    ) -> bytes | None:
+    def row(self, dir_fd: int, mode: int, atime_ns: int, mtime_ns: int, content: bytes | memoryview) -> bytes | None:
         """A file for ``make_files``; None if that cannot make it: its content is in ``bytes``, or a time far off."""
         if not isinstance(content, memoryview) or content.readonly or not content:
             return None
@@ -31,7 +29,8 @@ class NativeWriting:
             return None
 
     def make_files(self, names: Sequence[bytes], rows: Sequence[bytes]) -> bytearray:
-        """Make files, in parallel lists; the answer has a 1 for each that stands there whole. Of others nothing is left.
+        """Make files, in parallel lists; the answer has a 1 for each that stands there whole. Of others nothing is
+        left.
 
         No name holds NUL. Nothing is followed and nothing replaced. The contents must be kept until this returns.
         """

@@ -77,7 +77,7 @@ class TargetDirectories:
 
     ``root_fd`` is None if the target is missing and not to be made: then everything in it is missing too. ``create``
     False: nothing is made or removed (dry runs, verification). ``replace``: what is no directory gives way. ``hold`` is
-    called whenever a directory is asked for: it returns once the target may be changed. Whoever changes it later asks again.
+    called whenever a directory is asked for: it returns once the target may be changed. Who changes it later asks anew.
     """
 
     def __init__(
