@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import get_args
 
 import pytest
@@ -92,7 +93,8 @@ def lay_out(blobs: list[EncodedBlob], gap: bytes = b"") -> tuple[bytes, list[Sea
 
 
 def open_all(data: bytes, rows: list[Sealed]) -> list[bytes | None]:
-    return [None if found is None else bytes(found) for found in blobs_opener(KEY).open_all(data, rows)]
+    opened = chain.from_iterable(blobs_opener(KEY).open_all(data, rows))
+    return [None if found is None else bytes(found) for found in opened]
 
 
 def random_contents(count: int = 40) -> list[bytes]:
@@ -110,6 +112,15 @@ class TestHashing:
     def test_pieces_of_every_length_about_a_block_beside_one_another(self) -> None:
         for length in range(200):
             pieces = [b"a" * length, b"b" * (199 - length), b"c" * 64]
+            expected = [hashlib.sha256(piece).digest() for piece in pieces]
+            assert hash_many(b"".join(pieces), list(map(len, pieces))) == expected
+
+    @pytest.mark.parametrize("longest", [0, 70, 700, 5_000])
+    def test_many_pieces_of_unequal_lengths_share_the_processor(self, longest: int) -> None:
+        source = random.Random(longest)
+        for count in range(90):
+            pieces = [source.randbytes(source.randint(0, longest)) for _ in range(count)]
+            pieces += [source.randbytes(20 * longest)] * (count % 3)
             expected = [hashlib.sha256(piece).digest() for piece in pieces]
             assert hash_many(b"".join(pieces), list(map(len, pieces))) == expected
 
@@ -245,7 +256,7 @@ class TestOpening:
     def test_another_key_opens_nothing(self) -> None:
         data, rows = lay_out(encode_all([TEXT]))
         other = blobs_opener(replace(KEY, mac_r=b"\5" * 16))
-        assert list(other.open_all(data, rows)) == [None]
+        assert list(other.open_all(data, rows)) == [[None]]
 
     def test_threads_each_with_an_opener_do_not_disturb_one_another(self) -> None:
         contents = random_contents(300)

@@ -19,7 +19,7 @@ from argosy.operations.check import messages as check
 from argosy.operations.check.handler import HANDLER as CHECK
 from argosy.operations.prune import messages as prune
 from argosy.operations.prune.copying import HANDLER as PRUNE
-from argosy.operations.restore.run import HANDLER as RESTORE
+from argosy.operations.restore.handler import HANDLER as RESTORE
 from argosy.operations.restore.run import protected_directories
 from argosy.operations.session import LOOKUP_NAME
 from argosy.operations.verify import messages as verify

@@ -18,6 +18,7 @@ from argosy.native.listing import NativeListing
 from argosy.native.metadata import OwnerKeys, PrintableRanges
 from argosy.native.reading import NativeReading
 from argosy.native.sources import library_path
+from argosy.native.writing import NativeWriting
 
 CRYPTO_NAME = "libcrypto.so.3"
 ZSTD_NAME = "libzstd.so.1"
@@ -31,9 +32,10 @@ _PIECE = struct.Struct("<4Q")
 _LEAST_ENTRY_BYTES, _MOST_ENTRY_BYTES = 37, 41
 _FEW_PIECES = 256
 _REASON_BYTES = 512
-# Around the ends of blocks and of padding, and in numbers that fill both lanes of sha256.c unevenly.
+# Around the ends of blocks and of padding: in numbers that fill two lanes of sha256.c unevenly, then sixteen.
 _HASHED_AT_LOADING = tuple(
-    bytes([length % 251]) * length for length in (0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, 4097)
+    tuple(bytes([length % 251]) * length for length in lengths)
+    for lengths in ((0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, 4097), range(950, 970))
 )
 
 _PLACE, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
@@ -159,6 +161,10 @@ class Kernel:
     def listing(self, owner_keys: OwnerKeys, printable: PrintableRanges) -> NativeListing:
         """A listing, for one thread."""
         return NativeListing(self.library, owner_keys, printable)
+
+    def writing(self) -> NativeWriting:
+        """What makes files."""
+        return NativeWriting(self.library)
 
     def reading(
         self,
@@ -303,9 +309,10 @@ def load_kernel() -> Kernel:
 
 def _require_right_hashes(kernel: Kernel) -> None:
     """KernelAbsent if it hashes otherwise than Python here: ids are hashes, and its own hash would verify itself."""
-    hashes = kernel.hash_many(b"".join(_HASHED_AT_LOADING), [len(data) for data in _HASHED_AT_LOADING])
-    if hashes != [sha256(data).digest() for data in _HASHED_AT_LOADING]:
-        raise KernelAbsent("it computes wrong hashes on this processor, so it is not used: please report this")
+    for pieces in _HASHED_AT_LOADING:
+        hashes = kernel.hash_many(b"".join(pieces), [len(data) for data in pieces])
+        if hashes != [sha256(data).digest() for data in pieces]:
+            raise KernelAbsent("it computes wrong hashes on this processor, so it is not used: please report this")
 
 
 def _zstd_of_python() -> list[str]:

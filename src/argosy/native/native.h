@@ -169,8 +169,8 @@ static inline size_t argosy_content_bytes(const struct argosy_blob *blob) {
 /* Nothing in the format has more content but some trees; whoever wrote a larger one is heard in Python. */
 #define ARGOSY_CONTENT_MOST ((size_t)64 * 1024 * 1024)
 
-#define ARGOSY_GROUP_BLOBS 32
-#define ARGOSY_GROUP_BYTES ((size_t)512 * 1024)
+#define ARGOSY_GROUP_BLOBS 128
+#define ARGOSY_GROUP_BYTES ((size_t)1536 * 1024)
 
 /* Opens up to ARGOSY_GROUP_BLOBS blobs, hashes their contents, and `also` beside them; `sound` gets a 1 for each that
  * holds. Returns 0 if libcrypto cannot hash. */

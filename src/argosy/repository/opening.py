@@ -31,10 +31,10 @@ Sealed = tuple[int, int, int, bytes]
 class BlobsOpener(Protocol):
     """Opens blobs. Not thread-safe."""
 
-    def open_all(self, data: bytes | memoryview, blobs: Sequence[Sealed]) -> Iterator[BlobContent | None]:
+    def open_all(self, data: bytes | memoryview, blobs: Sequence[Sealed]) -> Iterator[list[BlobContent | None]]:
         """The content of each blob in ``data``, in order, or None unless MAC, length and hash hold.
 
-        Each is good until the next one is asked for.
+        They come some at a time; those are good until the next ones are asked for.
         """
 
 
@@ -68,11 +68,11 @@ class PythonBlobsOpener:
     def __init__(self, key: MasterKey) -> None:
         self._opener = Opener(key)
 
-    def open_all(self, data: bytes | memoryview, blobs: Sequence[Sealed]) -> Iterator[BlobContent | None]:
+    def open_all(self, data: bytes | memoryview, blobs: Sequence[Sealed]) -> Iterator[list[BlobContent | None]]:
         """See ``BlobsOpener.open_all``."""
         view = memoryview(data)
         for blob in blobs:
-            yield self.open_one(view, blob)
+            yield [self.open_one(view, blob)]
 
     def open_one(self, view: memoryview, blob: Sealed) -> bytes | None:
         """The content of one blob, or None unless it is sound."""
@@ -94,7 +94,7 @@ class NativeBlobsOpener:
         self._python = PythonBlobsOpener(key)
         self._contents = bytearray()
 
-    def open_all(self, data: bytes | memoryview, blobs: Sequence[Sealed]) -> Iterator[BlobContent | None]:
+    def open_all(self, data: bytes | memoryview, blobs: Sequence[Sealed]) -> Iterator[list[BlobContent | None]]:
         """See ``BlobsOpener.open_all``."""
         start = 0
         while start < len(blobs):
@@ -107,9 +107,9 @@ class NativeBlobsOpener:
                 rows.append((offset, size_bytes, length, uncompressed_length, identity))
                 size_bytes += content_bytes
             if size_bytes > _KERNEL_BLOB_BYTES:
-                yield self._python.open_one(memoryview(data), blobs[start])
+                yield [self._python.open_one(memoryview(data), blobs[start])]
             else:
-                yield from self._open_rows(data, blobs[start : start + len(rows)], rows, size_bytes)
+                yield self._open_rows(data, blobs[start : start + len(rows)], rows, size_bytes)
             start += len(rows)
 
     def _open_rows(
@@ -118,14 +118,15 @@ class NativeBlobsOpener:
         blobs: Sequence[Sealed],
         rows: list[tuple[int, int, int, int, bytes]],
         size_bytes: int,
-    ) -> Iterator[BlobContent | None]:
+    ) -> list[BlobContent | None]:
         if len(self._contents) < size_bytes:
             self._contents = bytearray(size_bytes)
         contents = memoryview(self._contents)
         sound = self._session.open_many(data, rows, self._contents)
-        for number, (_, at, length, uncompressed_length, _) in enumerate(rows):
-            if sound[number]:
-                yield contents[at : at + (uncompressed_length or length - OVERHEAD_BYTES)]
-            else:
-                # An unusual frame, or damage: Python decides.
-                yield self._python.open_one(memoryview(data), blobs[number])
+        return [
+            contents[at : at + (uncompressed_length or length - OVERHEAD_BYTES)]
+            if sound[number]
+            # An unusual frame, or damage: Python decides.
+            else self._python.open_one(memoryview(data), blobs[number])
+            for number, (_, at, length, uncompressed_length, _) in enumerate(rows)
+        ]

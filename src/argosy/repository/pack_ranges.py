@@ -17,12 +17,16 @@ _READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
 
 class PackRanges:
-    """Not thread-safe. ``is_direct`` if the packs are files of this machine that may be read past the store."""
+    """Not thread-safe. ``is_direct`` if the packs are files of this machine that may be read past the store.
 
-    def __init__(self, storage: Storage) -> None:
+    ``open_most`` packs stay open, for whoever will read more of them.
+    """
+
+    def __init__(self, storage: Storage, *, open_most: int = _OPEN_PACKS_MOST) -> None:
         self._storage = storage
         self.is_direct = storage.local_path("data") is not None
         self._buffer = memoryview(b"")
+        self._open_most = open_most
         self._open_packs: dict[bytes, int] = {}
 
     def read(self, pack_id: bytes, offset: int, length: int) -> bytes | memoryview:
@@ -51,7 +55,7 @@ class PackRanges:
             path = self._storage.local_path(object_name(FileKind.PACK, pack_id))
             assert path is not None
             fd = os.open(path, _READ_FLAGS)
-            if len(self._open_packs) >= _OPEN_PACKS_MOST:
+            if len(self._open_packs) >= self._open_most:
                 os.close(self._open_packs.pop(next(iter(self._open_packs))))
             self._open_packs[pack_id] = fd
         return fd

@@ -8,9 +8,11 @@ it afterwards. A *verdict* says what is to become of an entry that may exist alr
 
 How it works.
 1. The master walks the trees depth first and cuts them into batches of about 1,000 entries or 64 MiB; entries travel
-   as the JSON that stands in the tree. A file above 256 MiB is cut into segments that several workers restore.
+   as the JSON that stands in the tree. A file above 256 MiB, or half of that towards the end, is cut into segments that
+   several workers restore.
 2. A worker opens the directories of a batch step by step from the target, never through a symbolic link, and compares
-   what exists; then it reads the blobs that are wanted, by pack and offset, and writes each where it belongs.
+   what exists; then it reads the blobs that are wanted, by pack and offset, and writes each where it belongs. New files
+   of one blob are made many at a time (``new_files``).
 3. A file gets its times last, when all its content is there: size and times that agree mean that it is complete.
 4. Further names of a file follow when the batch with its first name is done. Directories are finished children first,
    by the worker where they are whole, else by the master.

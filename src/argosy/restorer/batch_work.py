@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from argosy.errors import RestoreError
-from argosy.repository.opening import BlobContent
 from argosy.restic_format.node import Node, decode_node
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
-from argosy.restorer.content import BlobPlaces, Content
+from argosy.restorer.content import BlobPlaces, Content, plain_length
 from argosy.restorer.directories import OpenDirectory, TargetDirectories, Unreachable
 from argosy.restorer.existing import Extent, Look, look_at
 from argosy.restorer.file_jobs import FAILURES, FileJob, FileRestorer
 from argosy.restorer.finishing import Finisher
 from argosy.restorer.messages import Link, Outcome, Part, RestoreSettings, RestoreWork
 from argosy.restorer.metadata import MetadataSetter
+from argosy.restorer.new_files import NewFiles
 from argosy.restorer.other_entries import link_to, make_entry, spared, stands_complete
 from argosy.restorer.overwrite import Verdict
 from argosy.restorer.target import reason_of, refuse_full
@@ -118,7 +118,17 @@ class BatchRestorer:
     def _plan_file(
         self, number: int, path: bytes, directory: OpenDirectory | None, name: bytes, node: Node, files: FileRestorer
     ) -> None:
-        content = self._places.content(node.content_ids())
+        ids = node.content_ids()
+        if len(ids) == 1 and directory is not None and directory.fresh and not self._settings.dry_run:
+            # Nothing is there, and one blob is all: most files, so that they take this short way.
+            place = self._places.find(ids[0])
+            if place is not None:
+                job = FileJob(number, path, name, node, plain_length(place), _NEW, 1)
+                if job.size != node.size:
+                    files.report_size(job)
+                self._wanted.add(ids[0], place, (job, 0))
+                return
+        content = self._places.content(ids)
         look = _NEW
         if directory is not None and not directory.fresh:
             look = self._look(directory, name, node, content)
@@ -160,11 +170,13 @@ class BatchRestorer:
         wanted, self._wanted = self._wanted, WantedBlobs()
         outcome = files.outcome
 
-        def take(purpose: Purpose, content: BlobContent) -> None:
-            files.take(purpose, content)
+        new_files = NewFiles(files, self._directories, self._setter, self._settings)
+
+        def settle() -> None:
+            new_files.settle()
             show(outcome.restored, outcome.restored_bytes)
 
-        self._fetcher.deliver(wanted, take, files.missing)
+        self._fetcher.deliver(wanted, new_files.take, files.missing, settle)
 
     def _restore_other(self, path: bytes, directory: OpenDirectory | None, name: bytes, node: Node) -> None:
         location = _location(path, name)

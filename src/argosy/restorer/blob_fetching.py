@@ -84,10 +84,11 @@ class BlobFetcher:
         wanted: WantedBlobs[T],
         take: Callable[[T, BlobContent], None],
         missing: Callable[[T, str], None],
+        settle: Callable[[], None] = lambda: None,
     ) -> None:
         """Call ``take`` with the content for each purpose, or ``missing`` with the reason why there is none.
 
-        The content is good within the call only.
+        The content is good until ``settle`` returns, which is called now and then, and after the last one.
 
         A range that cannot be read, and a blob that is damaged, is looked for once more at all its places. Errors of
         a remote store leave as they are; those of a local one count as damage, since other packs may be readable.
@@ -98,13 +99,28 @@ class BlobFetcher:
                 (offset - start, length, uncompressed_length, blob_id)
                 for ((offset, length, uncompressed_length, blob_id, _), *_) in groups
             ]
-            for group, opened in zip(groups, self._opener.open_all(data, blobs), strict=True):
-                content = self._load_again(group[0][3]) if opened is None else opened
-                for item in group:
-                    if isinstance(content, str):
-                        missing(item[4], content)
+            next_groups = iter(groups)
+            for contents in self._opener.open_all(data, blobs):
+                for opened, group in zip(contents, next_groups, strict=False):
+                    if opened is not None and len(group) == 1:
+                        take(group[0][4], opened)
                     else:
-                        take(item[4], content)
+                        self._deliver_one(group, opened, take, missing)
+                settle()
+
+    def _deliver_one(
+        self,
+        group: list[Wanted[T]],
+        opened: BlobContent | None,
+        take: Callable[[T, BlobContent], None],
+        missing: Callable[[T, str], None],
+    ) -> None:
+        content = self._load_again(group[0][3]) if opened is None else opened
+        for item in group:
+            if isinstance(content, str):
+                missing(item[4], content)
+            else:
+                take(item[4], content)
 
     def close(self) -> None:
         """Close the packs kept open."""

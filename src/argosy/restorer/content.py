@@ -11,7 +11,7 @@ from argosy.repository.blob_location import Location
 from argosy.repository.layout import FileKind, object_name
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.repository import Repository
-from argosy.restic_format.blob import BlobType, PackedBlob
+from argosy.restic_format.blob import BlobType
 from argosy.restic_format.crypto import OVERHEAD_BYTES
 from argosy.restic_format.ids import ID_BYTES
 
@@ -38,15 +38,14 @@ class BlobPlaces:
     def __init__(self, repository: Repository, lookup: DedupLookup) -> None:
         self._repository = repository
         self._lookup = lookup
-        self._near: dict[bytes, tuple[bytes, PackedBlob]] = {}
+        self._near: dict[bytes, Location] = {}
         self._seen: set[bytes] = set()
 
     def find(self, blob_id: bytes) -> Location | None:
         """A place of the blob; None if it is in no index."""
         near = self._near.get(blob_id)
         if near is not None:
-            pack_id, blob = near
-            return Location(pack_id, blob.offset, blob.length, blob.uncompressed_length)
+            return near
         found = self._lookup.find(blob_id, BlobType.DATA)
         if not found:
             return None
@@ -76,7 +75,7 @@ class BlobPlaces:
             size_bytes = self._repository.storage.size(object_name(FileKind.PACK, pack_id))
             for blob in self._repository.load_pack_header(pack_id, size_bytes):
                 if blob.type == BlobType.DATA:
-                    self._near[blob.id] = (pack_id, blob)
+                    self._near[blob.id] = Location(pack_id, blob.offset, blob.length, blob.uncompressed_length)
 
 
 def plain_length(place: Location) -> int:

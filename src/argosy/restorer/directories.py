@@ -77,7 +77,7 @@ class TargetDirectories:
 
     ``root_fd`` is None if the target is missing and not to be made: then everything in it is missing too. ``create``
     False: nothing is made or removed (dry runs, verification). ``replace``: what is no directory gives way. ``hold`` is
-    called whenever a directory is asked for: it returns once the target may be changed.
+    called whenever a directory is asked for: it returns once the target may be changed. Who changes it later asks anew.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class TargetDirectories:
         self._root = None if root_fd is None else OpenDirectory(root_fd)
         self._create = create
         self._replace = replace
-        self._hold = hold
+        self.hold = hold
         self._open: OrderedDict[bytes, OpenDirectory] = OrderedDict()
 
     def get(self, path: bytes) -> OpenDirectory:
         """The directory at ``path``. FileNotFoundError if it is missing and nothing is made, else Unreachable."""
-        self._hold()
+        self.hold()
         found = self._open.get(path)
         if found is not None:
             return found

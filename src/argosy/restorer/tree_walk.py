@@ -6,6 +6,7 @@ is reported and left out, and nothing is deleted in that directory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -58,7 +59,10 @@ class _Pending(msgspec.Struct):
 
 
 class TreeWalk:
-    """Walks from a root tree. ``tolerated`` are failures of the store that cost one directory, not the restore."""
+    """Walks from a root tree. ``tolerated`` are failures of the store that cost one directory, not the restore.
+
+    ``expected_bytes`` is how much the files come to that will be met; infinity if nobody knows.
+    """
 
     def __init__(
         self,
@@ -71,12 +75,14 @@ class TreeWalk:
         *,
         delete: bool,
         tolerated: tuple[type[StorageError], ...],
+        expected_bytes: float = math.inf,
     ) -> None:
         self._load_tree = load_tree
         self._selection = selection
         self._ledger = ledger
         self._report = report
         self._cuts = cuts
+        self._left_bytes = expected_bytes
         self._delete = delete
         self._tolerated: tuple[type[ArgosyError], ...] = (Damaged, *tolerated)
         self._stack = [_Pending(None, b"", b"", root_tree, chosen=True)]
@@ -133,7 +139,7 @@ class TreeWalk:
         if not self._selection.everything:
             selected = self._selection.chosen(directory, [name for name in usable if name is not None])
         directories: list[Positioned] = []
-        large_bytes = self._cuts.large_bytes
+        least_large = self._cuts.least_large
         for at, (glance, name) in enumerate(zip(glances, usable, strict=True)):
             kind = glance.type
             if name is None:
@@ -147,18 +153,24 @@ class TreeWalk:
             elif glance.links > 1:
                 piece.linked.append((at, name))
                 piece.complete = False
-            elif kind == "file" and glance.size >= large_bytes:
+            elif kind == "file" and glance.size >= least_large and self._is_large(glance.size, piece):
                 piece.large.append((at, name))
                 piece.complete = False
+                self._left_bytes -= glance.size
             else:
                 piece.chosen.append(at)
                 piece.sizes.append(glance.size if kind == "file" else 0)
+        self._left_bytes -= sum(piece.sizes)
         if directories:
             nodes = piece.nodes()
             for at, name in directories:
                 chosen = selected is None or name in selected
                 sound = self._see_directory(entry, name, glances[at], nodes[at], chosen, found) and sound
         return sound
+
+    def _is_large(self, size_bytes: int, piece: Piece) -> bool:
+        """Whether the piece's next file is cut, by its size and by what is left with it."""
+        return size_bytes >= self._cuts.large_from(self._left_bytes - sum(piece.sizes))
 
     def _usable_names(
         self, glances: list[Glance], names: SeenNames, directory: bytes

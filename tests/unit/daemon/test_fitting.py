@@ -20,7 +20,7 @@ from argosy.operations.check.handler import HANDLER as CHECK
 from argosy.operations.prune import messages as prune
 from argosy.operations.prune.copying import HANDLER as PRUNE
 from argosy.operations.prune.repacking import RepackManner
-from argosy.operations.restore.run import HANDLER as RESTORE
+from argosy.operations.restore.handler import HANDLER as RESTORE
 from argosy.operations.verify import messages as verify
 from argosy.operations.verify.run import HANDLER as VERIFY
 from argosy.repository.locks import acquire

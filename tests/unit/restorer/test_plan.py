@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,15 @@ class Planning:
         delete = options.pop("delete", False)
         tolerated = options.pop("tolerated", ())
         load = options.pop("load", self.trees.load)
+        expected_bytes = options.pop("expected_bytes", math.inf)
         cuts = Cuts(**{"entries": 4, "size_bytes": 100, "large_bytes": 1000, **options})
         self.ledger = Ledger(lambda entry: self.finished.append(entry.path))
         self.firsts = FirstNames(scratch)
         walk = TreeWalk(
-            root, load, Selection(spec), self.ledger, self._report, cuts, delete=delete, tolerated=tolerated
+            *(root, load, Selection(spec), self.ledger, self._report, cuts),
+            delete=delete,
+            tolerated=tolerated,
+            expected_bytes=expected_bytes,
         )
         self.plan = Plan(walk, self.ledger, self.firsts, self._make_large, self._report, cuts)  # type: ignore[arg-type]
 
@@ -243,6 +248,18 @@ def test_the_walk_pauses_while_very_many_names_wait(scratch: Path, monkeypatch: 
     assert planning.plan.entries == 4
     planning.settle(*first)
     assert sum(len(work.links) for _, work in planning.drain()) == 27
+
+
+@pytest.mark.parametrize(
+    ("expected_bytes", "cut"), [(math.inf, []), (2520, [b"d", b"e"]), (100, [b"a", b"b", b"d", b"e"])]
+)
+def test_of_the_last_bytes_smaller_files_are_cut(scratch: Path, expected_bytes: float, cut: list[bytes]) -> None:
+    """So that workers end together; a snapshot may tell a wrong number."""
+    tree = {"a": 500, "b": 500, "c": 20, "d": 500, "e": {"e": 500}, "f": 399}
+    planning = Planning(scratch, tree, segment_bytes=200, tail_bytes=1500, expected_bytes=expected_bytes)
+    tasks = [planning.next() for _ in range(20)]
+    segments = [task[1].segment.shown for task in tasks if task and task[1].segment]
+    assert sorted(set(segments)) == cut
 
 
 def test_large_files_come_in_segments_and_others_may_be_names_of_them(scratch: Path) -> None:

@@ -16,6 +16,7 @@ from argosy.cli.decorators import verb
 from argosy.cli.patterns import PATTERN, encoded, pattern_flags, selection
 from argosy.cli.values import parallel_or_auto
 from argosy.errors import RestoreError
+from argosy.operations.restore.handler import HANDLER
 
 if TYPE_CHECKING:
     from argosy.cli.cluster_jobs import JobShow
@@ -73,6 +74,8 @@ def command(
     Exit codes: 0 done, 1 something could not be restored (each entry is named), 10 there is no repository, 11 it is
     locked, 12 the password is wrong, 130 interrupted.
     """
+    if not flags["cluster"]:
+        ctx.start_nursery(HANDLER)
     from argosy.cli.restore_reporter import RestoreReporter
     from argosy.operations.restore.run import run_restore
 
@@ -83,7 +86,7 @@ def command(
         ctx.stopping("stopping: what is restored stays, the same command goes on; once more stops at once") as stop,
         RestoreReporter(ctx.output, _display(ctx), options.target) as reporter,
     ):
-        result = run_restore(ctx.access, options, reporter.observer(stop))
+        result = run_restore(ctx.access, options, reporter.observer(stop), nursery=ctx.nursery)
     reporter.finish(result)
     return _judge(result)
 

@@ -23,7 +23,7 @@ from argosy.restic_format.pack_verifier import verify_pack
 
 # What is read with one request. Local files: what fits the processor's cache is hashed, decrypted and inflated from
 # there. Remote: a request costs a round trip.
-_LOCAL_READ_BYTES = 256 * 1024
+_LOCAL_READ_BYTES = 1024 * 1024
 _REMOTE_READ_BYTES = 8 * 1024 * 1024
 _BLOBS_NAMED = 10
 
@@ -33,7 +33,7 @@ class PackReader:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._ranges = PackRanges(repository.storage)
+        self._ranges = PackRanges(repository.storage, open_most=1)
         self._piece_bytes = _LOCAL_READ_BYTES if repository.storage.is_local else _REMOTE_READ_BYTES
 
     def read(self, pack_id: bytes, size_bytes: int, header: bytes) -> PackRead:

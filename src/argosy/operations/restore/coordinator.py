@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,7 @@ class Coordinator:
             cuts,
             delete=settings.delete,
             tolerated=(StorageError,) if source.store_is_local else (),
+            expected_bytes=math.inf if self._expected is None else self._expected.total_bytes_processed,
         )
         self._plan = Plan(walk, self._ledger, self._firsts, self._make_large_file, self.tally.error, cuts)
 

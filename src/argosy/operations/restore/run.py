@@ -9,8 +9,10 @@ from pathlib import Path
 
 from argosy.engine.interface import MakeEngine
 from argosy.engine.local import make_local_engine, worker_count
+from argosy.engine.nursery import Nursery
 from argosy.errors import Interrupted, UsageError
 from argosy.operations.restore.coordinator import Coordinator, RestoreSource
+from argosy.operations.restore.handler import HANDLER
 from argosy.operations.restore.options import (
     RestoreObserver,
     RestoreOptions,
@@ -26,8 +28,6 @@ from argosy.restorer.content import BlobPlaces
 from argosy.restorer.messages import PROTOCOL, RestoreSettings, WorkerSetup, encode
 from argosy.storage.interface import Storage
 
-HANDLER = "argosy.restorer.worker:restore_worker"
-
 _LOCK_SECONDS = 1.0
 _SETTLE_SECONDS = 0.2
 
@@ -37,19 +37,23 @@ def run_restore(
     options: RestoreOptions,
     observer: RestoreObserver,
     *,
-    make_engine: MakeEngine = make_local_engine,
+    make_engine: MakeEngine | None = None,
+    nursery: Nursery | None = None,
     lease_seconds: float = 0.0,
 ) -> RestoreResult:
     """Restore a snapshot, or the part of it that ``options`` select, below ``options.target``.
 
-    ``make_engine`` makes what carries the tasks. Where other machines write to the target, too, ``lease_seconds`` is
-    how long one of them may do so without a word from here; 0 where there are none.
+    ``make_engine`` makes what carries the tasks; without it the worker processes of this machine do, from ``nursery``
+    if one was started for ``HANDLER`` before. Where other machines write to the target, too, ``lease_seconds`` is how
+    long one of them may do so without a word from here; 0 where there are none.
 
     Entries that could not be restored are told to the observer and counted in the result. Raises ArgosyError for what
     ends a restore early; whatever was restored by then stays, and the same call goes on.
     """
     refuse_contradictions(options)
+    workers = options.workers or worker_count()
     with ExitStack() as stack:
+        make = make_engine or _local_engine(workers, nursery, stack)
         session = stack.enter_context(open_session(access, confirm=False))
         refuse_repository_as_target(session, options.target)
         # Snapshots before indexes: of what a backup adds meanwhile, the snapshot comes last.
@@ -60,8 +64,7 @@ def run_restore(
         target, settings = os.path.abspath(options.target), _settings(session, options, lease_seconds)
         observer.begun(stored, subpath)
         check = _Check(session, observer)
-        workers = options.workers or worker_count()
-        engine = make_engine(workers, os.uname().nodename)
+        engine = make(workers, os.uname().nodename)
         stack.callback(engine.cancel)
         engine.start(encode(_setup(session, lookup, target, settings, workers)), HANDLER)
         coordinator = Coordinator(engine, source, target, settings, options.cuts, observer, check, scratch)
@@ -78,6 +81,14 @@ def run_restore(
             raise
         engine.close()
         return _result(coordinator, options, source)
+
+
+def _local_engine(workers: int, nursery: Nursery | None, stack: ExitStack) -> MakeEngine:
+    """Has workers start now: they import what they need while the repository is opened."""
+    engine = make_local_engine(workers, os.uname().nodename, nursery)
+    stack.callback(engine.cancel)
+    engine.prepare(HANDLER, workers)
+    return lambda _workers, _name: engine
 
 
 def _source(session: Session, lookup: DedupLookup, stored: StoredSnapshot, subpath: str) -> RestoreSource:
