@@ -168,7 +168,7 @@ class _Listing:
         elif self._is_whole(comparison):
             self._add_whole(comparison)
         else:
-            self._collect(comparison, None if parent is None else directory.base_tree)
+            self._collect(comparison, parent)
 
     def _compare_at_once(self, wanted: Sequence[Entry], parent: ParentTree) -> Comparison | None:
         """What the entries come to beside the parent's tree; None if that has a shape that cannot be compared."""
@@ -242,8 +242,11 @@ class _Listing:
             batch.count(key, number)
         batch.ended.append(self._directory)
 
-    def _collect(self, comparison: Comparison, base: bytes | None) -> None:
+    def _collect(self, comparison: Comparison, parent: ParentTree | None) -> None:
         directory = self._directory
+        base = None if parent is None else directory.base_tree
+        if base is not None and parent is not None:
+            self._context.parents.keep(base, parent.tree)
         subdirectories = self._subdirectories(comparison.directories)
         dropped = set(comparison.dropped)
         if directory.sealed_through is not None:

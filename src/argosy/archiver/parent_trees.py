@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from argosy.archiver.parent import CompareOptions, ParentTree
 from argosy.errors import ArgosyError
 from argosy.restic_format.node import format_time
 
-CACHED_BYTES = 64 << 20
+KEPT_BYTES = 64 << 20
 
 
 class ParentTrees:
-    """Loads trees by id and keeps the latest in memory (bounded). Thread-safe.
+    """Loads trees by id; keeps those that new ones will be built upon (as many as fit ``KEPT_BYTES``). Thread-safe.
 
     ``proved``: the parent was proved complete and all indexes of that time exist, so its blobs need no test.
     """
@@ -29,8 +28,8 @@ class ParentTrees:
         self._load = load
         self._contains_many = contains_many
         self.proved = proved
-        self._cache: OrderedDict[bytes, bytes] = OrderedDict()
-        self._cached_bytes = 0
+        self._kept: dict[bytes, bytes] = {}
+        self._kept_bytes = 0
         self._mutex = threading.Lock()
         self.missing = 0
 
@@ -46,20 +45,23 @@ class ParentTrees:
 
     def load(self, tree_id: bytes) -> bytes:
         """The bytes of a tree, verified by MAC and hash."""
+        return self._load(tree_id)
+
+    def keep(self, tree_id: bytes, tree: bytes) -> None:
+        """The scan has read a tree upon which a new one will be built: spare reading it again, if there is room."""
         with self._mutex:
-            tree = self._cache.get(tree_id)
+            if tree_id not in self._kept and self._kept_bytes + len(tree) <= KEPT_BYTES:
+                self._kept[tree_id] = tree
+                self._kept_bytes += len(tree)
+
+    def take(self, tree_id: bytes) -> bytes:
+        """As ``load``, for the tree that is built now: it need not be kept any longer."""
+        with self._mutex:
+            tree = self._kept.pop(tree_id, None)
             if tree is not None:
-                self._cache.move_to_end(tree_id)
+                self._kept_bytes -= len(tree)
                 return tree
-        tree = self._load(tree_id)
-        with self._mutex:
-            if tree_id not in self._cache and len(tree) < CACHED_BYTES:
-                self._cache[tree_id] = tree
-                self._cached_bytes += len(tree)
-                while self._cached_bytes > CACHED_BYTES:
-                    _, dropped = self._cache.popitem(last=False)
-                    self._cached_bytes -= len(dropped)
-        return tree
+        return self._load(tree_id)
 
     def _is_complete(self, content: bytes) -> bool:
         """Whether every blob of a content list (JSON without its brackets) is in the repository."""

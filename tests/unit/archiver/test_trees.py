@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ class Scene:
         self.builder = TreeBuilder(
             self.ledger,
             ParentTrees(self.there.__getitem__, set, proved=True),
-            BlobEncoder(MasterKey.generate(os.urandom), "auto", verify=True),
+            partial(BlobEncoder, MasterKey.generate(os.urandom), "auto", verify=True),
             lambda _: self.packer,  # type: ignore[arg-type,return-value]  # a double
             self.there.__contains__,
             self.store_large,

@@ -193,7 +193,7 @@ class Wiring:
         return TreeBuilder(
             ledger,
             parents,
-            BlobEncoder(repository.key, options.compression, verify=False),
+            lambda: BlobEncoder(repository.key, options.compression, verify=False),
             make_packer,
             lambda identity: lookup.contains(identity, BlobType.TREE),
             store_large,
