@@ -157,13 +157,24 @@ class ParentTree:
             else:
                 self._compare_slowly(entry, prefix, into)
 
-    def compare_at(self, position: int | None, entry: Entry, encode: EncodePrefix, into: Comparison) -> None:
-        """Judge one entry whose node is known to stand at ``position``; None: the tree has no node of its name."""
-        if position is None:
+    def compare_at(self, place: tuple[int, int] | None, entry: Entry, encode: EncodePrefix, into: Comparison) -> None:
+        """Judge one entry whose node is known to begin and end at ``place``; None: the tree has no node of its name."""
+        if place is None:
             self._judge(entry, encode(entry), None, into)
-        else:
-            self._position = position
+        elif not self._is_plainly_changed(place, entry, into):
+            self._position = place[0]
             self.compare([entry], encode, into)
+
+    def _is_plainly_changed(self, place: tuple[int, int], entry: Entry, into: Comparison) -> bool:
+        """Whether it is a file of another content, without encoding what its node would be: that is noted then."""
+        if (entry.stat.st_mode & 0o170000) != 0o100000:
+            return False
+        if self._same_content(entry, _decode_comparable(self._tree[slice(*place)])):
+            return False
+        into.dropped.append(entry.name)
+        into.fresh.append(entry)
+        into.changed.add(entry.name)
+        return True
 
     def finish(self, into: Comparison) -> None:
         """After the last entry: what is left of the tree was deleted from the source."""
