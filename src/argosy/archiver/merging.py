@@ -9,10 +9,11 @@ from __future__ import annotations
 import heapq
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from argosy import native
 from argosy.archiver.parent import node_name
 from argosy.archiver.runs import decode_run
 from argosy.restic_format.damage import damaged
@@ -38,22 +39,35 @@ class RunPlace(msgspec.Struct, frozen=True):
 
 def merge_into(base: bytes, changes: Mapping[bytes, bytes | None]) -> bytes:
     """The parent's tree ``base`` with some nodes replaced, added, or left out (None)."""
-    replaced = _replace(base, changes.values())
+    nodes = [node for _, node in sorted(changes.items()) if node is not None]
+    replaced = None
+    if len(nodes) == len(changes):
+        # Most changed directories have the names that they had.
+        replaced = _replace_quickly(base, nodes) or _replace(base, nodes)
     return encode_tree(merge_upon(base, changes)) if replaced is None else replaced
 
 
-def _replace(base: bytes, nodes: Iterable[bytes | None]) -> bytes | None:
+def _replace_quickly(base: bytes, nodes: Sequence[bytes]) -> bytes | None:
+    """``_replace`` by the native kernel; None where it does not decide."""
+    kernel = native.kernel()
+    if kernel is None or not nodes:
+        return None
+    from argosy.native.merging import replace_nodes
+
+    return replace_nodes(kernel.library, base, nodes)
+
+
+def _replace(base: bytes, nodes: Sequence[bytes]) -> bytes | None:
     """``base`` with nodes in the place of those of their names; None unless it has them all, written as we write.
 
-    Most changed directories have the names that they had. Their trees are copied around the few new nodes: none of the
-    others is parsed.
+    The tree is copied around the few new nodes: none of the others is parsed.
     """
     if not (base.startswith(PREFIX) and base.endswith(SUFFIX)):
         return None
     places: list[tuple[int, int, bytes]] = []
     for node in nodes:
-        place = None if node is None else _place_of(base, node)
-        if node is None or place is None:
+        place = _place_of(base, node)
+        if place is None:
             return None
         places.append((*place, node))
     pieces: list[bytes] = []
