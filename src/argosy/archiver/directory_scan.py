@@ -244,9 +244,10 @@ class _Listing:
 
     def _collect(self, comparison: Comparison, parent: ParentTree | None) -> None:
         directory = self._directory
-        base = None if parent is None else directory.base_tree
-        if base is not None and parent is not None:
-            self._context.parents.keep(base, parent.tree)
+        base = None
+        if parent is not None:
+            base = directory.base_tree
+            self._context.parents.keep(parent)
         subdirectories = self._subdirectories(comparison.directories)
         dropped = set(comparison.dropped)
         if directory.sealed_through is not None:

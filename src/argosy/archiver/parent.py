@@ -17,6 +17,7 @@ import msgspec
 
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
+from argosy.repository.encoder import EncodedBlob
 from argosy.restic_format.names import decode_name
 from argosy.restic_format.times import parse_time
 from argosy.restic_format.tree import raw_nodes
@@ -91,7 +92,9 @@ class ParentTree:
         options: CompareOptions,
         is_complete: Callable[[bytes], bool],
         format_time: Callable[[int], str],
+        stored: EncodedBlob | None = None,
     ) -> None:
+        """``stored`` is the tree as the repository has it, for whoever will need it again."""
         if not tree.startswith(_HEAD):
             raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run 'argosy check'.")
         self._tree = tree
@@ -99,6 +102,7 @@ class ParentTree:
         self._options = options
         self._is_complete = is_complete
         self._format_time = format_time
+        self.stored = stored
 
     @property
     def tree(self) -> bytes:

@@ -23,6 +23,7 @@ from argosy.restic_format.pack import encode_entry
 from argosy.restic_format.tree import encode_tree
 from argosy.state.assemblies import Assembly
 from argosy.state.job_database import open_job_database
+from tests.support.trees import TreesAtHand
 from tests.unit.archiver.conftest import (
     DIRECTORY,
     directory_node,
@@ -65,7 +66,7 @@ class Scene:
         self.packer = Packer()
         self.builder = TreeBuilder(
             self.ledger,
-            ParentTrees(self.there.__getitem__, set, proved=True),
+            ParentTrees(TreesAtHand(self.there.__getitem__), set, proved=True),
             partial(BlobEncoder, MasterKey.generate(os.urandom), "auto", verify=True),
             lambda _: self.packer,  # type: ignore[arg-type,return-value]  # a double
             self.there.__contains__,

@@ -181,11 +181,7 @@ class Coordinator:
         return self._confirm_at is None and self._nothing_left()
 
     def _nothing_left(self) -> bool:
-        return (
-            self._trees.root_tree is not None
-            and self._ledger.queue.unfinished == 0
-            and self._ledger.frontier.empty
-        )
+        return self._trees.root_tree is not None and self._ledger.queue.unfinished == 0 and self._ledger.frontier.empty
 
     def _check_stop(self) -> None:
         error = self._scanner.error or self._tree_threads.error

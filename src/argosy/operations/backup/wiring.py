@@ -100,7 +100,7 @@ class Wiring:
         """
         blobs, lookup = self._session.blob_reader(self._lookup), self._lookup
         proved = provable and parent is not None and lookup.proved(parent.snapshot.tree)
-        return ParentTrees(lambda tree_id: blobs.load_blob(tree_id, BlobType.TREE), lookup.contains_many, proved=proved)
+        return ParentTrees(blobs, lookup.contains_many, proved=proved)
 
     def scanner(self, ledger: Ledger, parents: ParentTrees, workers: int) -> Scanner:
         """The scan with its threads."""
