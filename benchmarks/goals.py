@@ -12,8 +12,8 @@ MOST_SIZE_RATIO = 1.03
 class Goal:
     """What a row has to reach; None where nothing is asked.
 
-    ``speed``: restic's wall time by Argosy's, and ``files_per_second`` of Argosy's whole run, at least. ``wall_seconds``, ``memory_ratio`` (by restic's),
-    ``memory_bytes`` and ``size_ratio`` (by restic's): at most.
+    ``speed``: restic's wall time by Argosy's, and ``files_per_second`` of Argosy's whole run: at least.
+    ``wall_seconds``, ``memory_ratio`` (by restic's), ``memory_bytes`` and ``size_ratio`` (by restic's): at most.
     """
 
     speed: float | None = None

@@ -37,7 +37,7 @@ from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
 from argosy.state.job_database import open_job_database
 from tests.support.native import built_kernel
-from tests.support.trees import TreesAtHand
+from tests.support.trees_at_hand import TreesAtHand
 
 BASE = bytes(32)
 SUBTREE = bytes(range(32))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from argosy.archiver.comparison import Comparison
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
 from argosy.repository.encoder import EncodedBlob
@@ -50,37 +51,6 @@ class CompareOptions(msgspec.Struct, frozen=True):
     ignore_inode: bool = False
     ignore_ctime: bool = False
     prefix_may_stand: bool = True
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """How many entries stand, how many of them are files, and these files' size."""
-
-    entries: int = 0
-    files: int = 0
-    size_bytes: int = 0
-
-
-class Comparison(msgspec.Struct):
-    """What a run of entries came to. ``dropped`` are names of the parent's tree whose nodes do not stand.
-
-    ``changed`` are names of ``fresh`` files that the parent has, ``reused`` has (entry, prefix, content list) of files
-    whose content is good and whose metadata is not as it was. ``unlisted`` says of entries that the kernel compared,
-    and that stand like those in ``standing``, only how many they are.
-    """
-
-    fresh: list[Entry] = msgspec.field(default_factory=list)
-    changed: set[bytes] = msgspec.field(default_factory=set)
-    reused: list[tuple[Entry, bytes, bytes]] = msgspec.field(default_factory=list)
-    directories: list[tuple[Entry, bytes | None]] = msgspec.field(default_factory=list)
-    dropped: list[bytes] = msgspec.field(default_factory=list)
-    standing: list[Entry] = msgspec.field(default_factory=list)
-    standing_nodes: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
-    unlisted: Standing = Standing()
-
-    @property
-    def stands(self) -> bool:
-        """Whether any node of the parent's tree stands."""
-        return bool(self.standing) or self.unlisted.entries > 0
 
 
 class ParentTree:

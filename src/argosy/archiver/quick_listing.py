@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from argosy.archiver.comparison import Comparison, Standing
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.opened_directory import OpenedDirectory
-from argosy.archiver.parent import CompareOptions, Comparison, ParentTree, Standing
+from argosy.archiver.parent import CompareOptions, ParentTree
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.errors import Damaged
 from argosy.filesystem.directory import UnreadableEntry, stat_all

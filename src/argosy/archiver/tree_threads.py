@@ -1,4 +1,7 @@
-"""Threads that build trees while the scan and the workers go on: to hash, compress and seal one takes no interpreter."""
+"""Threads that build trees while the scan and the workers go on.
+
+To merge, hash, compress and seal a tree needs no interpreter where the native kernel does it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable
 from argosy.state.assemblies import Assemblies
 
 MOST_THREADS = 4
-"""More would wait for the interpreter, which they need for a tenth of their time."""
+"""More would wait for the interpreter, which they need for a tenth of their time and more."""
 
 
 class TreeThreads:
@@ -31,6 +34,11 @@ class TreeThreads:
         """Start them; returns at once."""
         for thread in self._threads:
             thread.start()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether no other tree will be begun."""
+        return self._stopping
 
     def stop(self) -> None:
         """Stop after the trees that are being built; waits for the threads."""

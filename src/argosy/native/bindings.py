@@ -351,7 +351,7 @@ def pointer(data: Data | array[int]) -> Any:
 
 
 def unwritten_bytes(length: int) -> bytes:
-    """New bytes for the kernel to write to before anyone else sees them: neither cleared before nor copied afterwards."""
+    """New bytes for the kernel to write to before anyone else sees them; neither cleared before nor copied after it."""
     if length < 1:
         raise ValueError("all bytes objects of no length are the same one")
     new: bytes = _new_bytes(None, length)

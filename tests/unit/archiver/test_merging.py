@@ -110,7 +110,7 @@ def node(name: bytes, version: int) -> bytes:
 
 
 @pytest.mark.usefixtures("way")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     base=st.dictionaries(st.sampled_from(AWKWARD), st.integers(1, 3)),
     changed=st.dictionaries(st.sampled_from(AWKWARD), st.integers(4, 5)),
@@ -129,7 +129,7 @@ def test_changes_are_merged_into_the_parents_tree(
 
 
 @pytest.mark.usefixtures("way")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(base=st.dictionaries(st.sampled_from(AWKWARD), st.integers(1, 3), min_size=1), data=st.data())
 def test_where_names_stay_the_tree_is_copied_around_the_new_nodes(base: dict[bytes, int], data: st.DataObject) -> None:
     """None of the others is parsed; which the slower way would do."""
@@ -143,7 +143,7 @@ def test_where_names_stay_the_tree_is_copied_around_the_new_nodes(base: dict[byt
         )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.sets(st.one_of(st.text("abcü", min_size=1, max_size=12), st.just("long" * 60)), min_size=1, max_size=60),
     data=st.data(),

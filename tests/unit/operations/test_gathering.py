@@ -18,7 +18,7 @@ from argosy.restic_format.tree import encode_tree
 from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
 from argosy.state.job_database import open_job_database
-from tests.support.trees import TreesAtHand
+from tests.support.trees_at_hand import TreesAtHand
 from tests.unit.archiver.conftest import file_node, identity, nodes_of, stat_of
 
 THERE, GONE = identity("a tree that is there"), identity("a tree that is gone")
