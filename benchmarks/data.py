@@ -31,6 +31,10 @@ TINY_FILES = (100_000, 1_000_000)
 TINY_BYTES = 60
 TINY_FILES_IN_DIRECTORY = 1_000
 
+MANY_FILES = 1_000_000
+MANY_LEAST_BYTES, MANY_MOST_BYTES = 100, 1_000
+MANY_FILES_IN_DIRECTORY = 1_000
+
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz     \n"
 _WORD_BYTES = 7
 _DRAWS = 1 << 16
@@ -78,7 +82,7 @@ class SmallFiles:
 
     def change(self, version: int, share: float = 0.01) -> Extent:
         """Write ``share`` of the files anew, chosen by ``version`` (1, 2 …); what was written."""
-        chosen = random.Random(f"change {version}").sample(range(self.count), max(1, round(self.count * share)))
+        chosen = _choose(self.count, version, share)
         return Extent(len(chosen), sum(self._write(number, version) for number in chosen))
 
     def path(self, number: int) -> Path:
@@ -93,6 +97,32 @@ class SmallFiles:
         noise = 0 if number % 2 else size // 2
         self.path(number).write_bytes(source.randbytes(noise) + self._text.draw(source, size - noise))
         return size
+
+
+class ManyFiles:
+    """``count`` files of a few hundred random bytes, a thousand to a directory: what counts is how many there are."""
+
+    def __init__(self, root: Path, count: int) -> None:
+        self.root = root
+        self.count = count
+
+    def make(self) -> Extent:
+        """Write them all."""
+        for first in range(0, self.count, MANY_FILES_IN_DIRECTORY):
+            self._path(first).parent.mkdir(parents=True)
+        return Extent(self.count, sum(self._write(number, version=0) for number in range(self.count)))
+
+    def change(self, version: int) -> Extent:
+        """As of ``SmallFiles``: no directory is left as it was."""
+        chosen = _choose(self.count, version, share=0.01)
+        return Extent(len(chosen), sum(self._write(number, version) for number in chosen))
+
+    def _path(self, number: int) -> Path:
+        return self.root / f"d{number // MANY_FILES_IN_DIRECTORY:04d}" / f"f{number:07d}"
+
+    def _write(self, number: int, version: int) -> int:
+        source = random.Random(f"one of many files {number}, version {version}")
+        return self._path(number).write_bytes(source.randbytes(source.randint(MANY_LEAST_BYTES, MANY_MOST_BYTES)))
 
 
 def make_large_files(root: Path, total_bytes: int, count: int = LARGE_FILES) -> Extent:
@@ -139,6 +169,10 @@ def remove_three_tenths(root: Path) -> None:
     for number, entry in enumerate(sorted(walk_files(root), key=lambda entry: entry.path)):
         if number % 10 < 3:
             os.unlink(entry.path)
+
+
+def _choose(count: int, version: int, share: float) -> list[int]:
+    return random.Random(f"change {version}").sample(range(count), max(1, round(count * share)))
 
 
 def measure_extent(root: Path) -> Extent:

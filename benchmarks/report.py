@@ -73,6 +73,7 @@ HEADINGS = (
     "seconds, Argosy / restic",
     "times as fast",
     "goal",
+    "files/s",
     "CPU seconds",
     "CPU: restic / Argosy",
     "memory, MB",
@@ -92,6 +93,10 @@ def cells(row: Row) -> list[str]:
         _both(row, "wall_seconds"),
         _spread(row.speed),
         _judged(speed, _seconds if speed is not None and speed.measure == "wall" else _ratio),
+        _with(
+            NONE if row.files_per_second is None else _number(row.files_per_second),
+            _judged(verdicts.get("files"), _number),
+        ),
         _both(row, "cpu_seconds"),
         _spread(row.cpu),
         _with(
@@ -146,6 +151,10 @@ def _spread(spread: Spread | None) -> str:
 
 def _ratio(figure: float) -> str:
     return f"{figure:.2f}"
+
+
+def _number(figure: float) -> str:
+    return f"{figure:,.0f}"
 
 
 def _seconds(figure: float) -> str:

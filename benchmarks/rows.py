@@ -30,6 +30,7 @@ class Row:
     """The pairs of one scenario, ``argosy[i]`` with ``restic[i]``.
 
     ``key`` names the goal. ``verify`` is whether blobs were verified before upload, None where nothing is uploaded.
+    ``files`` are those that a backup looks at, 0 where their rate says nothing.
     ``sampled`` are the runs of Argosy and of restic whose memory was sampled. ``ceiling_seconds`` has the ceiling
     program's time in each pair, where it ran.
     """
@@ -37,6 +38,7 @@ class Row:
     key: str
     title: str
     verify: bool | None = None
+    files: int = 0
     argosy: list[Measured] = field(default_factory=list)
     restic: list[Measured] = field(default_factory=list)
     sampled: list[Measured] = field(default_factory=list)
@@ -76,6 +78,11 @@ class Row:
         return pair_ratios(*sizes) if all(sizes[1]) else None
 
     @property
+    def files_per_second(self) -> int | None:
+        """How many files Argosy looks at in a second of its whole run, the median; None where that says nothing."""
+        return round(self.files / self.median("argosy", "wall_seconds")) if self.files else None
+
+    @property
     def ceiling_share(self) -> Spread | None:
         """The ceiling's time by Argosy's, where it was measured."""
         if not self.ceiling_seconds:
@@ -93,6 +100,8 @@ class Row:
             found.append(Verdict("speed", goal.speed, self.speed.median, at_least=True))
         if goal.wall_seconds is not None:
             found.append(Verdict("wall", goal.wall_seconds, self.median("argosy", "wall_seconds"), at_least=False))
+        if goal.files_per_second is not None and self.files_per_second is not None:
+            found.append(Verdict("files", goal.files_per_second, self.files_per_second, at_least=True))
         if goal.memory_ratio is not None and self.memory_ratio is not None:
             found.append(Verdict("memory ratio", goal.memory_ratio, self.memory_ratio, at_least=False))
         if goal.memory_bytes is not None:
@@ -110,6 +119,7 @@ class Row:
             "verify": self.verify,
             "ratios": {name: asdict(spread) for name, spread in ratios.items() if spread is not None},
             "goals": [{**asdict(verdict), "met": verdict.met} for verdict in self.verdicts()],
+            "files_per_second": self.files_per_second,
             "memory_ratio": self.memory_ratio,
             "peak_bytes": dict(zip(("argosy", "restic"), self.peak_bytes, strict=True)),
             "argosy": [self._flat(one) for one in self.argosy],

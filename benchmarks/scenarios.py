@@ -16,9 +16,11 @@ from pathlib import Path
 from benchmarks.data import (
     EMPTY_FILES,
     LARGE_BYTES,
+    MANY_FILES,
     SMALL_FILES,
     TINY_FILES,
     Extent,
+    ManyFiles,
     SmallFiles,
     make_empty_files,
     make_large_files,
@@ -39,6 +41,7 @@ SCENARIOS = {
     "f": "check --read-data of both repositories",
     "g": "memory of a first backup of very many empty files (one pair)",
     "h": "check of the small files; check and prune of 100,000 and of a million tiny files, three tenths unused",
+    "i": "second backups of a million small files: nothing changed, and 1% of them changed",
     "start": "start-up: the version, and snapshots of an empty repository",
 }
 _START_RUNS = 5
@@ -94,6 +97,8 @@ class Benchmark:
         if self._choice.wants("h"):
             for name, count in zip(("100k", "1m"), TINY_FILES, strict=True):
                 self._measure_tiny_files(name, max(100, round(count * self._choice.scale)))
+        if self._choice.wants("i"):
+            self._measure_many_files()
         if self._choice.wants("start"):
             self._measure_start()
 
@@ -132,7 +137,7 @@ class Benchmark:
             self._check_and_restore("small", "small files", extent)
             if self._choice.wants("h"):
                 self._compare(Row("h small check", "small files, check"), Place.check_structure)
-            self._second_backups(files)
+            self._second_backups(files, "c", "d", "small files")
         shutil.rmtree(files.root)
 
     def _measure_large_files(self) -> None:
@@ -154,6 +159,14 @@ class Benchmark:
         # Its memory is what counts: the sampled pair is enough.
         self._compare(row, self._first_backup(source, verify=False), runs=0)
         shutil.rmtree(source)
+
+    def _measure_many_files(self) -> None:
+        files = ManyFiles(self._directory / "many", max(100, round(MANY_FILES * self._choice.scale)))
+        extent = files.make()
+        self._begin(files.root)
+        title = f"{extent.files:,} small files ({_megabytes(extent)})"
+        self._second_backups(files, "i same", "i changed", title)
+        shutil.rmtree(files.root)
 
     def _measure_tiny_files(self, name: str, count: int) -> None:
         """Check and prune in copies of one repository, which Argosy has written."""
@@ -194,17 +207,18 @@ class Benchmark:
 
         return work
 
-    def _second_backups(self, files: SmallFiles) -> None:
+    def _second_backups(self, files: SmallFiles | ManyFiles, same: str, changed: str, title: str) -> None:
+        """The rows ``same`` and ``changed``, those of the chosen scenarios."""
         versions = itertools.count(1)
         changes: dict[str, tuple[str, Callable[[], object]]] = {
-            "c": ("small files, nothing changed", lambda: None),
-            "d": ("small files, 1% changed", lambda: files.change(next(versions))),
+            same: ("nothing changed", lambda: None),
+            changed: ("1% changed", lambda: files.change(next(versions))),
         }
-        for key, (title, change) in changes.items():
-            if self._choice.wants(key):
+        for key, (what, change) in changes.items():
+            if self._choice.wants(key.partition(" ")[0]):
                 for verify in self._choice.verify:
                     work = partial(Place.back_up, source=files.root, verify=verify)
-                    self._compare(Row(key, title, verify), work, before=change)
+                    self._compare(Row(key, f"{title}, {what}", verify, files.count), work, before=change)
 
     def _check_and_restore(self, key: str, title: str, extent: Extent) -> None:
         if self._choice.wants("f"):

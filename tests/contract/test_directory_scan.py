@@ -37,6 +37,7 @@ from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
 from argosy.state.job_database import open_job_database
 from tests.support.native import built_kernel
+from tests.support.trees_at_hand import TreesAtHand
 
 BASE = bytes(32)
 SUBTREE = bytes(range(32))
@@ -128,7 +129,9 @@ def scanned(directory: Path, tree: bytes, way: Way) -> dict[str, Any]:
         job = open_job_database(Path(state, "job"))
         stack.callback(job.close)
         ledger = Ledger(job, [(os.fsencode(directory), directory.stat().st_ino)], OWNERS)
-        parents = ParentTrees(load, lambda ids: {identity for identity in ids if identity[0]}, proved=way.proved)
+        parents = ParentTrees(
+            TreesAtHand(load), lambda ids: {identity for identity in ids if identity[0]}, proved=way.proved
+        )
         context = scan_context(ledger, parents, way, Path(state))
         root = ScanDirectory(ledger.frontier.new_id(), 0, b"", b"/", None)
         ledger.assemblies.open(Assembly(root.id, 0, b""))

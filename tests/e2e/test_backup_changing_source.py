@@ -17,6 +17,7 @@ MIB = 1 << 20
 SEGMENTS = {
     "archiver.ledger.SEGMENT_BYTES": MIB,
     "archiver.directory_scan.SEGMENT_BYTES": MIB,
+    "archiver.directory_filling.SEGMENT_BYTES": MIB,
     "archiver.batch_work.SEGMENT_BYTES": MIB,
     "archiver.big_files.SEGMENT_BYTES": MIB,
     "archiver.returning.SEGMENT_BYTES": MIB,

@@ -89,7 +89,7 @@ LIMITS: dict[str, dict[str, int]] = {
         "state.hard_links._HOT_MOST": 1,
         "state.queue.PAYLOADS_IN_MEMORY_BYTES": 0,
         "archiver.placing.REMEMBERED_MOST": 4,
-        "archiver.parent_trees.CACHED_BYTES": 100,
+        "archiver.parent_trees.KEPT_BYTES": 100,
     },
 }
 

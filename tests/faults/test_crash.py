@@ -231,7 +231,7 @@ LIMITS = {
     },
     "segments": {
         f"archiver.{module}.SEGMENT_BYTES": 1 << 18
-        for module in ("ledger", "directory_scan", "batch_work", "big_files", "returning")
+        for module in ("ledger", "directory_scan", "directory_filling", "batch_work", "big_files", "returning")
     },
     "little memory": {
         "state.assemblies.HOT_MOST": 1,

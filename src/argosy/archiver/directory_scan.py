@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
-import stat as stat_module
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
+from argosy.archiver.comparison import Comparison
+from argosy.archiver.directory_filling import DirectoryFilling
 from argosy.archiver.ledger import decode_names, encode_names
-from argosy.archiver.messages import SEGMENT_BYTES, DirectoryPart
+from argosy.archiver.messages import SEGMENT_BYTES
 from argosy.archiver.open_batch import OpenBatch
 from argosy.archiver.opened_directory import OpenedDirectory
-from argosy.archiver.parent import Comparison, ParentTree
+from argosy.archiver.parent import ParentTree
 from argosy.archiver.scan_context import ScanContext
 from argosy.archiver.source import GOING_AWAY
 from argosy.errors import Damaged
@@ -104,8 +104,7 @@ class _Listing:
         self._ledger = context.ledger
         self._directory = directory
         self._opened = OpenedDirectory(context, directory, fd)
-        self._part: DirectoryPart | None = None
-        self._last: bytes | None = None
+        self._filling = DirectoryFilling(scanner, self._ledger, directory, self._opened)
         self._parent: ParentTree | None = None
         self._parent_opened = False
 
@@ -154,21 +153,20 @@ class _Listing:
             parent = None
             self._resume_upon(None)
             comparison = Comparison()
-            self._sort_out(self._still_to_seal(wanted), comparison)
+            comparison.add_unjudged(self._still_to_seal(wanted))
         self._settle(comparison, parent)
 
     def _settle(self, comparison: Comparison, parent: ParentTree | None) -> None:
         """All entries are judged, upon the parent's tree or upon none."""
         directory = self._directory
-        self._count(comparison)
         if self._is_unchanged_leaf(comparison, parent):
             assert directory.base_tree is not None
             node = finish_directory(self._opened.prefix, directory.base_tree)
-            self._ledger.directory_unchanged(directory, node, self._standing_counts(comparison))
+            self._ledger.directory_unchanged(directory, node, comparison.unmodified_counts())
         elif self._is_whole(comparison):
-            self._add_whole(comparison)
+            self._filling.add_whole(comparison)
         else:
-            self._collect(comparison, None if parent is None else directory.base_tree)
+            self._collect(comparison, parent)
 
     def _compare_at_once(self, wanted: Sequence[Entry], parent: ParentTree) -> Comparison | None:
         """What the entries come to beside the parent's tree; None if that has a shape that cannot be compared."""
@@ -232,18 +230,12 @@ class _Listing:
             self._scanner.seal()
         return True
 
-    def _add_whole(self, comparison: Comparison) -> None:
-        batch, part = self._scanner.batch, self._new_part()
-        part.whole = True
-        batch.parts.append(part)
-        batch.add_all(part, comparison.fresh)
-        counters = Counter([_fresh_counter(entry, comparison) for entry in comparison.fresh])
-        for key, number in counters.items():
-            batch.count(key, number)
-        batch.ended.append(self._directory)
-
-    def _collect(self, comparison: Comparison, base: bytes | None) -> None:
+    def _collect(self, comparison: Comparison, parent: ParentTree | None) -> None:
         directory = self._directory
+        base = None
+        if parent is not None:
+            base = directory.base_tree
+            self._context.parents.keep(parent)
         subdirectories = self._subdirectories(comparison.directories)
         dropped = set(comparison.dropped)
         if directory.sealed_through is not None:
@@ -260,8 +252,8 @@ class _Listing:
             encode_names(sorted(dropped)),
         )
         self._ledger.directory_listed(directory, assembly, subdirectories, self._reused_run(comparison))
-        self._add_fresh(comparison)
-        self._end(self._standing_counts(comparison))
+        self._filling.add(comparison)
+        self._filling.end(comparison.unmodified_counts())
 
     def _work_in_runs(self, runs: Iterator[list[Entry]]) -> None:
         """A huge directory: no comparison is kept in memory beyond a run, and its nodes all go to parts."""
@@ -272,7 +264,7 @@ class _Listing:
         for run in runs:
             self._context.entries += len(run)
             parent = self._work_run(run, parent)
-        self._end({})
+        self._filling.end({})
 
     def _work_run(self, run: list[Entry], parent: ParentTree | None) -> ParentTree | None:
         """Returns the parent's tree for the next run, None once it has turned out to be of no use."""
@@ -288,18 +280,16 @@ class _Listing:
             self._context.parents.missing += 1
             parent, comparison = None, Comparison()
         if parent is None:
-            self._sort_out(entries, comparison)
-        self._count(comparison)
+            comparison.add_unjudged(entries)
         assembly = Assembly(directory.id, directory.parent_id, directory.name, self._opened.prefix)
         subdirectories = self._subdirectories(comparison.directories)
         self._ledger.directory_listed(directory, assembly, subdirectories, self._reused_run(comparison))
-        self._add_fresh(comparison)
+        self._filling.add(comparison)
         last = entries[-1].name if entries else None
         if last is not None:
-            if self._part is not None:
-                self._seal_part()
+            self._filling.seal_part()
             through = OpenBatch(self._scanner.batch.limits)
-            through.counts = self._standing_counts(comparison)
+            through.counts = comparison.unmodified_counts()
             self._ledger.seal(through, (directory, last))
         return parent
 
@@ -311,13 +301,6 @@ class _Listing:
             self._parent = self._context.parents.open(base, self._context.compare)
             self._parent_opened = True
         return self._parent
-
-    def _sort_out(self, entries: Sequence[Entry], comparison: Comparison) -> None:
-        for entry in entries:
-            if entry.stat.st_mode & 0o170000 == stat_module.S_IFDIR:
-                comparison.directories.append((entry, None))
-            else:
-                comparison.fresh.append(entry)
 
     def _subdirectories(self, found: Sequence[tuple[Entry, bytes | None]]) -> list[ScanDirectory]:
         directory = self._directory
@@ -339,56 +322,6 @@ class _Listing:
         names = sorted(named)
         return self._ledger.encode_run(names, [named[name] for name in names])
 
-    def _new_part(self) -> DirectoryPart:
-        directory = self._directory
-        return DirectoryPart(
-            directory.id, directory.parent_id, directory.name, directory.path, self._opened.prefix, self._opened.device
-        )
-
-    def _add_fresh(self, comparison: Comparison) -> None:
-        for entry in comparison.fresh:
-            counter = _fresh_counter(entry, comparison)
-            if entry.stat.st_size > SEGMENT_BYTES and stat_module.S_ISREG(entry.stat.st_mode):
-                self._seal_part()
-                self._ledger.seal_big_file(self._directory, entry, counter=counter)
-                self._last = entry.name
-                continue
-            if self._part is None:
-                self._part = self._new_part()
-                self._scanner.batch.parts.append(self._part)
-            self._scanner.batch.add(self._part, entry)
-            self._scanner.batch.count(counter, 1)
-            self._last = entry.name
-            if self._scanner.batch.full:
-                self._seal_part()
-
-    def _seal_part(self) -> None:
-        """Seal the batch in the midst of this directory: what was added so far is sealed through its last name."""
-        if self._last is not None:
-            self._scanner.seal((self._directory, self._last))
-        else:
-            self._scanner.seal()
-        self._part = None
-
-    def _end(self, counts: dict[str, int]) -> None:
-        if self._part is None:
-            self._ledger.directory_ended(self._directory, counts)
-            return
-        batch = self._scanner.batch
-        for key, number in counts.items():
-            batch.count(key, number)
-        batch.ended.append(self._directory)
-
-    def _count(self, comparison: Comparison) -> None:
-        for entry, _, _ in comparison.reused:
-            comparison.standing.append(entry)
-
-    def _standing_counts(self, comparison: Comparison) -> dict[str, int]:
-        files = [entry for entry in comparison.standing if stat_module.S_ISREG(entry.stat.st_mode)]
-        count, size = len(files), sum(entry.stat.st_size for entry in files)
-        count, size = count + comparison.unlisted.files, size + comparison.unlisted.size_bytes
-        return {"files_unmodified": count, "total_files_processed": count, "total_bytes_processed": size}
-
 
 def _in_runs(first: list[Entry], rest: Iterator[Entry]) -> Iterator[list[Entry]]:
     """All entries in runs; ``first`` is emptied on the way, so that its memory goes as it is worked on."""
@@ -399,10 +332,3 @@ def _in_runs(first: list[Entry], rest: Iterator[Entry]) -> Iterator[list[Entry]]
         yield run
     while run := list(islice(rest, RUN_ENTRIES)):
         yield run
-
-
-def _fresh_counter(entry: Entry, comparison: Comparison) -> str:
-    """What to count with the transaction that seals a fresh entry; "" for what is no file."""
-    if not stat_module.S_ISREG(entry.stat.st_mode):
-        return ""
-    return "files_changed" if entry.name in comparison.changed else "files_new"

@@ -7,7 +7,7 @@ move or nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -105,7 +105,7 @@ class Ledger:
                 self.assemblies.expect(directory.id, len(subdirectories))
                 self.frontier.register_subdirectories(directory, subdirectories)
 
-    def directory_ended(self, directory: ScanDirectory, counts: dict[str, int]) -> None:
+    def directory_ended(self, directory: ScanDirectory, counts: Mapping[str, int]) -> None:
         """All entries of a directory with an assembly are sealed, or none needed a batch."""
         with self.job.mutex:
             self.state.count(**counts)

@@ -9,19 +9,23 @@ from __future__ import annotations
 import heapq
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from argosy import native
 from argosy.archiver.parent import node_name
 from argosy.archiver.runs import decode_run
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.documents import is_object
-from argosy.restic_format.tree import NODE_START, PREFIX, SUFFIX, encode_tree, raw_nodes
+from argosy.restic_format.tree import NODE_START, PREFIX, SEPARATOR, SUFFIX, encode_tree, raw_nodes
 
 _START = NODE_START + rb'[a-z]+","mode":'
 _NODE_START = re.compile(_START)
 _NEXT_NODE = re.compile(rb"\}," + _START)
+
+_FEW_NODES_BYTES = 2048
+"""So much of a tree is read through, rather than halved once more."""
 
 LoadRun = Callable[[int], bytes]
 
@@ -35,22 +39,35 @@ class RunPlace(msgspec.Struct, frozen=True):
 
 def merge_into(base: bytes, changes: Mapping[bytes, bytes | None]) -> bytes:
     """The parent's tree ``base`` with some nodes replaced, added, or left out (None)."""
-    replaced = _replace(base, changes.values())
+    nodes = [node for _, node in sorted(changes.items()) if node is not None]
+    replaced = None
+    if len(nodes) == len(changes):
+        # Most changed directories have the names that they had.
+        replaced = _replace_quickly(base, nodes) or _replace(base, nodes)
     return encode_tree(merge_upon(base, changes)) if replaced is None else replaced
 
 
-def _replace(base: bytes, nodes: Iterable[bytes | None]) -> bytes | None:
+def _replace_quickly(base: bytes, nodes: Sequence[bytes]) -> bytes | None:
+    """``_replace`` by the native kernel; None where it does not decide."""
+    kernel = native.kernel()
+    if kernel is None or not nodes:
+        return None
+    from argosy.native.merging import replace_nodes
+
+    return replace_nodes(kernel.library, base, nodes)
+
+
+def _replace(base: bytes, nodes: Sequence[bytes]) -> bytes | None:
     """``base`` with nodes in the place of those of their names; None unless it has them all, written as we write.
 
-    Most changed directories have the names that they had. Their trees are copied around the few new nodes: none of the
-    others is parsed.
+    The tree is copied around the few new nodes: none of the others is parsed.
     """
     if not (base.startswith(PREFIX) and base.endswith(SUFFIX)):
         return None
     places: list[tuple[int, int, bytes]] = []
     for node in nodes:
-        place = None if node is None else _place_of(base, node)
-        if node is None or place is None:
+        place = _place_of(base, node)
+        if place is None:
             return None
         places.append((*place, node))
     pieces: list[bytes] = []
@@ -64,13 +81,32 @@ def _replace(base: bytes, nodes: Iterable[bytes | None]) -> bytes | None:
 def _place_of(base: bytes, node: bytes) -> tuple[int, int] | None:
     """Where the node of this one's name and type begins and ends in ``base``; None where that is not plain."""
     named = _NODE_START.match(node)
-    start = -1 if named is None else base.find(named[0], len(PREFIX))
+    if named is None:
+        return None
+    low, high = _narrow(base, node_name(node))
+    start = base.find(named[0], low, high + len(named[0]))
     if start < 0:
         return None
     following = _NEXT_NODE.search(base, start)
     end = len(base) - len(SUFFIX) if following is None else following.start() + 1
     # One whole value: neither less than the node nor more.
     return (start, end) if is_object(base[start:end]) else None
+
+
+def _narrow(base: bytes, name: bytes) -> tuple[int, int]:
+    """Between which offsets of ``base``, whose names are in order, the node of a name begins, if it is there."""
+    low, high = len(PREFIX), len(base) - len(SUFFIX)
+    while high - low > _FEW_NODES_BYTES:
+        middle = (low + high) // 2
+        found = _NEXT_NODE.search(base, middle)
+        start = high if found is None else found.start() + 1 + len(SEPARATOR)
+        if found is None or start >= high:
+            high = middle + 1 + len(SEPARATOR)
+        elif node_name(found[0][1 + len(SEPARATOR) :]) <= name:
+            low = start
+        else:
+            high = start
+    return low, high
 
 
 def merge_upon(base: bytes, changes: Mapping[bytes, bytes | None]) -> list[msgspec.Raw | bytes]:

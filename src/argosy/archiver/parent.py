@@ -15,8 +15,10 @@ from contextlib import contextmanager
 
 import msgspec
 
+from argosy.archiver.comparison import Comparison
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
+from argosy.repository.encoder import EncodedBlob
 from argosy.restic_format.names import decode_name
 from argosy.restic_format.times import parse_time
 from argosy.restic_format.tree import raw_nodes
@@ -55,37 +57,6 @@ class CompareOptions(msgspec.Struct, frozen=True):
     prefix_may_stand: bool = True
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """How many entries stand, how many of them are files, and these files' size."""
-
-    entries: int = 0
-    files: int = 0
-    size_bytes: int = 0
-
-
-class Comparison(msgspec.Struct):
-    """What a run of entries came to. ``dropped`` are names of the parent's tree whose nodes do not stand.
-
-    ``changed`` are names of ``fresh`` files that the parent has, ``reused`` has (entry, prefix, content list) of files
-    whose content is good and whose metadata is not as it was. ``unlisted`` says of entries that the kernel compared,
-    and that stand like those in ``standing``, only how many they are.
-    """
-
-    fresh: list[Entry] = msgspec.field(default_factory=list)
-    changed: set[bytes] = msgspec.field(default_factory=set)
-    reused: list[tuple[Entry, bytes, bytes]] = msgspec.field(default_factory=list)
-    directories: list[tuple[Entry, bytes | None]] = msgspec.field(default_factory=list)
-    dropped: list[bytes] = msgspec.field(default_factory=list)
-    standing: list[Entry] = msgspec.field(default_factory=list)
-    standing_nodes: list[tuple[bytes, bytes]] = msgspec.field(default_factory=list)
-    unlisted: Standing = Standing()
-
-    @property
-    def stands(self) -> bool:
-        """Whether any node of the parent's tree stands."""
-        return bool(self.standing) or self.unlisted.entries > 0
-
-
 class ParentTree:
     """A cursor over one tree of the parent snapshot. Give it the directory's entries in name order, in runs."""
 
@@ -95,7 +66,9 @@ class ParentTree:
         options: CompareOptions,
         is_complete: Callable[[bytes], bool],
         format_time: Callable[[int], str],
+        stored: EncodedBlob | None = None,
     ) -> None:
+        """``stored`` is the tree as the repository has it, for whoever will need it again."""
         if not tree.startswith(_HEAD):
             raise Damaged("a tree of the parent snapshot has an unknown shape", hint="Run 'argosy check'.")
         self._tree = tree
@@ -103,6 +76,7 @@ class ParentTree:
         self._options = options
         self._is_complete = is_complete
         self._format_time = format_time
+        self.stored = stored
 
     @property
     def tree(self) -> bytes:
@@ -161,13 +135,24 @@ class ParentTree:
             else:
                 self._compare_slowly(entry, prefix, into)
 
-    def compare_at(self, position: int | None, entry: Entry, encode: EncodePrefix, into: Comparison) -> None:
-        """Judge one entry whose node is known to stand at ``position``; None: the tree has no node of its name."""
-        if position is None:
+    def compare_at(self, place: tuple[int, int] | None, entry: Entry, encode: EncodePrefix, into: Comparison) -> None:
+        """Judge one entry whose node is known to begin and end at ``place``; None: the tree has no node of its name."""
+        if place is None:
             self._judge(entry, encode(entry), None, into)
-        else:
-            self._position = position
+        elif not self._is_plainly_changed(place, entry, into):
+            self._position = place[0]
             self.compare([entry], encode, into)
+
+    def _is_plainly_changed(self, place: tuple[int, int], entry: Entry, into: Comparison) -> bool:
+        """Whether it is a file of another content, without encoding what its node would be: that is noted then."""
+        if (entry.stat.st_mode & 0o170000) != 0o100000:
+            return False
+        if self._same_content(entry, _decode_comparable(self._tree[slice(*place)])):
+            return False
+        into.dropped.append(entry.name)
+        into.fresh.append(entry)
+        into.changed.add(entry.name)
+        return True
 
     def finish(self, into: Comparison) -> None:
         """After the last entry: what is left of the tree was deleted from the source."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from argosy.archiver.comparison import Comparison, Standing
 from argosy.archiver.nodes import NodeEncoder
 from argosy.archiver.opened_directory import OpenedDirectory
-from argosy.archiver.parent import CompareOptions, Comparison, ParentTree, Standing
+from argosy.archiver.parent import CompareOptions, ParentTree
 from argosy.archiver.parent_trees import ParentTrees
 from argosy.errors import Damaged
 from argosy.filesystem.directory import UnreadableEntry, stat_all
@@ -64,11 +65,11 @@ def _look_closer(verdict: Verdict, opened: OpenedDirectory, parent: ParentTree) 
     selection = opened.select(stat_all(opened.fd, [name for name, _ in verdict.looks], unreadable))
     wanted = {entry.name: entry for entry in selection.kept}
     try:
-        for name, position in verdict.looks:
+        for name, place in verdict.looks:
             entry = wanted.get(name)
             if entry is not None:
-                parent.compare_at(position, entry, opened.encode, comparison)
-            elif position is not None:
+                parent.compare_at(place, entry, opened.encode, comparison)
+            elif place is not None:
                 comparison.dropped.append(name)
     except Damaged:
         parent.rewind()

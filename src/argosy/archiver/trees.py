@@ -7,6 +7,7 @@ that replaces a directory's results by one subtree id never depends on a pack th
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -32,14 +33,24 @@ LARGE_TREE_BYTES = 32 << 20
 StoreLarge = Callable[..., StoredPack]
 
 
+class _Encoders(threading.local):
+    """One for each thread."""
+
+    def __init__(self, make_encoder: Callable[[], BlobEncoder]) -> None:
+        self.encoder = make_encoder()
+
+
 class TreeBuilder:
-    """Builds trees and packs them. Used by the coordinator alone, but for ``stored_packs``."""
+    """Builds trees and packs them. ``build`` may be called by several threads, all else by the coordinator alone.
+
+    ``large`` are directories that ``build`` has left to it; ``stored_packs`` become durable in threads of the packer.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         parents: ParentTrees,
-        encoder: BlobEncoder,
+        make_encoder: Callable[[], BlobEncoder],
         make_packer: Callable[[Callable[[StoredPack], None]], Packer],
         contains: Callable[[bytes], bool],
         store_large: StoreLarge,
@@ -48,13 +59,14 @@ class TreeBuilder:
     ) -> None:
         self._ledger = ledger
         self._parents = parents
-        self._encoder = encoder
+        self._encoders = _Encoders(make_encoder)
         self._contains = contains
         self._store_large = store_large
         self._record = record
         self._spill_directory = spill_directory
         # Trees of this run that the lookup has not heard of yet.
         self._unheard: set[bytes] = set()
+        self.large: deque[int] = deque()
         self.stored_packs: deque[StoredPack] = deque()
         self._packer = make_packer(self.stored_packs.append)
         self.root_tree: bytes | None = None
@@ -69,15 +81,16 @@ class TreeBuilder:
 
     def heard(self, packs: Iterable[StoredPack]) -> None:
         """The lookup knows these packs from now on."""
-        for pack in packs:
-            if pack.blob_type == BlobType.TREE:
-                self._unheard.difference_update(blob.id for blob in pack.blobs)
+        ids = {blob.id for pack in packs if pack.blob_type == BlobType.TREE for blob in pack.blobs}
+        with self._ledger.job.mutex:
+            self._unheard -= ids
 
     def build_ready(self, seconds: float = 0.1) -> bool:
-        """Build trees that are ready, for about this long; True if more are left."""
+        """Build trees that are ready in this thread, for about this long; True if more are left."""
         ready, deadline = self._ledger.assemblies.ready, time.monotonic() + seconds
         while ready:
-            self._build(ready.popleft())
+            self.build(ready.popleft())
+            self.build_large()
             if time.monotonic() > deadline:
                 break
         return bool(ready)
@@ -105,7 +118,8 @@ class TreeBuilder:
         self._ledger.state.count(tree_blobs=1, data_added=blob.uncompressed_length, data_added_packed=len(blob.sealed))
         self._packer.add(blob)
 
-    def _build(self, directory_id: int) -> None:
+    def build(self, directory_id: int) -> None:
+        """Build the tree of a directory that was ready, or leave it to ``build_large``."""
         ledger = self._ledger
         with ledger.job.mutex:
             assembly = ledger.assemblies.get(directory_id)
@@ -113,12 +127,17 @@ class TreeBuilder:
                 return
         runs = list(ledger.assemblies.parts(assembly))
         if assembly.base_tree is None and sum(map(plain_bytes, runs)) > LARGE_TREE_BYTES:
-            del runs
-            tree_id = self._store_large_tree(assembly)
-            blob = None
+            self.large.append(directory_id)
+            ledger.wake()
         else:
-            tree_id, blob = self._encode_tree(assembly, runs)
-        self._close(assembly, tree_id, blob)
+            self._close(assembly, *self._encode_tree(assembly, runs))
+
+    def build_large(self) -> None:
+        """Build what ``build`` has left: it takes a commit, and records a pack of its own."""
+        while self.large:
+            with self._ledger.job.mutex:
+                assembly = self._ledger.assemblies.get(self.large.popleft())
+            self._close(assembly, self._store_large_tree(assembly), None)
 
     def _encode_tree(self, assembly: Assembly, runs: list[bytes]) -> tuple[bytes, EncodedBlob | None]:
         changes: dict[bytes, bytes | None] = dict.fromkeys(decode_names(assembly.deleted))
@@ -128,11 +147,11 @@ class TreeBuilder:
         if assembly.base_tree is None:
             tree = encode_tree([node for _, node in sorted(changes.items()) if node is not None])
         else:
-            tree = merge_into(self._parents.load(assembly.base_tree), changes)
+            tree = merge_into(self._parents.take(assembly.base_tree), changes)
         tree_id = blob_id(tree)
         if tree_id in self._unheard or self._contains(tree_id):
             return tree_id, None
-        return tree_id, self._encoder.encode(BlobType.TREE, tree_id, tree)
+        return tree_id, self._encoders.encoder.encode(BlobType.TREE, tree_id, tree)
 
     def _store_large_tree(self, assembly: Assembly) -> bytes:
         """Merge the runs from the database twice: for the hash and the length, then into a pack of its own."""
@@ -164,11 +183,12 @@ class TreeBuilder:
         """One transaction: the results go, the subtree's id stands in the parent, the sealed tree is kept."""
         ledger = self._ledger
         with ledger.job.mutex:
-            if blob is not None:
+            if blob is not None and tree_id not in self._unheard:
                 self._keep(blob)
             if assembly.directory_id == ROOT_DIRECTORY:
                 self.root_tree = tree_id
                 ledger.state.put("root_tree", tree_id)
+                ledger.wake()
             else:
                 assert assembly.prefix is not None
                 node = finish_directory(assembly.prefix, tree_id)

@@ -38,6 +38,11 @@ _HASHED_AT_LOADING = tuple(
     for lengths in ((0, 1, 55, 56, 63, 64, 65, 119, 120, 1000, 4097), range(950, 970))
 )
 
+# Python's own way to make bytes that are filled later (its C API, "Bytes Objects").
+_new_bytes = ctypes.pythonapi.PyBytes_FromStringAndSize
+_new_bytes.restype = ctypes.py_object
+_new_bytes.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
+
 _PLACE, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
 # What each function of the library returns and takes, as in the C files. A new function needs a row here.
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -225,6 +230,16 @@ class Session:
             )
         return sound
 
+    def open_one(self, sealed: Data, uncompressed_length: int, identity: bytes, length: int) -> bytes | None:
+        """The content, of ``length`` bytes, of one sealed blob; None unless its MAC, length and hash hold."""
+        content = unwritten_bytes(length)
+        row = _BLOB_ROW.pack(0, 0, len(sealed), uncompressed_length, identity)
+        sound = bytearray(1)
+        self._library.argosy_open_many(
+            self._handle, pointer(sealed), len(sealed), row, 1, content, length, pointer(sound)
+        )
+        return content if sound[0] else None
+
     def seal_many(
         self, data: Data, blobs: Sequence[PlainBlob], nonces: bytes, manner: Manner, sealed: bytearray | memoryview
     ) -> SealedMany:
@@ -340,6 +355,14 @@ def pointer(data: Data | array[int]) -> Any:
     if isinstance(data, memoryview) and data.readonly:
         return bytes(data)  # a copy: of such a view ctypes does not tell the address
     return ctypes.byref(ctypes.c_char.from_buffer(data)) if len(data) else None
+
+
+def unwritten_bytes(length: int) -> bytes:
+    """New bytes for the kernel to write to before anyone else sees them; neither cleared before nor copied after it."""
+    if length < 1:
+        raise ValueError("all bytes objects of no length are the same one")
+    new: bytes = _new_bytes(None, length)
+    return new
 
 
 def _openssl(library: ctypes.CDLL) -> str:

@@ -24,10 +24,11 @@
 
 enum { READ_BYTES = 64 * 1024 };
 
-/* An entry that Python is to look at: its name, and where the parent's node of that name stands, or -1. */
+/* An entry that Python is to look at: its name, and where the parent's node of that name begins and ends; -1 if there is
+ * none. */
 typedef struct {
     uint64_t name;
-    int64_t node;
+    int64_t node, node_end;
 } look;
 
 /* The name of a node that no entry has: a piece of the tree. */
@@ -155,15 +156,23 @@ static size_t find(tree of, size_t from, size_t end, const char *text) {
     return found ? (size_t)(found - of.bytes) : end;
 }
 
-static int is_hex(uint8_t byte) { return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f'); }
+enum { ID_DIGITS = 64 };
+
+/* Whether there are as many lower-case hexadecimal digits as an id has. Every byte is looked at: so compilers do many at once. */
+static int is_id(const uint8_t *digits) {
+    uint8_t other = 0;
+    for (size_t i = 0; i < ID_DIGITS; i++) {
+        uint8_t decimal = (uint8_t)(digits[i] - '0') < 10, letter = (uint8_t)(digits[i] - 'a') < 6;
+        other |= !(decimal | letter);
+    }
+    return !other;
+}
 
 /* The offset behind a list of blob ids with its brackets, 0 if it is written otherwise. */
 static size_t after_ids(tree of, size_t at) {
-    enum { ID = 66 }; /* with its quotes */
+    enum { ID = ID_DIGITS + 2 }; /* with its quotes */
     if (STARTS_WITH(of, at, "[]")) return at + 2;
-    while (of.length - at > ID + 1 && of.bytes[at + 1] == '"' && of.bytes[at + ID] == '"') {
-        for (size_t i = at + 2; i < at + ID; i++)
-            if (!is_hex(of.bytes[i])) return 0;
+    while (of.length - at > ID + 1 && of.bytes[at + 1] == '"' && of.bytes[at + ID] == '"' && is_id(of.bytes + at + 2)) {
         at += ID + 1;
         if (of.bytes[at] == ']') return at + 1;
         if (of.bytes[at] != ',') return 0;
@@ -197,8 +206,8 @@ static int read_node(tree of, size_t at, node *into) {
     if (!end) return UNUSUAL;
     if (STARTS_WITH(of, end, ",\"subtree\":\"")) {
         end += 12;
-        for (size_t i = 0; i < 64; i++, end++)
-            if (end >= of.length || !is_hex(of.bytes[end])) return UNUSUAL;
+        if (of.length - end < ID_DIGITS || !is_id(of.bytes + end)) return UNUSUAL;
+        end += ID_DIGITS;
         if (!is_byte(of, end++, '"')) return UNUSUAL;
     }
     if (!is_byte(of, end, '}')) return UNUSUAL;
@@ -233,10 +242,10 @@ static int name_order(tree of, const node *there, const char *name, size_t lengt
 
 /* ---- comparing ---- */
 
-static int add_look(listing *self, const struct argosy_entry *item, int64_t at) {
+static int add_look(listing *self, const struct argosy_entry *item, int64_t at, int64_t end) {
     size_t count = self->result.look_count;
     if (!argosy_grow((void **)&self->looks, &self->look_room, count + 1, sizeof(look))) return NO_MEMORY;
-    self->looks[count] = (look){item->name, at};
+    self->looks[count] = (look){item->name, at, end};
     self->result.look_count++;
     return 0;
 }
@@ -281,12 +290,12 @@ static int join(listing *self, cursor *tree_cursor, const struct argosy_entry *i
         if (order == 0) {
             int64_t start = (int64_t)tree_cursor->at;
             tree_cursor->at = there.next;
-            return add_look(self, item, start);
+            return add_look(self, item, start, (int64_t)there.end);
         }
         failed = drop_node(self, tree_cursor, &there);
         if (failed) return failed;
     }
-    return add_look(self, item, -1);
+    return add_look(self, item, -1, -1);
 }
 
 static void count_standing(result *into, const struct argosy_entry *item) {

@@ -13,7 +13,7 @@ _NO_LIMIT = 2**64 - 1
 
 
 class _Look(ctypes.Structure):
-    _fields_ = (("name", ctypes.c_uint64), ("node", ctypes.c_int64))
+    _fields_ = (("name", ctypes.c_uint64), ("node", ctypes.c_int64), ("node_end", ctypes.c_int64))
 
 
 class _Drop(ctypes.Structure):
@@ -40,14 +40,14 @@ class _Result(ctypes.Structure):
 class Verdict(msgspec.Struct, frozen=True):
     """What the kernel makes of a directory. Entries whose nodes stand are only counted.
 
-    ``looks`` are the names that Python judges, in order, each with the position of its node in the tree (None: the tree
+    ``looks`` are the names that Python judges, in order, each with where its node begins and ends in the tree (None: it
     has none). ``dropped`` are names of the tree that the directory has not.
     """
 
     standing_files: int
     standing_bytes: int
     standing_others: int
-    looks: list[tuple[bytes, int | None]]
+    looks: list[tuple[bytes, tuple[int, int] | None]]
     dropped: list[bytes]
 
 
@@ -110,10 +110,10 @@ class NativeListing:
 
     def _verdict(self, tree: bytes) -> Verdict:
         result = self._result
-        looks: list[tuple[bytes, int | None]] = []
-        for index in range(result.look_count):
-            look = result.looks[index]
-            looks.append((ctypes.string_at(result.names + look.name), None if look.node < 0 else look.node))
+        looks: list[tuple[bytes, tuple[int, int] | None]] = []
+        for look in result.looks[: result.look_count]:
+            place = None if look.node < 0 else (look.node, look.node_end)
+            looks.append((ctypes.string_at(result.names + look.name), place))
         dropped = []
         for index in range(result.drop_count):
             drop = result.drops[index]

@@ -241,7 +241,11 @@ int64_t argosy_encode_metadata(struct argosy_metadata *self, const struct argosy
     to = put(end, "\",\"atime\":\"");
     memcpy(to, modified, length);
     to = put(to + length, "\",\"ctime\":\"");
-    to = put(put_time(to, item->ctime, item->ctime_ns), "\"");
+    if (item->ctime == item->mtime && item->ctime_ns == item->mtime_ns)
+        to = (char *)memcpy(to, modified, length) + length;
+    else
+        to = put_time(to, item->ctime, item->ctime_ns);
+    to = put(to, "\"");
     memcpy(to, owned->text, owned->length);
     to = put_key(to + owned->length, ",\"inode\":", item->inode);
     if (device_always || item->links > 1) to = put_key(to, ",\"device_id\":", device);

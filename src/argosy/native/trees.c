@@ -4,6 +4,7 @@
 #include "json.h"
 
 #define NAME_MOST 4096
+#define NODE_IDS_BYTES 32768 /* of a file with more blobs (0.5 GB and above) Python says where its node ends */
 
 enum key {
     NAME, TYPE, MODE, MTIME, ATIME, CTIME, UID, GID, USER, GROUP, INODE, DEVICE_ID, SIZE, LINKS,
@@ -309,6 +310,17 @@ static int read_node(struct reader *reader) {
         memcpy(reader->subtrees, node.subtree, ARGOSY_HASH_BYTES);
     }
     return 1;
+}
+
+size_t argosy_node_bytes(const unsigned char *text, size_t text_bytes) {
+    unsigned char ids[NODE_IDS_BYTES];
+    struct reader reader;
+    reader.json = (struct argosy_json){text, text + text_bytes};
+    reader.contents = ids;
+    reader.subtrees = ids + sizeof ids;
+    reader.name_bytes[0] = reader.name_bytes[1] = 0;
+    reader.current = 0;
+    return read_node(&reader) ? (size_t)(reader.json.at - text) : 0;
 }
 
 /* The ids that a tree names, into `ids`: first the `counts[0]` blobs of its files, in order; at the end of the room the

@@ -67,6 +67,15 @@ class BlobReader:
         content = self._contents.get(_memory_key(blob_id, blob_type))
         return self._load_and_keep(blob_id, blob_type, self._find(blob_id, blob_type)) if content is None else content
 
+    def load_sealed(self, blob_id: bytes, blob_type: BlobType) -> tuple[EncodedBlob, bytes]:
+        """A blob as it stands in its pack, and its content, of which nothing is kept here. Errors as ``load_blob``."""
+        return self._load_from_any(blob_id, blob_type, self._find(blob_id, blob_type))
+
+    def open_sealed(self, blob: EncodedBlob) -> bytes:
+        """The content of a blob that was loaded before, verified anew. Damaged if memory has changed it."""
+        what = f"{_name(blob.type)} {blob.id.hex()}"
+        return self._repository.blob_opener().open(blob.id, blob.sealed, blob.uncompressed_length, what)
+
     def load_tree(self, tree_id: bytes) -> TreeParts:
         """A tree, in parts if it is huge: trees that together hold its nodes, in order. Errors as ``load_blob``.
 

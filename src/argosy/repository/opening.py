@@ -49,9 +49,9 @@ class BlobOpener:
         """The content of a sealed blob. Damaged (naming ``what``) unless MAC, length and hash hold."""
         length = uncompressed_length or len(sealed) - OVERHEAD_BYTES
         if self._session is not None and 0 < length <= _KERNEL_BLOB_BYTES:
-            content = bytearray(length)
-            if self._session.open_many(sealed, [(0, 0, len(sealed), uncompressed_length, identity)], content)[0]:
-                return bytes(content)
+            content = self._session.open_one(sealed, uncompressed_length, identity, length)
+            if content is not None:
+                return content
         # No kernel, an unusual frame, or damage: Python decides.
         return decode_blob(self._opener, identity, sealed, uncompressed_length, what)
 

@@ -7,6 +7,7 @@ itself becomes one node of its parent's assembly.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 
@@ -44,6 +45,7 @@ class Assembly(msgspec.Struct):
 class Assemblies:
     """All assemblies of a job; those that are not hot live in the database alone.
 
+    ``ready`` are the directories whose trees can be built; ``became_ready`` is notified, with the mutex held, of each.
     Methods take the mutex. An ``Assembly`` object is only good while its caller holds the mutex: it may be evicted
     at any commit, and then the next ``get`` makes another.
     """
@@ -51,16 +53,20 @@ class Assemblies:
     def __init__(self, job: JobDatabase) -> None:
         self._job = job
         self._hot: dict[int, Assembly] = {}
+        # Rows of assemblies that are not in memory. While there are none, no new one is looked for in the file.
+        self._cold = 0
         self._changed: dict[int, Assembly] = {}
         self._gone: set[int] = set()
         # Closed, and their rows may still be read: the transaction that deletes them is under way.
         self._leaving: set[int] = set()
         self._saving: dict[int, Assembly] = {}
         self.ready: deque[int] = deque()
+        self.became_ready = threading.Condition(job.mutex)
         job.attach(self)
 
     def load(self) -> None:
-        """After a crash: whatever waits for nothing is ready again."""
+        """Take up what the file has, before anything else: whatever waits for nothing is ready again."""
+        self._cold = int(self._job.read("SELECT count(*) FROM assemblies")[0][0])
         rows = self._job.read("SELECT directory_id FROM assemblies WHERE pending = 0")
         self.ready.extend(row[0] for row in rows)
 
@@ -79,7 +85,7 @@ class Assemblies:
         with self._job.mutex:
             assembly = self._hot.get(directory_id)
             if assembly is None:
-                if directory_id in self._gone or directory_id in self._leaving:
+                if not self._cold or directory_id in self._gone or directory_id in self._leaving:
                     return None
                 rows = self._job.read(
                     "SELECT directory_id, parent_id, name, prefix, base_tree, deleted, pending, parts"
@@ -91,6 +97,7 @@ class Assemblies:
                 assembly = Assembly(*rows[0])
                 assembly.stored = True
                 self._hot[directory_id] = assembly
+                self._cold -= 1
             return assembly
 
     def get(self, directory_id: int) -> Assembly:
@@ -128,6 +135,7 @@ class Assemblies:
             self._changed[assembly.directory_id] = assembly
             if assembly.pending == 0:
                 self.ready.append(assembly.directory_id)
+                self.became_ready.notify()
 
     def parts(self, assembly: Assembly) -> Iterator[bytes]:
         """All its parts, oldest first."""
@@ -186,6 +194,7 @@ class Assemblies:
             cold = [key for key in self._hot if key not in self._changed][:surplus]
             for key in cold:
                 del self._hot[key]
+            self._cold += len(cold)
 
 
 def _to_row(assembly: Assembly) -> tuple[object, ...]:

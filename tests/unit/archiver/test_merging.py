@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from argosy import native
 from argosy.archiver import merging
 from argosy.archiver.merging import merge_into, merge_runs, merge_upon, place_runs
 from argosy.archiver.runs import decode_run, encode_run, plain_bytes
@@ -18,6 +19,16 @@ from argosy.restic_format.compression import Compressor
 from argosy.restic_format.tree import encode_tree
 from tests.unit.archiver.conftest import file_node, stat_of
 from tests.unit.archiver.test_parent import AWKWARD, XATTRS
+
+
+@pytest.fixture(params=["kernel", "python"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Nodes are put in place by the native kernel, or without it."""
+    if request.param == "python":
+        monkeypatch.setattr(merging, "_replace_quickly", lambda *_: None)
+    elif native.kernel() is None:
+        pytest.skip(native.status()[1])
+    return str(request.param)
 
 
 class Runs:
@@ -98,6 +109,8 @@ def node(name: bytes, version: int) -> bytes:
     return made[:-1] + b',"error":"}"}' if version == 3 else made
 
 
+@pytest.mark.usefixtures("way")
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     base=st.dictionaries(st.sampled_from(AWKWARD), st.integers(1, 3)),
     changed=st.dictionaries(st.sampled_from(AWKWARD), st.integers(4, 5)),
@@ -115,6 +128,8 @@ def test_changes_are_merged_into_the_parents_tree(
     assert merge_into(tree, changes) == encode_tree(expected)
 
 
+@pytest.mark.usefixtures("way")
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(base=st.dictionaries(st.sampled_from(AWKWARD), st.integers(1, 3), min_size=1), data=st.data())
 def test_where_names_stay_the_tree_is_copied_around_the_new_nodes(base: dict[bytes, int], data: st.DataObject) -> None:
     """None of the others is parsed; which the slower way would do."""
@@ -128,11 +143,38 @@ def test_where_names_stay_the_tree_is_copied_around_the_new_nodes(base: dict[byt
         )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.sets(st.one_of(st.text("abcü", min_size=1, max_size=12), st.just("long" * 60)), min_size=1, max_size=60),
+    data=st.data(),
+)
+def test_the_places_in_a_large_tree_are_found_by_halving(way: str, names: set[str], data: st.DataObject) -> None:
+    """Each by either way, whatever lies beside it: nodes of many kinds, many blobs, extended attributes."""
+    raw = sorted(name.encode() for name in names)
+    base = {name: node(name, 1 + at % 2) for at, name in enumerate(raw)}
+    for name in data.draw(st.sets(st.sampled_from(raw))):
+        base[name] = file_node(Entry(name, stat_of()), *map(str, range(data.draw(st.integers(0, 60)))))
+    changed = {name: node(name, 5) for name in data.draw(st.sets(st.sampled_from(raw), min_size=1))}
+    tree, nodes = encode_tree(list(base.values())), [new for _, new in sorted(changed.items())]
+    replace = merging._replace_quickly if way == "kernel" else merging._replace
+    assert replace(tree, nodes) == encode_tree(list((base | changed).values()))
+
+
+@pytest.mark.parametrize("name", [b"A", b"ab", b"b\xff", "ö".encode()])
+def test_a_name_that_is_not_there_has_no_place(way: str, name: bytes) -> None:
+    replace = merging._replace_quickly if way == "kernel" else merging._replace
+    many = [node(b"%03d" % number, 2) for number in range(100)]
+    for tree in (encode_tree([]), encode_tree([node(b"a", 1), node(b"b", 1)]), encode_tree(many)):
+        assert replace(tree, [node(name, 1)]) is None
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     "odd",
     [
         b'"generic_attributes":{"a":[{"x":1},{"name":"b","type":"file","mode":1}]}}',
         b'"generic_attributes":[{"name":"c","type":"file","mode":1}]}',
+        b'"generic_attributes":[' + file_node(Entry(b"d", stat_of()), "x") + b"]}",
     ],
 )
 def test_a_tree_that_is_written_otherwise_is_read_as_json(odd: bytes) -> None:

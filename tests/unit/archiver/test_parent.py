@@ -7,13 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from argosy.archiver.parent import (
-    CompareOptions,
-    Comparison,
-    ParentTree,
-    child_subtrees,
-    skip_node,
-)
+from argosy.archiver.comparison import Comparison
+from argosy.archiver.parent import CompareOptions, ParentTree, child_subtrees, skip_node
 from argosy.errors import Damaged
 from argosy.filesystem.directory import Entry
 from argosy.restic_format.node import encode_tail, finish_other, format_time

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from argosy.archiver import trees as trees_module
 from argosy.archiver.ledger import Ledger, encode_names
 from argosy.archiver.parent_trees import ParentTrees
+from argosy.archiver.tree_threads import TreeThreads
 from argosy.archiver.trees import TreeBuilder
 from argosy.filesystem.directory import Entry
 from argosy.filesystem.metadata import OwnerNames
@@ -22,6 +25,7 @@ from argosy.restic_format.pack import encode_entry
 from argosy.restic_format.tree import encode_tree
 from argosy.state.assemblies import Assembly
 from argosy.state.job_database import open_job_database
+from tests.support.trees_at_hand import TreesAtHand
 from tests.unit.archiver.conftest import (
     DIRECTORY,
     directory_node,
@@ -64,8 +68,8 @@ class Scene:
         self.packer = Packer()
         self.builder = TreeBuilder(
             self.ledger,
-            ParentTrees(self.there.__getitem__, set, proved=True),
-            BlobEncoder(MasterKey.generate(os.urandom), "auto", verify=True),
+            ParentTrees(TreesAtHand(self.there.__getitem__), set, proved=True),
+            partial(BlobEncoder, MasterKey.generate(os.urandom), "auto", verify=True),
             lambda _: self.packer,  # type: ignore[arg-type,return-value]  # a double
             self.there.__contains__,
             self.store_large,
@@ -141,6 +145,56 @@ def test_a_directory_becomes_a_tree_and_a_node_of_its_parent(scene: Scene) -> No
     assert pending(scene.ledger, 1) == 1
     assert scene.ledger.assemblies.find(number) is None
     assert scene.ledger.state.counters["dirs_new"] == 1
+
+
+def test_threads_build_what_one_builds(scene: Scene) -> None:
+    """Directories in three levels, many of them alike, while their parents wait for them."""
+
+    def fill() -> None:
+        for outer in range(5):
+            above = scene.open(b"outer %d" % outer)
+            for inner in range(20):
+                number = scene.ledger.frontier.new_id()
+                name = b"inner %02d" % inner
+                prefix = prefix_of(Entry(name, stat_of(DIRECTORY)))
+                scene.ledger.assemblies.open(Assembly(number, above, name, prefix))
+                scene.ledger.assemblies.expect(above, 1)
+                scene.add(number, files(b"a", text=str(inner // 2)))
+                scene.ledger.assemblies.settle(number)
+            scene.ledger.assemblies.settle(above)
+        scene.ledger.assemblies.settle(1)
+
+    done = threading.Event()
+    scene.ledger.wake = done.set
+    threads = TreeThreads(scene.ledger.assemblies, scene.builder.build, done.set, threads=4)
+    threads.start()
+    fill()
+    assert done.wait(60)
+    threads.stop()
+    assert threads.error is None
+    expected = tree_of(
+        {
+            b"outer %d" % outer: directory_node(
+                Entry(b"outer %d" % outer, stat_of(DIRECTORY)),
+                blob_id(
+                    tree_of(
+                        {
+                            b"inner %02d" % inner: directory_node(
+                                Entry(b"inner %02d" % inner, stat_of(DIRECTORY)),
+                                blob_id(tree_of(files(b"a", text=str(inner // 2)))),
+                            )
+                            for inner in range(20)
+                        }
+                    )
+                ),
+            )
+            for outer in range(5)
+        }
+    )
+    assert scene.builder.root_tree == blob_id(expected)
+    # Ten kinds of the innermost, one of those above, and the root.
+    assert len(scene.packer.blobs) == len({blob.id for blob in scene.packer.blobs}) == 12
+    assert scene.ledger.state.counters["dirs_new"] == 105
 
 
 def test_the_root_tree_is_remembered(scene: Scene) -> None:

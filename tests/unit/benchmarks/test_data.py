@@ -7,8 +7,11 @@ import statistics
 import zlib
 from pathlib import Path
 
+import pytest
+
 from benchmarks.data import (
     Extent,
+    ManyFiles,
     SmallFiles,
     make_empty_files,
     make_large_files,
@@ -53,12 +56,20 @@ def test_small_files_have_the_announced_sizes_and_every_other_one_is_text(tmp_pa
     assert all(shrinks(files.path(number).read_bytes()) for number in range(1, 200, 2) if sizes[number] > 1_000)
 
 
-def test_a_change_writes_the_share_that_its_number_stands_for_and_nothing_else(tmp_path: Path) -> None:
-    files = SmallFiles(tmp_path, 300)
+def test_many_files_are_the_same_on_every_machine(tmp_path: Path) -> None:
+    assert ManyFiles(tmp_path / "many", 1_050).make() == measure_extent(tmp_path)
+    assert digest(tmp_path) == "a8a8938acc0959f21a624231d6690e81439f3c9375c2a0b73583c5679bed7c0e"
+
+
+@pytest.mark.parametrize("kind", [SmallFiles, ManyFiles])
+def test_a_change_writes_the_share_that_its_number_stands_for_and_nothing_else(
+    tmp_path: Path, kind: type[SmallFiles] | type[ManyFiles]
+) -> None:
+    files = kind(tmp_path, 300)
     files.make()
-    before = {number: files.path(number).read_bytes() for number in range(files.count)}
+    before = {entry.path: Path(entry.path).read_bytes() for entry in walk_files(tmp_path)}
     changed = files.change(1)
-    different = [number for number, content in before.items() if files.path(number).read_bytes() != content]
+    different = [path for path, content in before.items() if Path(path).read_bytes() != content]
     assert len(different) == changed.files == 3
     once = digest(tmp_path)
     files.make()

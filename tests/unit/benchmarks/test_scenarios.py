@@ -77,6 +77,8 @@ def test_every_scenario_gives_its_rows(tmp_path: Path) -> None:
         ("h 1m check", None),
         ("h 1m prune", None),
         ("h small check", None),
+        ("i changed", True),
+        ("i same", True),
         ("start snapshots", None),
         ("start version", None),
     ]

@@ -90,7 +90,8 @@ def test_what_changed_is_to_be_looked_at_where_its_node_stands(listing: NativeLi
     os.close(os.open(b"new", os.O_WRONLY | os.O_CREAT, dir_fd=directory))
     verdict = compared(listing, directory, nodes)
     assert verdict is not None
-    assert verdict.looks == [(b"b", len(b'{"nodes":[') + len(nodes[0]) + 1), (b"new", None)]
+    start = len(b'{"nodes":[') + len(nodes[0]) + 1
+    assert verdict.looks == [(b"b", (start, start + len(nodes[1]))), (b"new", None)]
     assert verdict.dropped == [b"c c"]
     assert verdict.standing_files == 3
 

@@ -18,6 +18,7 @@ from argosy.restic_format.tree import encode_tree
 from argosy.state.assemblies import Assembly
 from argosy.state.frontier import ScanDirectory
 from argosy.state.job_database import open_job_database
+from tests.support.trees_at_hand import TreesAtHand
 from tests.unit.archiver.conftest import file_node, identity, nodes_of, stat_of
 
 THERE, GONE = identity("a tree that is there"), identity("a tree that is gone")
@@ -55,7 +56,7 @@ class Scene:
         self.ledger.job.commit()
         self.ledger.job.close()
         self.ledger = Ledger(open_job_database(self.path), [], OwnerNames())
-        close_results(self.ledger.job, ParentTrees(load, set, proved=False))
+        close_results(self.ledger.job, ParentTrees(TreesAtHand(load), set, proved=False))
         self.ledger.load()
 
     def nodes(self, number: int = 1) -> dict[bytes, bytes]:

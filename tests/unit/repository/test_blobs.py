@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from argosy.errors import Damaged, StorageUnavailable
 from argosy.repository import blobs
@@ -75,6 +76,22 @@ def test_a_blob_comes_back(filler: Filler, reader: BlobReader, kind: BlobType) -
     contents = [b"text " * 100, os.urandom(500)]
     ids = filler.store(contents, kind)
     assert [reader.load_blob(blob_id, kind) for blob_id in ids] == contents
+
+
+@pytest.mark.parametrize("content", [b"text " * 100, b"x", b""], ids=["text", "one byte", "empty"])
+def test_a_blob_that_is_kept_sealed_needs_no_request_and_is_verified_anew(
+    filler: Filler, reader: BlobReader, storage: CountingStorage, content: bytes
+) -> None:
+    (blob_id,) = filler.store([content], TREE)
+    sealed, loaded = reader.load_sealed(blob_id, TREE)
+    assert loaded == content
+    storage.requests.clear()
+    assert reader.open_sealed(sealed) == content
+    assert storage.requests == []
+    damaged = bytearray(sealed.sealed)
+    damaged[-1] ^= 1
+    with pytest.raises(Damaged, match=f"tree {blob_id.hex()}"):
+        reader.open_sealed(structs.replace(sealed, sealed=bytes(damaged)))
 
 
 def test_a_huge_tree_comes_in_parts(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,32 @@ def test_a_directory_without_an_assembly_is_named(assemblies: Assemblies) -> Non
 def test_a_second_scan_finds_the_assembly_that_is_there(assemblies: Assemblies) -> None:
     first = opened(assemblies, 7)
     assert opened(assemblies, 7) is first
+
+
+def test_new_directories_are_looked_for_in_the_file_only_while_it_has_what_memory_has_not(
+    assemblies: Assemblies, file: JobFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    read = file.job.read
+
+    def counted(sql: str, bindings: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        asked.append(sql)
+        return read(sql, bindings)
+
+    monkeypatch.setattr(file.job, "read", counted)
+    opened(assemblies, 7)
+    opened(assemblies, 8)
+    file.job.commit()
+    assert assemblies.find(9) is None
+    assert not asked
+    monkeypatch.setattr(assemblies_module, "HOT_MOST", 1)
+    file.job.commit()
+    assert assemblies.open_count == 1
+    assert assemblies.find(9) is None
+    assert {assemblies.get(number).directory_id for number in (7, 8)} == {7, 8}
+    asked.clear()
+    assert assemblies.find(9) is None
+    assert not asked
 
 
 @pytest.mark.usefixtures("cold")

@@ -28,6 +28,7 @@ from argosy.archiver.results import Results
 from argosy.archiver.scan import Scanner
 from argosy.archiver.source import Source
 from argosy.archiver.suspects import MOST_FAILURES, Suspects
+from argosy.archiver.tree_threads import TreeThreads
 from argosy.archiver.trees import TreeBuilder
 from argosy.engine.interface import (
     Engine,
@@ -59,6 +60,7 @@ _STOP_GRACE_SECONDS = 20.0
 class CoordinatorOptions(msgspec.Struct, frozen=True):
     """``after_scan`` holds all batches back until the scan has ended; times in seconds."""
 
+    tree_threads: int
     after_scan: bool
     stop_after_seconds: float | None
     crash_point: Callable[[str], None]
@@ -86,6 +88,7 @@ class Coordinator:
         self._engine = engine
         self._scanner = scanner
         self._trees = trees
+        self._tree_threads = TreeThreads(ledger.assemblies, trees.build, engine.wake, threads=options.tree_threads)
         self._results = results
         self._suspects = Suspects(ledger, results)
         self._misfits = Misfits()
@@ -108,6 +111,7 @@ class Coordinator:
         """The root tree's id, with every pack of the job recorded. Interrupted when asked to stop."""
         self._ledger.wake = self._engine.wake
         self._scanner.start()
+        self._tree_threads.start()
         try:
             while not self._finished():
                 self._check_stop()
@@ -116,15 +120,14 @@ class Coordinator:
                 for event in self._engine.events(self._patience_seconds()):
                     self._handle(event)
                 self._record_tree_packs()
-                self._trees.build_ready()
+                self._trees.build_large()
                 self._scanner.tick()
                 self._revive_scan()
                 self._commit()
                 self._watcher.look()
-        except BaseException:
+        finally:
             self._scanner.stop()
-            raise
-        self._scanner.stop()
+            self._tree_threads.stop()
         self._watcher.look(last=True)
         assert self._trees.root_tree is not None
         return self._trees.root_tree
@@ -178,16 +181,12 @@ class Coordinator:
         return self._confirm_at is None and self._nothing_left()
 
     def _nothing_left(self) -> bool:
-        return (
-            self._trees.root_tree is not None
-            and self._ledger.queue.unfinished == 0
-            and self._ledger.frontier.empty
-            and not self._ledger.assemblies.ready
-        )
+        return self._trees.root_tree is not None and self._ledger.queue.unfinished == 0 and self._ledger.frontier.empty
 
     def _check_stop(self) -> None:
-        if self._scanner.error is not None:
-            raise self._scanner.error
+        error = self._scanner.error or self._tree_threads.error
+        if error is not None:
+            raise error
         if self._observer.stop_requested():
             raise Interrupted("stopped on request", hint="Run the same command again: it goes on where it stopped.")
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -198,7 +197,7 @@ class Coordinator:
     def _patience_seconds(self) -> float:
         if self._confirm_at is not None:
             return max(0.0, min(COMMIT_SECONDS, self._confirm_at - time.monotonic()))
-        if self._ledger.assemblies.ready or self._nothing_left():
+        if self._nothing_left():
             return 0.0
         return COMMIT_SECONDS
 

@@ -100,7 +100,7 @@ class Wiring:
         """
         blobs, lookup = self._session.blob_reader(self._lookup), self._lookup
         proved = provable and parent is not None and lookup.proved(parent.snapshot.tree)
-        return ParentTrees(lambda tree_id: blobs.load_blob(tree_id, BlobType.TREE), lookup.contains_many, proved=proved)
+        return ParentTrees(blobs, lookup.contains_many, proved=proved)
 
     def scanner(self, ledger: Ledger, parents: ParentTrees, workers: int) -> Scanner:
         """The scan with its threads."""
@@ -193,7 +193,7 @@ class Wiring:
         return TreeBuilder(
             ledger,
             parents,
-            BlobEncoder(repository.key, options.compression, verify=False),
+            lambda: BlobEncoder(repository.key, options.compression, verify=False),
             make_packer,
             lambda identity: lookup.contains(identity, BlobType.TREE),
             store_large,

@@ -187,7 +187,7 @@ class Backup:
             self._observer,
             wiring.confirm_lock,
             wiring.lease_seconds,
-            CoordinatorOptions(options.queue_after_scan, options.stop_after_seconds, options.crash_point),
+            CoordinatorOptions(workers, options.queue_after_scan, options.stop_after_seconds, options.crash_point),
         )
         self._refresh_listeners.append(coordinator.lease_refreshed)
         try:
