@@ -50,7 +50,7 @@ class _Samples:
         """Look at it once."""
         self.peak_bytes = max(self.peak_bytes, tree_memory_bytes(process))
         self.first_peak_bytes = max(self.first_peak_bytes, memory_bytes(process))
-        self.first_cpu_seconds = max(self.first_cpu_seconds, _own_cpu_seconds(process))
+        self.first_cpu_seconds = max(self.first_cpu_seconds, own_cpu_seconds(process))
 
 
 def run_measured(
@@ -112,7 +112,7 @@ def _watch(process: int, sample_seconds: float) -> _Samples:
     return samples
 
 
-def _own_cpu_seconds(process: int) -> float:
+def own_cpu_seconds(process: int) -> float:
     """What the process has used, without its children; 0 if it has ended."""
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
