@@ -40,6 +40,8 @@ from argosy.operations.backup.coordinator import COMMIT_SECONDS
 from argosy.operations.backup.handing_out import HandingOut, batch_of
 from argosy.state.assemblies import Assembly
 from argosy.state.job_database import open_job_database
+from benchmarks.curves import add_members
+from benchmarks.drawing import Series
 
 _IDLE_SHARE = 0.1
 _SLOTS_PER_WORKER = 2
@@ -52,8 +54,8 @@ class Costs:
     file_seconds: float = 0.002
     byte_seconds: float = 1 / 100e6
     scan_entry_seconds: float = 2e-6
-    master_entry_seconds: float = 3e-6
-    master_batch_seconds: float = 0.001
+    master_entry_seconds: float = 0.0
+    master_batch_seconds: float = 0.0035
     latency_seconds: float = 0.001
 
 
@@ -388,12 +390,17 @@ def main() -> int:
     )
     sys.stdout.write(f"| {' | '.join(HEADINGS)} |\n| {' | '.join('---' for _ in HEADINGS)} |\n")
     one = given.workers / (costs.file_seconds + given.file_bytes * costs.byte_seconds)
-    for members in given.members:
-        for slow in given.slow:
+    for slow in given.slow:
+        grown = []
+        for members in given.members:
             fleet = Fleet(members, given.workers, min(members - 1, -(-members * slow // 100)), given.slow_factor)
             load = Load(members * given.workers * given.batches, given.files, given.file_bytes)
-            sys.stdout.write(_line(fleet, load, simulate(fleet, load, costs), one))
+            outcome = simulate(fleet, load, costs)
+            sys.stdout.write(_line(fleet, load, outcome, one))
             sys.stdout.flush()
+            grown.append((float(members), round(outcome.files / outcome.seconds / one, 2)))
+        if given.add is not None:
+            add_members(given.add, Series(f"{given.name}, {slow}% slow" if slow else given.name, grown))
     return 0
 
 
@@ -423,6 +430,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--slow-factor", default=10.0, type=float, metavar="X", help="and take so many times as long (10)"
     )
+    parser.add_argument("--add", type=Path, metavar="FILE", help="add the throughput to this file of the curves")
+    parser.add_argument("--name", default="simulated", help="the line's name there")
     parser.add_argument("--workers", default=2, type=int, metavar="N", help="of each member (2)")
     parser.add_argument("--batches", default=20, type=int, metavar="N", help="for each worker (20)")
     parser.add_argument("--files", default=Load(0).files, type=int, metavar="N", help="of a batch")
