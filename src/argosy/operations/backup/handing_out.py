@@ -92,7 +92,7 @@ class HandingOut:
                 return
             batch, payload = leased
             marks = self._marks.pop(batch.seq, {})
-            if sharers and self._tail.cut(batch, payload, sharers):
+            if sharers and self._tail.cut(batch, payload, sharers, self._stragglers.weight_a_second):
                 # Its halves are handed out once they are durable: at the next turn.
                 continue
             # What failed somewhere is tried somewhere else: then it is known whose fault it is.
@@ -122,7 +122,9 @@ class HandingOut:
 
     def _offer_again(self) -> None:
         """The batches that slow members hold up, to others; the first result of each counts."""
-        late = {batch.seq: batch for batch in self._stragglers.late(self._ledger.queue.handed_out(), self._now_seconds())}
+        late = {
+            batch.seq: batch for batch in self._stragglers.late(self._ledger.queue.handed_out(), self._now_seconds())
+        }
         members = {member.name: _tasks_of(member) for member in (self._engine.members() if late else ())}
         quick = {name for name, tasks in members.items() if not any(self._is_behind(task, late) for task in tasks)}
         for batch in late.values():
