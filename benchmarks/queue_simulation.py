@@ -145,6 +145,7 @@ class Simulation:
             self._ledger, cast("Engine", self), cast("Scanner", self), after_scan=False, now_seconds=lambda: self._now
         )
         self._machines = {number: self._machine(number, fleet) for number in range(1, fleet.members + 1)}
+        self._hungry = dict.fromkeys(self._machines)
         self._worker_count = fleet.members * fleet.workers
 
     def run(self) -> Outcome:
@@ -224,16 +225,22 @@ class Simulation:
         self.done = self._sealed == load.batches
 
     def _hand_over(self) -> None:
-        """Each member draws while it has a free slot. They take turns, as their requests come in."""
-        hungry = deque(link for link in self._machines if self._has_slot(link))
-        while hungry and self._placement.waiting:
-            link = hungry.popleft()
+        """Members draw while they have a free slot, by turns: who has waited longest is first, as in NATS."""
+        while self._placement.waiting and self._hungry:
+            link = next(iter(self._hungry))
+            del self._hungry[link]
             drawn = self._placement.draw(link)
             if drawn is None:
+                # What waits is to avoid this member: it asks again with the next turn.
+                self._after(COMMIT_SECONDS, partial(self._ask, link))
                 continue
             self._after(self._costs.latency_seconds, partial(self._arrive, link, drawn[0]))
-            if self._has_slot(link):
-                hungry.append(link)
+            self._ask(link)
+
+    def _ask(self, link: int) -> None:
+        """Stand in line, if there is room for a task and it does not stand there yet."""
+        if self._has_slot(link):
+            self._hungry.setdefault(link)
 
     def _has_slot(self, link: int) -> bool:
         place = self._machines[link].place
@@ -300,6 +307,7 @@ class Simulation:
 
     def _room(self, link: int) -> None:
         self._machines[link].place.left_window += 1
+        self._ask(link)
 
     def _withdraw(self, link: int, task: Task) -> None:
         """Give back what has not been begun."""

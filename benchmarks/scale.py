@@ -117,7 +117,7 @@ class Scale:
         for title in ("first backup", "second backup"):
             usage = self._measure(f"directory, {title}", count, partial(_back_up, place, source))
             self._found_memory(f"a directory of {count:,} files, {title}", usage)
-        ours, theirs = _tree_of(place), self._tree_of_restic(source)
+        ours, theirs = _tree_of(place, source), self._tree_of_restic(source)
         shutil.rmtree(source)
         usage = self._measure("directory, restore", count, lambda: place.restore().usage)
         self._found_memory(f"a directory of {count:,} files, restore", usage)
@@ -228,7 +228,7 @@ class Scale:
         place = Place(Program("restic", (self._restic,)), self._directory / "restic")
         place.init()
         place.back_up(source, verify=False)
-        tree = _tree_of(place)
+        tree = _tree_of(place, source)
         place.remove()
         return tree
 
@@ -237,9 +237,13 @@ def _back_up(place: Place, source: Path) -> Usage:
     return place.back_up(source, verify=False).usage
 
 
-def _tree_of(place: Place) -> str:
-    """The tree of the latest snapshot."""
-    return str(json.loads(place.output_of("snapshots", "--json", "--repo", str(place.repository)))[-1]["tree"])
+def _tree_of(place: Place, source: Path) -> str:
+    """The id of a source's own tree in the latest snapshot: folders above it change from run to run."""
+    repository = ("--repo", str(place.repository))
+    snapshot = json.loads(place.output_of("snapshots", "--json", *repository))[-1]["id"]
+    printed = place.output_of("cat", "tree", f"{snapshot}:{source.parent}", *repository)
+    (node,) = json.loads(printed)["nodes"]
+    return str(node["subtree"])
 
 
 def _say(text: str) -> None:
