@@ -85,17 +85,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.curves", description="Draw the cost curves.")
     parser.add_argument("--directory", type=Path, default=DIRECTORY, metavar="DIR", help="of the points and pictures")
     given = parser.parse_args()
-    points = load_points(given.directory / POINTS)
-    pictures = [(picture, series_of(picture, points)) for picture in PICTURES]
+    found = load_points(given.directory / POINTS)
+    pictures = [(picture, series_of(picture, found)) for picture in PICTURES]
     pictures.append((MEMBERS, load_members(given.directory / MEMBERS_FILE)))
-    sys.stdout.write("| curve | measure | from | to | exponent |\n| --- | --- | --- | --- | --- |\n")
+    sys.stdout.write(
+        "| curve | measure | from | to | exponent | of the last two |\n| --- | --- | --- | --- | --- | --- |\n"
+    )
     for picture, series in pictures:
         if series:
             text = draw(picture.title, picture.across, picture.up, series)
             (given.directory / f"{picture.name}.svg").write_text(text, encoding="utf-8")
         for each in series:
             sizes = [size for size, _ in each.points]
-            cells = (each.name, picture.up, f"{sizes[0]:,.0f}", f"{sizes[-1]:,.0f}", f"{exponent(each.points):.2f}")
+            slopes = (f"{exponent(points):.2f}" for points in (each.points, each.points[-2:]))
+            cells = (each.name, f"{picture.title}: {picture.up}", f"{sizes[0]:,.0f}", f"{sizes[-1]:,.0f}", *slopes)
             sys.stdout.write(f"| {' | '.join(cells)} |\n")
     return 0
 

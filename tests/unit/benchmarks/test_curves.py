@@ -37,5 +37,5 @@ def test_each_picture_whose_points_are_there_is_drawn(
     assert load_members(tmp_path / "members.json") == [Series("links", [(1, 1), (2, 2)])]
     monkeypatch.setattr("sys.argv", ["curves", "--directory", str(tmp_path)])
     assert main() == 0
-    assert "| first backup | CPU seconds | 100 | 10,000 | 1.00 |" in capsys.readouterr().out
+    assert "CPU seconds | 100 | 10,000 | 1.00 | 1.00 |" in capsys.readouterr().out
     assert {path.name for path in tmp_path.glob("*.svg")} == {"entries-cpu.svg", "entries-memory.svg", "members.svg"}
