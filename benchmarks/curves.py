@@ -73,7 +73,8 @@ def load_members(path: Path) -> list[Series]:
 def add_members(path: Path, series: Series) -> None:
     """Add a line to that file, or replace the one of its name."""
     lines = {each.name: each.points for each in (*load_members(path), series)}
-    path.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+    rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(points)}" for name, points in lines.items())
+    path.write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
 
 
 def _measure(point: Point, measure: str) -> float:
