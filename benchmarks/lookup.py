@@ -36,10 +36,10 @@ MOST_START_SECONDS = 2.0
 
 _KEY = MasterKey.from_bytes(bytes(range(64)))
 _ROWS_AT_ONCE = 1_000_000
-# Ascending by the first eight bytes; the rest is as random as a masked id's.
+# Ascending by the first seven bytes, for SQLite's numbers have a sign; the rest is as random as a masked id's.
 _INSERT_BLOBS = """
 WITH RECURSIVE numbers (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ?2)
-INSERT INTO blobs SELECT CAST(unhex(printf('%016x', n * ?3)) || randomblob(24) AS BLOB), 1 + n % ?4, randomblob(12)
+INSERT INTO blobs SELECT CAST(unhex(printf('%014x', n * ?3)) || randomblob(25) AS BLOB), 1 + n % ?4, randomblob(12)
 FROM numbers
 """
 _INSERT_PACKS = """
@@ -70,10 +70,10 @@ def make(path: Path, blobs: int) -> list[bytes]:
     with database.transaction():
         database.execute_many("INSERT INTO indexes (index_id) VALUES (?)", [(index_id,) for index_id in index_ids])
         database.execute(_INSERT_PACKS, (packs, indexes, BLOBS_IN_PACK))
-    step = (1 << 63) // blobs  # SQLite's numbers have a sign: these keys fill the lower half of what there is
+    step = (1 << 56) // blobs
     for first in range(0, blobs, _ROWS_AT_ONCE):
         with database.transaction():
-            database.execute(_INSERT_BLOBS, (first, min(first + _ROWS_AT_ONCE, blobs), 2 * step, packs))
+            database.execute(_INSERT_BLOBS, (first, min(first + _ROWS_AT_ONCE, blobs), step, packs))
     database.execute("PRAGMA journal_mode = WAL")
     database.close()
     return index_ids
