@@ -12,5 +12,9 @@ Wall time is from the start of the process to its end. CPU time is user and syst
 it waited for. Memory is the greatest sum of the proportional set sizes (PSS) of its process tree, sampled in a pair of
 its own before the timed ones.
 
+Commands of their own, with Argosy alone: ``benchmarks.scale`` (how costs grow), ``lookup`` and ``master_cost`` (what
+parts cost), ``queue_simulation`` and ``capacity`` (what follows for more than a machine holds), ``curves`` (draws
+them), ``cluster`` and ``copies`` (hosts of network namespaces).
+
 Not guaranteed: figures of one machine for another, or of a machine that does something else meanwhile.
 """

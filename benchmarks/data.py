@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ MANY_FILES_IN_DIRECTORY = 1_000
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz     \n"
 _WORD_BYTES = 7
 _DRAWS = 1 << 16
+# So few that a repository of the text takes little room beside it.
+_PLENTY_WORDS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +142,44 @@ def make_large_files(root: Path, total_bytes: int, count: int = LARGE_FILES) -> 
     return Extent(count, size * count)
 
 
+class TextInPlenty:
+    """Text in any amount, a gigabyte in seconds: one text, each time with other letters for its letters.
+
+    No piece of it comes twice, so that nothing is stored once for two.
+    """
+
+    def __init__(self) -> None:
+        self._text = Text(_PLENTY_WORDS).draw(random.Random("text in plenty"), PIECE_BYTES)
+        self._source = random.Random("letters")
+
+    def write(self, path: Path, size_bytes: int) -> None:
+        """A file of the next text, in a directory that is made if there is none."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as file:
+            for start in range(0, size_bytes, PIECE_BYTES):
+                letters = bytes(self._source.sample(range(256), 256))
+                file.write(self._text.translate(letters)[: size_bytes - start])
+
+
 def make_empty_files(root: Path, count: int) -> Extent:
     """``count`` empty files, a thousand to a directory."""
     for first in range(0, count, EMPTY_FILES_IN_DIRECTORY):
         directory = root / f"d{first // EMPTY_FILES_IN_DIRECTORY:04d}"
-        directory.mkdir(parents=True)
-        opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            for number in range(first, min(first + EMPTY_FILES_IN_DIRECTORY, count)):
-                os.close(os.open(f"f{number:07d}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=opened))
-        finally:
-            os.close(opened)
+        make_empty_files_in(directory, range(first, min(first + EMPTY_FILES_IN_DIRECTORY, count)))
     return Extent(count, 0)
+
+
+def make_empty_files_in(directory: Path, numbers: range) -> Extent:
+    """A directory of empty files with these numbers in their names."""
+    directory.mkdir(parents=True)
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for number in numbers:
+            # One call a file, where opening and closing are two.
+            os.mknod(f"f{number:07d}", stat.S_IFREG | 0o644, dir_fd=opened)
+    finally:
+        os.close(opened)
+    return Extent(len(numbers), 0)
 
 
 def make_tiny_files(root: Path, count: int) -> Extent:

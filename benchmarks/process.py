@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.memory import tree_memory_bytes
+from benchmarks.memory import memory_bytes, tree_memory_bytes
 
 SAMPLE_SECONDS = 0.02
 _SHOWN_BYTES = 2_000
+_USER_FIELD = 11  # utime, then stime, of proc_pid_stat(5), counted from the state
 
 
 class CommandFailed(Exception):
@@ -24,15 +25,41 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a command took. ``cpu_seconds`` is of all its processes; ``peak_bytes`` is 0 if memory was not sampled."""
+    """What a command took. ``cpu_seconds`` and ``peak_bytes`` are of all its processes.
+
+    ``first_cpu_seconds`` and ``first_peak_bytes`` are of the first process alone (a backup's master), as of the last
+    sample and of the greatest one. They and ``peak_bytes`` are 0 if nothing was sampled.
+    """
 
     wall_seconds: float
     cpu_seconds: float
     peak_bytes: int = 0
+    first_cpu_seconds: float = 0.0
+    first_peak_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Samples:
+    """What has been seen of a running command."""
+
+    peak_bytes: int = 0
+    first_cpu_seconds: float = 0.0
+    first_peak_bytes: int = 0
+
+    def take(self, process: int) -> None:
+        """Look at it once."""
+        self.peak_bytes = max(self.peak_bytes, tree_memory_bytes(process))
+        self.first_peak_bytes = max(self.first_peak_bytes, memory_bytes(process))
+        self.first_cpu_seconds = max(self.first_cpu_seconds, own_cpu_seconds(process))
 
 
 def run_measured(
-    command: Sequence[str], environment: Mapping[str, str], directory: Path, *, sample_memory: bool = False
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    *,
+    sample_memory: bool = False,
+    sample_seconds: float = SAMPLE_SECONDS,
 ) -> Usage:
     """Run a command in ``directory``. CommandFailed, with what it printed, unless it exits with 0.
 
@@ -48,10 +75,10 @@ def run_measured(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            process_group=0,  # a session of its own would have a priority of its own, too
         )
         try:
-            peak_bytes = _watch(process.pid) if sample_memory else 0
+            samples = _watch(process.pid, sample_seconds) if sample_memory else _Samples()
             _, status, usage = os.wait4(process.pid, 0)
             wall_seconds = time.perf_counter() - started
         except BaseException:
@@ -64,16 +91,34 @@ def run_measured(
             output.seek(max(0, output.seek(0, os.SEEK_END) - _SHOWN_BYTES))
             said = output.read().decode(errors="replace")
             raise CommandFailed(f"{' '.join(command)}: exit code {process.returncode}\n{said}")
-    return Usage(wall_seconds, usage.ru_utime + usage.ru_stime, peak_bytes)
+    return Usage(
+        wall_seconds,
+        usage.ru_utime + usage.ru_stime,
+        samples.peak_bytes,
+        samples.first_cpu_seconds,
+        samples.first_peak_bytes,
+    )
 
 
-def _watch(process: int) -> int:
-    """Sample memory until the process ends; the greatest sum."""
-    peak_bytes = 0
+def _watch(process: int, sample_seconds: float) -> _Samples:
+    """Sample until the process ends."""
+    samples = _Samples()
     descriptor = os.pidfd_open(process)
     try:
-        while not select.select([descriptor], [], [], SAMPLE_SECONDS)[0]:
-            peak_bytes = max(peak_bytes, tree_memory_bytes(process))
+        while not select.select([descriptor], [], [], sample_seconds)[0]:
+            samples.take(process)
     finally:
         os.close(descriptor)
-    return peak_bytes
+    return samples
+
+
+def own_cpu_seconds(process: int) -> float:
+    """What the process has used, without its children; 0 if it has ended."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # The name before may hold anything: count from behind it.
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    user, system = fields[_USER_FIELD : _USER_FIELD + 2]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.data import measure_extent
-from benchmarks.process import CommandFailed, Usage, run_measured
+from benchmarks.process import SAMPLE_SECONDS, CommandFailed, Usage, run_measured
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 OUR_COMMAND = (sys.executable, "-P", "-m", "argosy")
@@ -55,7 +55,8 @@ class Measured:
 class Place:
     """One program's own folder: its repository, cache and state, and what it restores.
 
-    While ``samples_memory`` is true, runs are watched for their memory, which slows them down.
+    While ``samples_memory`` is true, runs are watched for their memory, which slows them down: the less, the more
+    ``sample_seconds`` there are between two looks.
     """
 
     def __init__(self, program: Program, directory: Path) -> None:
@@ -64,6 +65,7 @@ class Place:
         self.repository = directory / "repository"
         self.target = directory / "target"
         self.samples_memory = False
+        self.sample_seconds = SAMPLE_SECONDS
         directory.mkdir()
 
     def init(self) -> None:
@@ -105,12 +107,31 @@ class Place:
         """Run the program. CommandFailed if it fails."""
         command = (*self.program.command, *arguments)
         environment = _environment(self._directory)
-        return Measured(run_measured(command, environment, self._directory, sample_memory=self.samples_memory))
+        usage = run_measured(
+            command,
+            environment,
+            self._directory,
+            sample_memory=self.samples_memory,
+            sample_seconds=self.sample_seconds,
+        )
+        return Measured(usage)
+
+    def output_of(self, *arguments: str) -> str:
+        """What the program prints. CommandFailed if it fails."""
+        command = (*self.program.command, *arguments)
+        done = subprocess.run(command, env=_environment(self._directory), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CommandFailed(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr}")
+        return done.stdout
 
     def reset(self) -> None:
         """Remove everything in this place."""
-        shutil.rmtree(self._directory)
+        self.remove()
         self._directory.mkdir()
+
+    def remove(self) -> None:
+        """Remove the place itself."""
+        shutil.rmtree(self._directory)
 
 
 def _environment(directory: Path) -> dict[str, str]:

@@ -14,6 +14,10 @@ FILE_BYTES = 32 * 1024
 SMALLEST_WEIGHT = 2 << 20
 """What weighs less is not cut: half a second's work over a link of 40 Mbit/s, or 64 empty files."""
 
+MASTER_BATCH_SECONDS = 0.005
+"""What the master spends on a batch (benchmarks/master_cost.py). Batches that keep a worker for less than all workers'
+batches take the master together would wait for it, in their hundreds: toward the end, when it counts."""
+
 _BATCHES_A_WORKER = 4
 """So many batches each worker is to have before it at any moment: one in work, one beside it, and some to share."""
 
@@ -23,9 +27,14 @@ def weight_of(files: int, size_bytes: int) -> int:
     return size_bytes + files * FILE_BYTES
 
 
-def is_too_large(weight: int, remaining: int, workers: int) -> bool:
+def smallest_weight(workers: int, weight_a_second: float) -> int:
+    """What is not cut where so many workers do so much each: what the master can hand out as fast as they take it."""
+    return max(SMALLEST_WEIGHT, int(workers * MASTER_BATCH_SECONDS * weight_a_second))
+
+
+def is_too_large(weight: int, remaining: int, workers: int, smallest: int = SMALLEST_WEIGHT) -> bool:
     """Whether a batch is to be shared, so that ``workers`` with so much work left between them end together."""
-    return weight >= 2 * SMALLEST_WEIGHT and weight * workers * _BATCHES_A_WORKER > remaining
+    return weight >= 2 * smallest and weight * workers * _BATCHES_A_WORKER > remaining
 
 
 class TailCutter:
@@ -34,9 +43,13 @@ class TailCutter:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def cut(self, batch: Batch, payload: bytes, workers: int) -> bool:
-        """Put two halves in the place of a batch that was just leased, if that helps; else False."""
-        if not is_too_large(weight_of(batch.files, batch.bytes), weight_of(*self._ledger.queue.remaining()), workers):
+    def cut(self, batch: Batch, payload: bytes, workers: int, weight_a_second: float = 0.0) -> bool:
+        """Put two halves in the place of a batch that was just leased, if that helps; else False.
+
+        ``weight_a_second`` is what a worker does, 0 while nothing is known of that.
+        """
+        weight, remaining = weight_of(batch.files, batch.bytes), weight_of(*self._ledger.queue.remaining())
+        if not is_too_large(weight, remaining, workers, smallest_weight(workers, weight_a_second)):
             return False
         halves = halve(decode(payload, BatchWork))
         if halves is None:

@@ -7,7 +7,8 @@ restic reads it. One context is reused for all blobs of a size class: 35 µs ins
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from io import BytesIO
 from typing import Literal, NamedTuple
 
 from argosy.restic_format.crypto import Buffer
@@ -26,6 +27,8 @@ SMALL_BLOB_BYTES = 512 * 1024
 # pack header (409,199 blobs) has 60 MB of JSON.
 UNPACKED_LIMIT_BYTES = 1024 * 1024 * 1024
 _PIECE_BYTES = 128 * 1024
+# What is larger, a huge directory's tree, is inflated piece by piece: zstd's own way holds it twice for a moment.
+_GATHERED_BYTES = 16 * 1024 * 1024
 
 
 class Effort(NamedTuple):
@@ -114,6 +117,8 @@ def decompress(data: Buffer, expected_bytes: int | None, what: str) -> bytes:
     ``what``) if the frame is corrupt, cut short or has not exactly the expected content.
     """
     limit = UNPACKED_LIMIT_BYTES if expected_bytes is None else expected_bytes
+    if expected_bytes is not None and expected_bytes > _GATHERED_BYTES:
+        return _gather(decompress_pieces(data, expected_bytes, what))
     try:
         content = _inflate(data, limit)
     except zstd.ZstdError as error:
@@ -149,6 +154,14 @@ def decompress_pieces(data: Buffer, expected_bytes: int, what: str) -> Iterator[
         raise damaged(what, f"its compressed bytes are corrupt ({error})") from error
     if left:
         raise damaged(what, f"it holds {expected_bytes - left} bytes, not {expected_bytes}")
+
+
+def _gather(pieces: Iterable[bytes]) -> bytes:
+    """All pieces as one, in memory for little more than that: its buffer becomes the result, without a copy."""
+    gathered = BytesIO()
+    for piece in pieces:
+        gathered.write(piece)
+    return gathered.getvalue()
 
 
 def _context(effort: Effort) -> zstd.ZstdCompressor:

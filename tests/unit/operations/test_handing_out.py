@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -80,8 +80,10 @@ def seal(ledger: Ledger, directory: Path, content: bytes) -> None:
     ledger.seal(batch, None)
 
 
-def handing_out(ledger: Ledger, offered: Offered) -> HandingOut:
-    return HandingOut(ledger, cast("Engine", offered), cast("Scanner", offered), after_scan=False)
+def handing_out(ledger: Ledger, offered: Offered, now_seconds: Callable[[], float] = time.monotonic) -> HandingOut:
+    return HandingOut(
+        ledger, cast("Engine", offered), cast("Scanner", offered), after_scan=False, now_seconds=now_seconds
+    )
 
 
 def complete(ledger: Ledger, subject: HandingOut, task: Task) -> None:
@@ -131,13 +133,11 @@ class TestBatchesThatTakeLong:
     """The second and third batch were handed out, and much time has passed since."""
 
     @pytest.fixture(autouse=True)
-    def begin(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begin(self, ledger: Ledger) -> None:
         self.now_seconds = 0.0
-        clock = SimpleNamespace(monotonic=lambda: self.now_seconds)
-        monkeypatch.setattr(handing_out_module, "time", clock)
         self.ledger = ledger
         self.offered = Offered(window=20)
-        self.subject = handing_out(ledger, self.offered)
+        self.subject = handing_out(ledger, self.offered, lambda: self.now_seconds)
         self.subject.offer()
         first = self.offered.tasks[0]
         self.subject.taken(first.id)

@@ -31,6 +31,11 @@ def test_a_batch_is_late_once_it_takes_several_times_as_long_as_others() -> None
     assert stragglers.late(running, 201.0 + TIMES_AS_LONG * 10 + LEAST_SECONDS) == [late, small]
 
 
+def test_it_knows_what_a_worker_does_in_a_second() -> None:
+    assert Stragglers().weight_a_second == 0.0
+    assert experienced(seconds=10.0, stored_bytes=20 * MIB).weight_a_second == 2 * MIB
+
+
 def test_nothing_is_late_while_no_batch_is_complete() -> None:
     stragglers = Stragglers()
     stragglers.taken(1, 0.0)

@@ -409,8 +409,9 @@ def test_a_pack_whose_blobs_would_not_open_is_not_uploaded(
     encoder = BlobEncoder(key, "auto", verify=True)
     contents = [b"one tree" * 50, b"another tree" * 50]
     sound, blob = (encoder.encode(BlobType.TREE, blob_id(content), content) for content in contents)
+    spoiled_bytes = bytes(blob.sealed[:-1]) + bytes((blob.sealed[-1] ^ 1,))
     changed = {
-        "sealed": EncodedBlob(blob.id, blob.type, bytes(blob.sealed[:-1]) + b"\0", blob.uncompressed_length),
+        "sealed": EncodedBlob(blob.id, blob.type, spoiled_bytes, blob.uncompressed_length),
         "id": EncodedBlob(sound.id, blob.type, blob.sealed, blob.uncompressed_length),
         "length": EncodedBlob(blob.id, blob.type, blob.sealed, blob.uncompressed_length - 1),
     }

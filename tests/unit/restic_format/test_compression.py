@@ -137,6 +137,23 @@ def test_pieces_take_memory_for_a_piece() -> None:
     tracemalloc.stop()
 
 
+def test_a_large_blob_is_not_held_twice() -> None:
+    """A directory of a million files has a tree of 265 MB. Of damage it makes as much as a small one does."""
+    content = TEXT * 20
+    frames = Compressor("auto").compress(content) + Compressor("auto").compress(b"behind")
+    size = len(content) + len(b"behind")
+    tracemalloc.start()
+    try:
+        inflated = decompress(frames, size, "tree")
+        assert tracemalloc.get_traced_memory()[1] < 1.25 * size
+    finally:
+        tracemalloc.stop()
+    assert inflated == content + b"behind"
+    for data, expected in ((frames, size - 1), (frames, size + 1), (frames[:-1], size), (frames + b"x", size)):
+        with pytest.raises(Damaged, match="tree 12"):
+            decompress(data, expected, "tree 12")
+
+
 def test_nothing_inflates_beyond_what_is_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frame of 10 kB that would fill 200 MB stops at once."""
     bomb = Compressor("auto").compress(bytes(200 * 1024 * 1024))

@@ -5,7 +5,7 @@ and once more where one holds all up.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from argosy.archiver.cutting import TailCutter
 from argosy.archiver.ledger import Ledger
@@ -31,12 +31,21 @@ def batch_of(task_id: int) -> int:
 class HandingOut:
     """Used by the coordinator alone, which tells it what becomes of batches."""
 
-    def __init__(self, ledger: Ledger, engine: Engine, scanner: Scanner, *, after_scan: bool) -> None:
-        """``after_scan`` holds all batches back until the scan has ended."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        engine: Engine,
+        scanner: Scanner,
+        *,
+        after_scan: bool,
+        now_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``after_scan`` holds all batches back until the scan has ended. ``now_seconds`` is the clock."""
         self._ledger = ledger
         self._engine = engine
         self._scanner = scanner
         self._after_scan = after_scan
+        self._now_seconds = now_seconds
         self._tail = TailCutter(ledger)
         self._stragglers = Stragglers()
         self._twins = Twins()
@@ -59,7 +68,7 @@ class HandingOut:
 
     def taken(self, seq: int) -> None:
         """A worker began the batch."""
-        self._stragglers.taken(seq, time.monotonic())
+        self._stragglers.taken(seq, self._now_seconds())
 
     def given_back(self, seq: int) -> None:
         """The batch waits again."""
@@ -68,7 +77,7 @@ class HandingOut:
 
     def completed(self, batch: Batch, result: BatchResult) -> None:
         """The batch's result was accepted."""
-        self._stragglers.completed(batch, result.data_added_packed, time.monotonic())
+        self._stragglers.completed(batch, result.data_added_packed, self._now_seconds())
         self._twins.stored(batch.seq)
 
     def told(self) -> None:
@@ -83,7 +92,7 @@ class HandingOut:
                 return
             batch, payload = leased
             marks = self._marks.pop(batch.seq, {})
-            if sharers and self._tail.cut(batch, payload, sharers):
+            if sharers and self._tail.cut(batch, payload, sharers, self._stragglers.weight_a_second):
                 # Its halves are handed out once they are durable: at the next turn.
                 continue
             # What failed somewhere is tried somewhere else: then it is known whose fault it is.
@@ -113,7 +122,9 @@ class HandingOut:
 
     def _offer_again(self) -> None:
         """The batches that slow members hold up, to others; the first result of each counts."""
-        late = {batch.seq: batch for batch in self._stragglers.late(self._ledger.queue.handed_out(), time.monotonic())}
+        late = {
+            batch.seq: batch for batch in self._stragglers.late(self._ledger.queue.handed_out(), self._now_seconds())
+        }
         members = {member.name: _tasks_of(member) for member in (self._engine.members() if late else ())}
         quick = {name for name, tasks in members.items() if not any(self._is_behind(task, late) for task in tasks)}
         for batch in late.values():
@@ -131,7 +142,7 @@ class HandingOut:
         where = " and ".join(sorted(set(holders)))
         times = "a second time" if batch.run == 1 else "once more"
         self._ledger.reports.log(f"batch {batch.seq} takes long at {where}: it is run {times} elsewhere")
-        self._stragglers.handed_out_again(batch.seq, time.monotonic())
+        self._stragglers.handed_out_again(batch.seq, self._now_seconds())
         self._give(Task(batch.run * _RUN + batch.seq, batch.attempt, payload, avoid=avoid))
 
     def _is_behind(self, task_id: int, late: Container[int]) -> bool:
@@ -141,7 +152,7 @@ class HandingOut:
         return batch is None or seq in late or task_id // _RUN < batch.run
 
     def _give(self, task: Task) -> None:
-        self._stragglers.handed_out(batch_of(task.id), time.monotonic())
+        self._stragglers.handed_out(batch_of(task.id), self._now_seconds())
         self._engine.offer(task)
         self._offered += 1
 

@@ -45,6 +45,11 @@ class Stragglers:
             self._seconds += now_seconds - begun
             self._weight += weight_of(batch.files, stored_bytes)
 
+    @property
+    def weight_a_second(self) -> float:
+        """How much a worker does, on average; 0 while no batch is complete."""
+        return self._weight / self._seconds if self._seconds else 0.0
+
     def late(self, handed_out: Iterable[Batch], now_seconds: float) -> list[Batch]:
         """Those that have taken ``TIMES_AS_LONG`` what their weight takes on average, and ``LEAST_SECONDS`` more; the
         one that was begun first comes first. None while no batch is complete, since nothing is known then.
