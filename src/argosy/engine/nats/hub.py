@@ -213,6 +213,7 @@ class Hub:
             wire.receipt_inbox(member.name),
             number,
             desk.name,
+            master=self._instance,
             heard=heard,
             has_room=desk.inbox.has_room,
             void=lambda: self.lose_link(number, "gave its work up"),
@@ -228,7 +229,7 @@ class Hub:
         sender = message.subject.split(".")[2]
         link = self._link_of(segment.link, sender)
         if link is None:
-            void = wire.Receipt(segment.link, 0, known=False)
+            void = wire.Receipt(segment.link, 0, known=False, master=self._instance)
             await self.connection.publish(wire.receipt_inbox(sender), wire.encode(void))
         else:
             try:

@@ -63,6 +63,18 @@ def test_a_waiting_task_goes_to_a_member_that_has_nothing_to_do(
     assert {event.task_id: event.member for event in driver.all(TaskTaken)} == {0: "busy", 1: "idle"}
 
 
+def test_nothing_is_wanted_before_the_members_that_are_expected_have_come(cluster: Cluster, stack: ExitStack) -> None:
+    driver = started(cluster, stack)
+    driver.engine.expect(["first", "second"])
+    cluster.join("first", 1)
+    assert isinstance(driver.engine, NatsEngine)
+    places = driver.engine._placement.places
+    driver.until(lambda: any(place.has_begun for place in places.values()))
+    assert driver.engine.wanted() == 0
+    cluster.join("second", 1)
+    driver.until(lambda: driver.engine.wanted() == 4)
+
+
 class Choosing:
     """A member kept to some words gets the tasks that begin so, and a setup of its own."""
 
