@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,14 @@ from argosy.operations.prune.plan import PruneSummary
 from argosy.operations.prune.run import run_prune
 from argosy.repository.locks import acquire
 from tests.support.backups import Scene
-from tests.support.cluster_commands import Commands, cluster_of_commands, cluster_with, stopped_proxies, until_running
+from tests.support.cluster_commands import (
+    PATIENCE_SECONDS,
+    Commands,
+    cluster_of_commands,
+    cluster_with,
+    stopped_proxies,
+    until_running,
+)
 from tests.support.command import decode_lines
 from tests.support.holding import Hold
 from tests.support.masters import running_master
@@ -123,6 +132,26 @@ def test_a_locked_repository_is_not_pruned(scene: Scene) -> None:
                 client.follow(client.submit(scene.access(), ORDER).run, PruneObserver())
         finally:
             lock.release()
+
+
+def test_a_prune_without_members_waits_for_one_and_locks_nobody_out(unpruned: Scene, scene: Scene) -> None:
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with running_master(scene) as bed, bed.client() as client, ThreadPoolExecutor(1) as others:
+        submitted = client.submit(scene.access(), ORDER)
+        following = others.submit(client.follow, submitted.run, PruneObserver(message=said.put))
+        assert "waits for one" in said.get(timeout=PATIENCE_SECONDS)
+        acquire(scene.open(), exclusive=True).release()
+        bed.start_proxy("one")
+        assert following.result().repack
+    assert_nothing_lost(unpruned, scene)
+
+
+def test_a_prune_without_members_can_be_stopped(scene: Scene) -> None:
+    with running_master(scene) as bed, bed.client() as client:
+        submitted = client.submit(scene.access(), ORDER)
+        client.stop(submitted.run)
+        with pytest.raises(Interrupted):
+            client.follow(submitted.run, PruneObserver())
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 import msgspec
@@ -149,6 +149,16 @@ class Hub:
     def open_desk(self) -> Desk:
         """Take in an engine; the members that there are are in its inbox already."""
         return self.connection.run(self._open_desk())
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Within, the stream holds a token that nobody draws: autoscalers see that a member is wanted."""
+        desk = self.open_desk()
+        desk.tokens.need()
+        try:
+            yield
+        finally:
+            desk.close()
 
     def admit_only(self, names: frozenset[str]) -> None:
         """Strike off whoever is not among these names, and take such in no more. From any thread."""
