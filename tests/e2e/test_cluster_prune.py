@@ -171,6 +171,25 @@ def test_a_prune_is_shown_to_its_end(cluster: Commands, unpruned: Scene, scene: 
     assert_nothing_lost(unpruned, scene)
 
 
+def test_forget_has_a_cluster_prune_what_only_its_snapshots_used(cluster: Commands, scene: Scene) -> None:
+    words = ("--prune", *ALL[1:], "--cluster", cluster.url, "-r", scene.repository)
+    snapshots = cluster.argosy.documents("snapshots", "-r", scene.repository)[0]
+    oldest = snapshots[0]["id"]
+    dry = cluster.argosy.documents("forget", oldest, *words, "--dry-run")[-1]
+    done = cluster.argosy.documents("forget", oldest, *words)[-1]
+    assert {**dry, "dry_run": False} == done
+    assert done["packs_repacked"] > 0
+    left = cluster.argosy.documents("snapshots", "-r", scene.repository)[0]
+    assert [snapshot["id"] for snapshot in left] == [snapshot["id"] for snapshot in snapshots[1:]]
+    cluster.argosy.run("check", "--read-data", "-r", scene.repository)
+    assert cluster.argosy.documents("jobs", "--cluster", cluster.url, "--last", "1")[0]["kind"] == "prune"
+
+
+def test_forget_alone_needs_no_cluster(cluster: Commands, scene: Scene) -> None:
+    words = ("forget", "latest", "--cluster", cluster.url, "-r", scene.repository)
+    assert "--prune" in cluster.argosy.says(*words, expect=1)
+
+
 def test_a_detached_prune_is_told_of_attached_to_and_cancelled(
     cluster: Commands, unpruned: Scene, scene: Scene
 ) -> None:
