@@ -236,9 +236,10 @@ def _table(kind: str, runs: list[list[Outcome]]) -> str:
             share = speed / (outcome.members * one)
             goal = GOALS.get(kind) if outcome.members == MEMBERS[-1] else None
             met = "" if goal is None else f" ≥ {goal} {_met(share >= goal)}"
+            shown = "-" if kind == "big" else f"{share:.2f}{met}"
             loads = " ".join(f"{load:.2f}" for load in outcome.loads)
             idle = " ".join(f"{part:.2f}" for part in outcome.idle)
-            cells = (outcome.members, f"{outcome.seconds:.1f}", words, f"{share:.2f}{met}", loads, idle)
+            cells = (outcome.members, f"{outcome.seconds:.1f}", words, shown, loads, idle)
             lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n\n"
 

@@ -91,7 +91,7 @@ class PruneOrder(_Message, frozen=True):
             options.pack_size_bytes,
             options.compression,
             options.verify,
-            frozenset(options.without),
+            options.without,
         )
 
     def options(self, workers: int, state_directory: Path) -> PruneOptions:
