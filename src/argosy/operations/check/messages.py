@@ -87,7 +87,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def decode_setup(payload: bytes) -> WorkerSetup:
     """What a worker is made with."""
-    return msgspec.msgpack.decode(payload, type=WorkerSetup)
+    return _SETUP.decode(payload)
 
 
 def decode_work(payload: bytes) -> Work:
@@ -100,5 +100,8 @@ def decode_found(payload: bytes) -> Found:
     return _FOUND.decode(payload)
 
 
+# Made once, here. msgspec may end the process (a NULL pointer) where threads decode a type for the first time at once,
+# and the workers of a check are threads.
+_SETUP: msgspec.msgpack.Decoder[WorkerSetup] = msgspec.msgpack.Decoder(WorkerSetup)
 _WORK: msgspec.msgpack.Decoder[Work] = msgspec.msgpack.Decoder(Work)
 _FOUND: msgspec.msgpack.Decoder[Found] = msgspec.msgpack.Decoder(Found)
