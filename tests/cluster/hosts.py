@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,13 @@ class Backup:
         """Wait until each of these members holds a batch; the seconds."""
         return self.until(lambda job: all(held_by(job, name) for name in names))
 
+    def until_begun_by(self, *names: str) -> float:
+        """Wait until each of these members has begun a batch from now on; the seconds. A job that was taken up again
+        shows what its members held before until they do.
+        """
+        now = datetime.now(UTC)
+        return self.until(lambda job: all(last_begun(job, name) > now for name in names))
+
     def until_said(self, words: str, by: str = "master") -> float:
         """Wait until the master, or another member, says so, if it has not since this backup began; the seconds."""
         begin = time.monotonic()
@@ -245,6 +253,17 @@ class Backup:
 def held_by(job: dict[str, Any], name: str) -> set[int]:
     """The numbers of the batches that a member holds in a job."""
     return {batch["batch"] for member in job["members"] if member["name"] == name for batch in member["batches"]}
+
+
+def last_begun(job: dict[str, Any], name: str) -> datetime:
+    """When a member has last begun, or gone on with, a batch that it holds."""
+    held = [batch["updated"] for member in job["members"] if member["name"] == name for batch in member["batches"]]
+    return max((moment_of(updated) for updated in held if updated), default=datetime.fromtimestamp(0, UTC))
+
+
+def moment_of(text: str) -> datetime:
+    """A time in a document."""
+    return datetime.fromisoformat(text[:26].rstrip("Z") + "+00:00")
 
 
 def cluster_on(bed: Bed, home: Path, source: Path, *proxies: str) -> Cluster:

@@ -183,8 +183,8 @@ def test_the_master_is_killed_and_started_again(scene: Scene, location: str) -> 
         scene.cluster.running["master"].end()
         scene.cluster.start_master()
         backup.until_said("is taken up again")
-        seconds = backup.until_held_by(*PROXIES)
         scene.cluster.limit(OPEN)
+        seconds = backup.until_begun_by(*PROXIES)
         summary = backup.end()
         assert summary["resumed"]
         scene.judge(location, summary, all_at_work_after_seconds=seconds)
@@ -204,8 +204,8 @@ def test_all_at_once(scene: Scene, location: str) -> None:
             cluster.signal("nas-2", signal.SIGCONT)
         cluster.bed.mend(cluster.hosts["nas-3"])
         cluster.start_proxy("nas-1")
-        seconds = backup.until_held_by(*PROXIES)
         cluster.limit(OPEN)
+        seconds = backup.until_begun_by(*PROXIES)
         scene.judge(location, backup.end(), all_at_work_after_seconds=seconds)
 
 

@@ -19,10 +19,18 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session", params=restic_parameters())
-def compared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+def compared_by_all(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Compared:
     """A repository that each installed restic wrote, once for all tests: they only read it."""
     restic: Restic = request.param
     return make_compared(restic, tmp_path_factory.mktemp("compared"))
+
+
+@pytest.fixture
+def compared(compared_by_all: Compared) -> Compared:
+    """The same, without the lock of a test before whose time was over: it would refuse all that come after."""
+    for lock in (Path(compared_by_all.argosy.repository) / "locks").iterdir():
+        lock.unlink()
+    return compared_by_all
 
 
 @pytest.fixture(scope="session")

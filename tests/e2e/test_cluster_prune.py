@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,14 @@ from argosy.operations.prune.plan import PruneSummary
 from argosy.operations.prune.run import run_prune
 from argosy.repository.locks import acquire
 from tests.support.backups import Scene
-from tests.support.cluster_commands import Commands, cluster_of_commands, cluster_with, stopped_proxies, until_running
+from tests.support.cluster_commands import (
+    PATIENCE_SECONDS,
+    Commands,
+    cluster_of_commands,
+    cluster_with,
+    stopped_proxies,
+    until_running,
+)
 from tests.support.command import decode_lines
 from tests.support.holding import Hold
 from tests.support.masters import running_master
@@ -125,6 +134,26 @@ def test_a_locked_repository_is_not_pruned(scene: Scene) -> None:
             lock.release()
 
 
+def test_a_prune_without_members_waits_for_one_and_locks_nobody_out(unpruned: Scene, scene: Scene) -> None:
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with running_master(scene) as bed, bed.client() as client, ThreadPoolExecutor(1) as others:
+        submitted = client.submit(scene.access(), ORDER)
+        following = others.submit(client.follow, submitted.run, PruneObserver(message=said.put))
+        assert "waits for one" in said.get(timeout=PATIENCE_SECONDS)
+        acquire(scene.open(), exclusive=True).release()
+        bed.start_proxy("one")
+        assert following.result().repack
+    assert_nothing_lost(unpruned, scene)
+
+
+def test_a_prune_without_members_can_be_stopped(scene: Scene) -> None:
+    with running_master(scene) as bed, bed.client() as client:
+        submitted = client.submit(scene.access(), ORDER)
+        client.stop(submitted.run)
+        with pytest.raises(Interrupted):
+            client.follow(submitted.run, PruneObserver())
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """A master without workers, and a proxy."""
@@ -140,6 +169,25 @@ def test_a_prune_is_shown_to_its_end(cluster: Commands, unpruned: Scene, scene: 
     assert summary["packs_repacked"] > 0
     assert "nothing to do" in cluster.argosy.says(*words)
     assert_nothing_lost(unpruned, scene)
+
+
+def test_forget_has_a_cluster_prune_what_only_its_snapshots_used(cluster: Commands, scene: Scene) -> None:
+    words = ("--prune", *ALL[1:], "--cluster", cluster.url, "-r", scene.repository)
+    snapshots = cluster.argosy.documents("snapshots", "-r", scene.repository)[0]
+    oldest = snapshots[0]["id"]
+    dry = cluster.argosy.documents("forget", oldest, *words, "--dry-run")[-1]
+    done = cluster.argosy.documents("forget", oldest, *words)[-1]
+    assert {**dry, "dry_run": False} == done
+    assert done["packs_repacked"] > 0
+    left = cluster.argosy.documents("snapshots", "-r", scene.repository)[0]
+    assert [snapshot["id"] for snapshot in left] == [snapshot["id"] for snapshot in snapshots[1:]]
+    cluster.argosy.run("check", "--read-data", "-r", scene.repository)
+    assert cluster.argosy.documents("jobs", "--cluster", cluster.url, "--last", "1")[0]["kind"] == "prune"
+
+
+def test_forget_alone_needs_no_cluster(cluster: Commands, scene: Scene) -> None:
+    words = ("forget", "latest", "--cluster", cluster.url, "-r", scene.repository)
+    assert "--prune" in cluster.argosy.says(*words, expect=1)
 
 
 def test_a_detached_prune_is_told_of_attached_to_and_cancelled(

@@ -16,6 +16,7 @@ import pytest
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.hub import Hub
+from argosy.engine.nats.leftovers import NO_LEFTOVERS, Leftover, Leftovers
 from argosy.engine.nats.server import NatsServer
 from argosy.engine.nats.wire import Terms
 from tests.support import engine_handlers
@@ -59,13 +60,33 @@ def nats_server(directory: Path, *, extra: str = "") -> Iterator[NatsServer]:
         server.stop()
 
 
+class Drawer:
+    """Leftovers in memory, of scripted work with this setup."""
+
+    def __init__(self, setup: bytes) -> None:
+        self.kept: list[tuple[str, bytes, list[bytes]]] = []
+        self._setup = setup
+
+    def are_of(self, handler: str) -> bool:
+        return handler == engine_handlers.SCRIPTED
+
+    def keep(self, handler: str, setup: bytes, reports: list[bytes]) -> None:
+        self.kept.append((handler, setup, reports))
+
+    def take(self, handler: str, setup: bytes) -> list[Leftover]:
+        assert (handler, setup) == (engine_handlers.SCRIPTED, self._setup)
+        return [Leftover(report, b"of it") for report in self.kept.pop()[2]] if self.kept else []
+
+
 class Member:
     """A member in this process."""
 
-    def __init__(self, url: str, name: str, workers: int, terms: Terms | None = None) -> None:
+    def __init__(
+        self, url: str, name: str, workers: int, terms: Terms | None = None, leftovers: Leftovers = NO_LEFTOVERS
+    ) -> None:
         self.connection = Connection(url, name)
         self.connection.open(PATIENCE_SECONDS)
-        self.agent = Agent(self.connection, name, workers, ALLOWED, terms=terms or Terms())
+        self.agent = Agent(self.connection, name, workers, ALLOWED, terms=terms or Terms(), leftovers=leftovers)
         self.agent.start()
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.support.cluster import server_program
 from tests.support.command import Argosy
+from tests.support.mortal import mortal
 
 PATIENCE_SECONDS = 60.0
 _TRIES = 10
@@ -27,7 +28,7 @@ class Daemon:
 
     def __init__(self, command: list[str | bytes | Path], environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            mortal(command), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         self._lines: list[str] = []
         self._changed = threading.Condition()
@@ -90,6 +91,7 @@ class Commands:
 
     argosy: Argosy
     port: int = 0
+    master: Daemon | None = None
     proxies: dict[str, Daemon] = field(default_factory=dict)
     stack: ExitStack = field(default_factory=ExitStack)
 
@@ -104,7 +106,7 @@ class Commands:
             port = self.port or random.choice(_PORTS)
             master = self.start("master", "--listen", f"127.0.0.1:{port}", *flags)
             if master.until_said("listening on", "already in use").startswith("listening"):
-                self.port = port
+                self.port, self.master = port, master
                 return master
         raise AssertionError(f"no port is free: {master.text}")
 

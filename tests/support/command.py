@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.machines import ONE_MACHINE, Machines
+from tests.support.mortal import mortal
 from tests.support.restic import PASSWORD
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,7 +81,7 @@ class Argosy:
     def started(self, *arguments: str | bytes | Path) -> Iterator[subprocess.Popen[bytes]]:
         """The running program; killed with its workers at the end, if it still runs."""
         with subprocess.Popen(
-            self.command(*arguments),
+            mortal(self.command(*arguments)),
             env=self.variables(),
             cwd=self.home,
             stdin=subprocess.DEVNULL,

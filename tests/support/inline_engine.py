@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
+from collections.abc import Collection
 
 from argosy.engine.interface import Event, Handler, Member, MemberJoined, Task, TaskComplete, TaskFailed, TaskProgress
 
@@ -29,6 +30,9 @@ class InlineEngine:
         """Make the handler."""
         module, _, factory = handler.partition(":")
         self._handler = getattr(importlib.import_module(module), factory)(setup, self)
+
+    def expect(self, members: Collection[str]) -> None:
+        """It reports at once."""
 
     def offer(self, task: Task) -> None:
         """Keep it."""

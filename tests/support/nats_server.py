@@ -19,6 +19,7 @@ import pytest
 from argosy.certificates.cluster_directory import ClusterDirectory
 from argosy.certificates.nats_configuration import Subjects, authorization_block, tls_block
 from argosy.certificates.private_files import write_private
+from tests.support.mortal import mortal
 
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
@@ -65,7 +66,7 @@ def nats_server(cluster: ClusterDirectory, directory: Path) -> Iterator[NatsServ
     _configure(cluster, configuration, time.time())
     with (directory / _LOG).open("wb") as log:
         process = subprocess.Popen(
-            [_program(), "-c", str(configuration), "--ports_file_dir", str(directory)],
+            mortal([_program(), "-c", str(configuration), "--ports_file_dir", str(directory)]),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

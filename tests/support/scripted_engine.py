@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from argosy.engine.interface import Event, Member, Task, TaskTaken
 
@@ -25,6 +25,9 @@ class ScriptedEngine:
 
     def start(self, setup: bytes, handler: str) -> None:
         del setup, handler
+
+    def expect(self, members: Collection[str]) -> None:
+        del members
 
     def offer(self, task: Task) -> None:
         self.offered.append(task)

@@ -37,6 +37,7 @@ import pytest
 from obstore.store import S3Store
 
 from argosy.storage.options import StorageOptions
+from tests.support.mortal import mortal
 
 BUCKET = "argosy-tests"
 ACCESS_KEY = "ARGOSYTESTKEY"
@@ -237,10 +238,8 @@ class _Running:
 @contextlib.contextmanager
 def _running(command: list[str], log: Path) -> Iterator[_Running]:
     """Run a server until the context ends; the kernel kills it if this process dies first."""
-    if guard := shutil.which("setpriv"):
-        command = [guard, "--pdeathsig", "KILL", *command]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(mortal(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     try:
         yield _Running(process, log)
     finally:

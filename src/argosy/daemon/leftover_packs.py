@@ -28,9 +28,13 @@ class LeftoverPacks:
         self._job = ""
         self._reports: list[bytes] = []
 
+    def are_of(self, handler: str) -> bool:
+        """Restores and checks report nothing that outlives them."""
+        return handler == BACKUP
+
     def keep(self, handler: str, setup: bytes, reports: list[bytes]) -> None:
-        """Keep what a backup's workers have reported; restores and checks report nothing that outlives them."""
-        if handler == BACKUP and reports:
+        """Keep what a backup's workers have reported."""
+        if self.are_of(handler) and reports:
             job = decode(setup, WorkerSetup).job_id
             with self._lock:
                 if job != self._job:
@@ -39,7 +43,7 @@ class LeftoverPacks:
 
     def take(self, handler: str, setup: bytes) -> list[Leftover]:
         """The reports of this job's packs that are in the repository with their sizes."""
-        if handler != BACKUP:
+        if not self.are_of(handler):
             return []
         wanted = decode(setup, WorkerSetup)
         with self._lock:

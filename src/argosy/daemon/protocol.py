@@ -24,7 +24,7 @@ from argosy.restic_format.compression import CompressionMode
 from argosy.state.history import JobHistory
 from argosy.storage.options import StorageOptions
 
-PROTOCOL = 3
+PROTOCOL = 4
 PROGRAMS_DIFFER = "Install the same version of Argosy at both ends."
 # One message of NATS, with room for its envelope.
 MOST_REQUEST_BYTES = 1000 * 1000
@@ -80,11 +80,19 @@ class PruneOrder(_Message, frozen=True):
     pack_size_bytes: int
     compression: CompressionMode
     verify: bool
+    without: frozenset[bytes] = frozenset()
 
     @classmethod
     def of(cls, options: PruneOptions) -> PruneOrder:
         """What travels of a prune's options."""
-        return cls(options.limits, options.dry_run, options.pack_size_bytes, options.compression, options.verify)
+        return cls(
+            options.limits,
+            options.dry_run,
+            options.pack_size_bytes,
+            options.compression,
+            options.verify,
+            options.without,
+        )
 
     def options(self, workers: int, state_directory: Path) -> PruneOptions:
         """The options again, for a master. The members repack all of it."""
@@ -97,6 +105,7 @@ class PruneOrder(_Message, frozen=True):
             workers=workers,
             alone_bytes=0,
             state_directory=state_directory,
+            without=self.without,
         )
 
 

@@ -6,7 +6,7 @@ EngineError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -211,6 +211,12 @@ class Engine(Protocol):
 
         Returns at once; workers start when tasks are offered. ``setup`` may hold secrets: it never stands
         in a command line, an environment or a file.
+        """
+
+    def expect(self, members: Collection[str]) -> None:
+        """Want nothing before these members of an earlier run of the work have come and reported what they did in it.
+
+        Called right after ``start``. Who is not heard of within a lease is not waited for, and nobody for long.
         """
 
     def offer(self, task: Task) -> None:

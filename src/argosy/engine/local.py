@@ -16,6 +16,7 @@ import selectors
 import socket
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 
 from argosy import native
@@ -117,6 +118,9 @@ class LocalEngine:
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_fd, selectors.EVENT_READ, self._woken)
+
+    def expect(self, members: Collection[str]) -> None:
+        """See ``Engine.expect``: what this process did not hear of is lost."""
 
     def offer(self, task: Task) -> None:
         """See ``Engine.offer``."""

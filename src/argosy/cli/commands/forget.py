@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from argosy.cli.choosing import long_snapshot_flags
+from argosy.cli.cluster_flags import submitting_flags
 from argosy.cli.context import Context
 from argosy.cli.decorators import verb
 from argosy.cli.output import Output
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from argosy.operations.forget.policy import Decision, Policy
     from argosy.operations.forget.run import ForgetPlan, ForgetResult
     from argosy.operations.grouping import GroupKey
+    from argosy.operations.prune.options import PruneOptions
     from argosy.repository.snapshots import SnapshotFilter, StoredSnapshot
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -67,6 +69,7 @@ def _keep_flags(function: Decorated) -> Decorated:
 @click.option("-n", "--dry-run", is_flag=True, help="remove nothing, say what would be")
 @click.option("--prune", is_flag=True, help="then remove what no snapshot uses any more")
 @prune_flags
+@submitting_flags
 @click.argument("snapshot_ids", metavar="[SNAPSHOT…]", nargs=-1)
 def command(
     ctx: Context,
@@ -83,7 +86,7 @@ def command(
     """Remove snapshots, by rules or by name.
 
     The rules are applied to the snapshots of each host and set of paths by themselves. Room is
-    gained by `argosy prune`, later.
+    gained by `argosy prune`, later; with --prune --cluster a master runs that over its members.
     """
     from argosy.api import forget_and_prune
     from argosy.operations.forget.run import ForgetOptions, run_forget
@@ -107,6 +110,15 @@ def command(
         for error in result.damaged:
             ctx.output.error(error.message)
 
+    if flags["cluster"]:
+        if not prune:
+            raise UsageError(
+                "forget needs no cluster: it removes snapshots, which is quick", hint="Add --prune, or leave it out."
+            )
+        pruning = prune_options(ctx, flags, dry_run=dry_run)
+        result = run_forget(ctx.access, options, show_plan)
+        show_result(result)
+        return max(result.exit_code, _prune_by_cluster(ctx, flags, pruning, result.removed_ids))
     if prune:
         from argosy.cli.prune_reporter import PruneReporter
 
@@ -117,6 +129,20 @@ def command(
     result = run_forget(ctx.access, options, show_plan)
     show_result(result)
     return result.exit_code
+
+
+def _prune_by_cluster(ctx: Context, flags: dict[str, Any], options: PruneOptions, removed_ids: Sequence[bytes]) -> int:
+    """Have a master remove what only these snapshots used; its exit code. Nothing is to be done if none went."""
+    from msgspec.structs import replace
+
+    from argosy.cli.cluster_jobs import run_by_cluster
+    from argosy.cli.commands.prune import prune_show
+    from argosy.daemon.protocol import PruneOrder
+
+    if not removed_ids:
+        return 0
+    order = PruneOrder.of(replace(options, without=frozenset(removed_ids)))
+    return run_by_cluster(ctx, flags, order, prune_show(ctx))
 
 
 def show(output: Output, plan: ForgetPlan, policy: Policy, *, compact: bool) -> None:

@@ -66,7 +66,10 @@ class Agent:
         self._state_changed = state_changed
         self._instance = uuid.uuid4().hex
         self._lease_seconds = _DEFAULT_LEASE_SECONDS
+        self._master = ""
         self._running: dict[int, _Running] = {}
+        # Sessions for a former master, until they have stored what their workers have read.
+        self._storing: list[Session] = []
         self._ended: deque[int] = deque(maxlen=_REMEMBERED_LINKS)
         self._state = ""
         self._refusal = ""
@@ -138,7 +141,24 @@ class Agent:
         self._last_answer = time.monotonic()
         self._lease_seconds = welcome.lease_seconds
         self._refusal = welcome.refusal
-        self._abandon(welcome.void)
+        self._meet(welcome.master)
+        self._void(welcome.void)
+
+    def _meet(self, master: str) -> None:
+        """A word from this master has come. If it is a new one, all links are void."""
+        if master in ("", self._master):
+            return
+        if self._master:
+            self._storing = [session for session in self._storing if session.is_alive()]
+            for running in self._running.values():
+                running.link.close()
+                running.draw.close()
+                running.session.replace()
+                self._storing.append(running.session)
+        self._master = master
+
+    def _is_storing(self) -> bool:
+        return any(session.is_alive() for session in self._storing)
 
     def _say_state(self, answered: bool) -> None:
         if not answered:
@@ -155,6 +175,7 @@ class Agent:
 
     async def _receive(self, message: Msg) -> None:
         segment = wire.decode(message.data, wire.Segment)
+        self._meet(segment.master)
         running = self._running.get(segment.link)
         if running is None and segment.number == 0 and segment.link not in self._ended and not self._leaving:
             running = self._open(segment.link, segment.engine)
@@ -166,6 +187,7 @@ class Agent:
 
     async def _confirmed(self, message: Msg) -> None:
         receipt = wire.decode(message.data, wire.Receipt)
+        self._meet(receipt.master)
         if (running := self._running.get(receipt.link)) is not None:
             running.link.confirmed(receipt)
 
@@ -175,7 +197,15 @@ class Agent:
 
         pace = Pace(self._terms.weight)
         session = Session(
-            self._name, self._workers, self._allowed, self._prepare, ended, self._state_changed, pace, self._leftovers
+            self._name,
+            self._workers,
+            self._allowed,
+            self._prepare,
+            ended,
+            self._state_changed,
+            pace,
+            self._leftovers,
+            self._is_storing,
         )
         draw = TokenDraw(self._connection, engine, self._lease_seconds, session.drawn)
 
@@ -191,7 +221,7 @@ class Agent:
             engine,
             heard=heard,
             has_room=session.inbox.has_room,
-            void=session.abandon,
+            void=lambda: self._void([number]),
         )
         session.attach(link, _Draw(self._connection, draw))
         self._running[number] = _Running(session, link, draw)
@@ -205,12 +235,13 @@ class Agent:
         one does it get new links to the engines that it was taken in by.
         """
         if self._running:
-            self._abandon(list(self._running))
+            for running in self._running.values():
+                running.session.abandon()
             self._instance = uuid.uuid4().hex
 
-    def _abandon(self, links: list[int]) -> None:
+    def _void(self, links: list[int]) -> None:
         for number in links:
-            if number in self._running:
+            if number in self._running and not self._running[number].session.is_replaced:
                 self._running[number].session.abandon()
 
     def _forget(self, number: int) -> None:
@@ -221,8 +252,9 @@ class Agent:
 
     def _reconnected(self) -> None:
         for running in self._running.values():
-            running.draw.restart()
-            running.link.resend()
+            if not running.session.is_replaced:
+                running.draw.restart()
+                running.link.resend()
 
 
 class _Draw:

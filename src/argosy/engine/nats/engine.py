@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 
 import msgspec
 
@@ -32,6 +33,9 @@ from argosy.errors import EngineError
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 _CANCEL_SECONDS = 2.0
 _FAREWELL_SECONDS = 5.0
+# Who is there may store for ``session.STORE_SECONDS``, and prove before that what it sees.
+_EXPECTED_SECONDS = 45.0
+_FIRST_WORKER = 1
 # Tasks that wait while nobody draws: some tokens may be lost.
 _STARVED_SECONDS = 2.0
 
@@ -55,6 +59,8 @@ class NatsEngine:
         self._events: list[Event] = []
         self._last_draw_seconds = 0.0
         self._expelled: set[str] = set()
+        self._expected: set[str] = set()
+        self._expected_since_seconds = 0.0
         self._failure: EngineError | None = None
 
     @property
@@ -73,6 +79,11 @@ class NatsEngine:
     def prepare(self, handler: str, count: int) -> None:
         """See ``Engine.prepare``: each member decides for itself."""
 
+    def expect(self, members: Collection[str]) -> None:
+        """See ``Engine.expect``. A member that is there has the time to store what its workers have read."""
+        self._expected = set(members)
+        self._expected_since_seconds = time.monotonic()
+
     def offer(self, task: Task) -> None:
         """See ``Engine.offer``."""
         desk = self._usable()
@@ -81,7 +92,7 @@ class NatsEngine:
 
     def wanted(self) -> int:
         """See ``Engine.wanted``."""
-        return self._placement.wanted()
+        return 0 if self._expected else self._placement.wanted()
 
     def events(self, timeout_seconds: float) -> list[Event]:
         """See ``Engine.events``."""
@@ -92,6 +103,7 @@ class NatsEngine:
             woken = desk.inbox.wait(min(deadline, time.monotonic() + _STARVED_SECONDS))
             before = self.wanted()
             self._hear()
+            self._expect_no_longer()
             self._refill()
             if self._events or woken or self._failure or self.wanted() > before or time.monotonic() >= deadline:
                 break
@@ -220,6 +232,17 @@ class NatsEngine:
                     if link in self._placement.places:
                         self._receive(link, data)
 
+    def _expect_no_longer(self) -> None:
+        """Who has begun has said all; who is not heard of is not waited for."""
+        if self._expected:
+            waited = time.monotonic() - self._expected_since_seconds
+            places = self._placement.places.values()
+            self._expected -= {place.name for place in places if place.has_begun}
+            if waited > self._hub.lease_seconds:
+                self._expected &= {place.name for place in places}
+            if waited > _EXPECTED_SECONDS:
+                self._expected.clear()
+
     def _attach(self, place: Place) -> None:
         assert self._desk is not None
         if place.name in self._expelled:
@@ -269,6 +292,10 @@ class NatsEngine:
                 place.left_window = left_window
             case wire.Crew(workers):
                 placement.crew(link, workers)
+            case wire.Begun(reports):
+                place.has_begun = True
+                for report in reports:
+                    self._events.append(self._as_event(place, wire.Said(_FIRST_WORKER, report)))
             case wire.Joined():
                 self._join(place)
             case wire.GivenBack(task_id, attempt):

@@ -13,8 +13,8 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 import msgspec
@@ -150,6 +150,16 @@ class Hub:
         """Take in an engine; the members that there are are in its inbox already."""
         return self.connection.run(self._open_desk())
 
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Within, the stream holds a token that nobody draws: autoscalers see that a member is wanted."""
+        desk = self.open_desk()
+        desk.tokens.need()
+        try:
+            yield
+        finally:
+            desk.close()
+
     def admit_only(self, names: frozenset[str]) -> None:
         """Strike off whoever is not among these names, and take such in no more. From any thread."""
         self.connection.soon(self._admit_only, names)
@@ -213,6 +223,7 @@ class Hub:
             wire.receipt_inbox(member.name),
             number,
             desk.name,
+            master=self._instance,
             heard=heard,
             has_room=desk.inbox.has_room,
             void=lambda: self.lose_link(number, "gave its work up"),
@@ -228,7 +239,7 @@ class Hub:
         sender = message.subject.split(".")[2]
         link = self._link_of(segment.link, sender)
         if link is None:
-            void = wire.Receipt(segment.link, 0, known=False)
+            void = wire.Receipt(segment.link, 0, known=False, master=self._instance)
             await self.connection.publish(wire.receipt_inbox(sender), wire.encode(void))
         else:
             try:

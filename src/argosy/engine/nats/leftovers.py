@@ -20,6 +20,9 @@ class Leftover(msgspec.Struct, frozen=True):
 class Leftovers(Protocol):
     """Called from a session's thread. ``handler`` and ``setup`` tell what the work is."""
 
+    def are_of(self, handler: str) -> bool:
+        """Whether work of this handler may leave any."""
+
     def keep(self, handler: str, setup: bytes, reports: list[bytes]) -> None:
         """A link was lost before these reports were confirmed. The master may have had them."""
 
@@ -29,6 +32,10 @@ class Leftovers(Protocol):
 
 class NoLeftovers:
     """Nothing is kept: the work is done again."""
+
+    def are_of(self, handler: str) -> bool:  # noqa: ARG002 - the protocol's
+        """None are."""
+        return False
 
     def keep(self, handler: str, setup: bytes, reports: list[bytes]) -> None:
         """They are dropped."""

@@ -31,6 +31,7 @@ class Link:
         number: int,
         engine: str,
         *,
+        master: str = "",
         heard: Callable[[list[bytes]], None],
         has_room: Callable[[], bool],
         void: Callable[[], None],
@@ -41,6 +42,7 @@ class Link:
         self._segments_to = segments_to
         self._receipts_to = receipts_to
         self._engine = engine
+        self._master = master
         self._heard = heard
         self._has_room = has_room
         self._void = void
@@ -105,7 +107,7 @@ class Link:
             while (segment := self._outgoing.segment()) is not None:
                 number, data = segment
                 self._answered.clear()
-                message = encode(Segment(self.number, number, data, self._engine))
+                message = encode(Segment(self.number, number, data, self._engine, self._master))
                 await self._connection.publish(self._segments_to, message)
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._answered.wait(), _ANSWER_SECONDS)

@@ -35,6 +35,7 @@ class Place(msgspec.Struct):
     worker_limit: int
     terms: Terms = msgspec.field(default_factory=Terms)
     first_worker: int = 0
+    has_begun: bool = False
     joined_at_seconds: float | None = None
     handed: int = 0
     left_window: int = 0

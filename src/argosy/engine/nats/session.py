@@ -39,7 +39,9 @@ _BEHIND_SECONDS = 0.01
 # After it heard that what waits is not for this member.
 _UNSUITED_SECONDS = 1.0
 _ALWAYS = Pace(1.0)
-_FIRST_WORKER = 1
+# Three packs of 16 MiB over 20 Mbit/s, say. Others wait meanwhile: see ``Engine.expect``.
+STORE_SECONDS = 30.0
+_STORE_TURN_SECONDS = 0.2
 
 
 Prepare: TypeAlias = Callable[[str, bytes], bytes]
@@ -86,9 +88,11 @@ class Session(threading.Thread):
         say: Callable[[str], None] = lambda _: None,
         pace: Pace = _ALWAYS,
         leftovers: Leftovers = NO_LEFTOVERS,
+        former_stores: Callable[[], bool] = lambda: False,
     ) -> None:
         """``allowed`` are the handlers that this member runs; ``ended`` is called at the very end. ``say`` hears, in
-        words, why this member takes no part; ``pace`` says when it rests; ``leftovers`` keeps reports for the next one.
+        words, why this member takes no part; ``pace`` says when it rests; ``leftovers`` keeps reports for the next one,
+        which begins its work when ``former_stores`` says that none before it still stores what its workers have read.
         """
         super().__init__(name=f"session-{name}", daemon=True)
         self.inbox: Inbox[wire.Down] = Inbox()
@@ -100,17 +104,19 @@ class Session(threading.Thread):
         self._tell_here = say
         self._pace = pace
         self._leftovers = leftovers
+        self._former_stores = former_stores
         self._work: tuple[str, bytes] | None = None
-        self._left_over: list[bytes] = []
         self._unsuited_until_seconds = 0.0
         self._engine: LocalEngine | None = None
         self._over = threading.Event()
         self._leaving = threading.Event()
+        self._is_replaced = False
         self._handed = 0
         self._last_room = 0
         self._last_demand = 0
         self._answered: list[int] = []
-        self._tokens: dict[int, int] = {}
+        # Of each task at hand: its attempt, and its token.
+        self._tokens: dict[int, tuple[int, int]] = {}
         # Handed over although no slot is free (a worker has died meanwhile, say).
         self._kept: deque[Task] = deque()
         self._flush_behind_kept = False
@@ -125,6 +131,19 @@ class Session(threading.Thread):
     def drawn(self, token: int) -> None:
         """A token was drawn: ask for a task."""
         self._link.send(wire.encode(wire.Draw(token)))
+
+    def replace(self) -> None:
+        """Another master runs the work from now on, and the link is void: store what the workers have read, so that it
+        can be told to the next session's master, then end. From any thread.
+        """
+        self._is_replaced = True
+        self.inbox.wake()
+        self._nudge()
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether ``replace`` was called."""
+        return self._is_replaced
 
     def abandon(self) -> None:
         """End at once: the link is void, or this member leaves. From any thread."""
@@ -157,6 +176,9 @@ class Session(threading.Thread):
             if self._leaving.is_set():
                 self._say(wire.Closed())
                 return
+            if self._is_replaced:
+                self._store()
+                break
             for message in self._take():
                 if self._follow(message):
                     return
@@ -170,6 +192,21 @@ class Session(threading.Thread):
         if self._engine is not None:
             # The link is void: this is for the leftovers.
             self._relay_all(self._engine.events(0.0))
+
+    def _store(self) -> None:
+        """Let workers store what they have read, for so long; what waits for them is another session's."""
+        engine = self._engine
+        if engine is None or self._work is None or not self._leftovers.are_of(self._work[0]):
+            return
+        for task_id, (attempt, _) in self._tokens.items():
+            engine.withdraw(task_id, attempt)
+        engine.flush()
+        deadline = time.monotonic() + STORE_SECONDS
+        while not self._ends() and _is_busy(engine) and time.monotonic() < deadline:
+            self._relay_all(engine.events(_STORE_TURN_SECONDS))
+
+    def _ends(self) -> bool:
+        return self._over.is_set() or self._leaving.is_set()
 
     def _take(self) -> list[wire.Down]:
         messages = self.inbox.take_all()
@@ -197,23 +234,25 @@ class Session(threading.Thread):
             raise EngineError(
                 f"the member {self._member} does not run {begin.handler!r}", hint="Install the same version everywhere."
             )
+        while self._former_stores() and not self._ends():
+            self._over.wait(_BEHIND_SECONDS)
         setup = self._prepare(begin.handler, begin.setup)
         engine = LocalEngine(
             self._workers, idle_seconds=begin.idle_seconds, close_seconds=begin.close_seconds, name=self._member
         )
         leftovers = self._leftovers.take(begin.handler, setup)
-        self._left_over = [leftover.report for leftover in leftovers]
         engine.start(setup, begin.handler)
         for leftover in leftovers:
             engine.broadcast(leftover.notice, keep=True)
         self._engine, self._work = engine, (begin.handler, setup)
+        self._say(wire.Begun([leftover.report for leftover in leftovers]))
 
     def _instruct(self, engine: LocalEngine, message: wire.Down) -> None:
         match message:
             case wire.Hand(token, task_id, attempt, payload):
                 self._handed += 1
                 self._answered.append(token)
-                self._tokens[task_id] = token
+                self._tokens[task_id] = (attempt, token)
                 self._kept.append(Task(task_id, attempt, payload))
                 self._offer_kept(engine)
             case wire.Void(token, unsuited):
@@ -276,8 +315,6 @@ class Session(threading.Thread):
         match event:
             case MemberJoined():
                 self._say(wire.Joined())
-                while self._left_over:
-                    self._say(wire.Said(_FIRST_WORKER, self._left_over.pop(0)))
             case TaskTaken(task_id, attempt, _, worker):
                 self._say(wire.Taken(task_id, attempt, worker))
             case TaskProgress(task_id, attempt, _, worker, payload):
@@ -296,23 +333,35 @@ class Session(threading.Thread):
 
     def _say_last(self, task_id: int, message: msgspec.Struct) -> None:
         """The last word on a task: its token is acknowledged once the master has confirmed it."""
-        token = self._tokens.pop(task_id)
+        _, token = self._tokens.pop(task_id)
         self._link.send(wire.encode(message), lambda: self._draw.settle(token))
 
     def _say_farewell(self) -> None:
         """Give what was said last the time to be confirmed, unless the link is void."""
         deadline = time.monotonic() + _FAREWELL_SECONDS
-        while self._link.unsent_bytes and not self._over.is_set() and time.monotonic() < deadline:
+        while self._link.unsent_bytes and not self._is_void() and time.monotonic() < deadline:
             self._over.wait(_BEHIND_SECONDS)
+
+    def _is_void(self) -> bool:
+        return self._over.is_set() or self._is_replaced
 
     def _keep_leftovers(self) -> None:
         """What workers have reported holds whoever runs the work next, unlike what they said of tasks."""
         if self._work is not None:
-            said = [wire.decode_up(message) for message in self._link.unconfirmed()]
-            reports = [message.payload for message in said if isinstance(message, wire.Said)]
-            self._leftovers.keep(*self._work, self._left_over + reports)
+            reports = []
+            for message in map(wire.decode_up, self._link.unconfirmed()):
+                match message:
+                    case wire.Said(_, payload):
+                        reports.append(payload)
+                    case wire.Begun(former):
+                        reports += former
+            self._leftovers.keep(*self._work, reports)
 
     def _nudge(self) -> None:
         engine = self._engine
         if engine is not None:
             engine.wake()
+
+
+def _is_busy(engine: LocalEngine) -> bool:
+    return any(worker.holding for member in engine.members() for worker in member.workers)

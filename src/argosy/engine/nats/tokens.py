@@ -21,6 +21,7 @@ from argosy.engine.nats.wire import WORK_STREAM, work_subject
 _PAUSE_SECONDS = 0.2
 _FETCH_SECONDS = 5.0
 _MOST_WAITING_FETCHES = 4096
+_CLOSE_SECONDS = 1.0
 RENEWALS_A_LEASE = 3
 
 
@@ -69,10 +70,14 @@ class TokenSource:
         self._task = self._connection.spawn(self._put_tokens())
 
     async def close(self) -> None:
-        """Remove the consumer; its tokens go with the next start of a master."""
+        """Remove the consumer, and the tokens that nobody has drawn: autoscalers would take them for work."""
         self._task.cancel()
+        jetstream = self._connection.jetstream
         with suppress(*FAULTS):
-            await asyncio.wait_for(self._connection.jetstream.delete_consumer(WORK_STREAM, self._engine), 1.0)
+            await asyncio.wait_for(jetstream.delete_consumer(WORK_STREAM, self._engine), _CLOSE_SECONDS)
+        with suppress(*FAULTS):
+            subject = work_subject(self._engine)
+            await asyncio.wait_for(jetstream.purge_stream(WORK_STREAM, subject=subject), _CLOSE_SECONDS)
 
     def _need(self, count: int) -> None:
         self._needed += count

@@ -12,7 +12,7 @@ import msgspec
 
 from argosy.errors import EngineError
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 WORK_STREAM = "ARGOSY_WORK"
 STATE_BUCKET = "argosy_status"
@@ -137,20 +137,26 @@ class Welcome(_Message, frozen=True):
 
 
 class Segment(_Message, frozen=True):
-    """A piece of a link's stream. ``engine`` names the consumer that the link's tokens come from."""
+    """A piece of a link's stream. One from a ``master`` names it as a Welcome does, and the ``engine``: the consumer
+    that the link's tokens come from.
+    """
 
     link: int
     number: int
     data: bytes
     engine: str = ""
+    master: str = ""
 
 
 class Receipt(_Message, frozen=True):
-    """All segments of the link below ``expected`` have arrived. ``known`` is False if the link is void."""
+    """All segments of the link below ``expected`` have arrived. ``known`` is False if the link is void; a ``master``
+    that says so names itself.
+    """
 
     link: int
     expected: int
     known: bool = True
+    master: str = ""
 
 
 class _Tagged(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -232,6 +238,12 @@ class Room(_Tagged, frozen=True):
     left_window: int
 
 
+class Begun(_Tagged, frozen=True):
+    """The member can be given tasks. ``reports`` are what its workers said in earlier runs of the same work."""
+
+    reports: list[bytes]
+
+
 class Joined(_Tagged, frozen=True):
     """The first worker is ready."""
 
@@ -308,7 +320,20 @@ class Closed(_Tagged, frozen=True):
 
 
 Up: TypeAlias = (
-    Draw | Crew | Room | Joined | Taken | Progress | Complete | Failed | Lapsed | GivenBack | Said | Broken | Closed
+    Draw
+    | Crew
+    | Room
+    | Begun
+    | Joined
+    | Taken
+    | Progress
+    | Complete
+    | Failed
+    | Lapsed
+    | GivenBack
+    | Said
+    | Broken
+    | Closed
 )
 
 _down: msgspec.msgpack.Decoder[Down] = msgspec.msgpack.Decoder(Down)

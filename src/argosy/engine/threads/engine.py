@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from importlib import import_module
 
@@ -65,6 +66,9 @@ class ThreadEngine:
         if self._opening is not None:
             raise EngineError("the engine was started before")
         self._opening = handler, setup
+
+    def expect(self, members: Collection[str]) -> None:
+        """See ``Engine.expect``: what this process did not hear of is lost."""
 
     def offer(self, task: Task) -> None:
         """See ``Engine.offer``."""

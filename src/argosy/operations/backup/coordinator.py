@@ -110,6 +110,7 @@ class Coordinator:
     def run(self) -> bytes:
         """The root tree's id, with every pack of the job recorded. Interrupted when asked to stop."""
         self._ledger.wake = self._engine.wake
+        self._engine.expect([member.name for member in self._ledger.map.members() if member.left_at is None])
         self._scanner.start()
         self._tree_threads.start()
         try:

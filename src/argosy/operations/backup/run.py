@@ -7,7 +7,6 @@ a thread of their own, and a first worker starts: it will be there when the scan
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from importlib import import_module
@@ -20,6 +19,7 @@ from argosy.engine.nursery import Nursery
 from argosy.errors import SourceShrunk
 from argosy.operations.backup.handler import HANDLER
 from argosy.operations.backup.options import BackupObserver, BackupOptions, BackupResult
+from argosy.operations.early_import import imported_meanwhile
 from argosy.operations.jobs import prepare_state_directory
 from argosy.operations.session import Access, open_session
 from argosy.repository.repository import Repository
@@ -51,7 +51,7 @@ def run_backup(
     _refuse_empty_roots(targets, allowed=options.allow_shrink)
     with ExitStack() as stack:
         make = make_engine or _local_engine(options, nursery, stack)
-        threading.Thread(target=import_module, args=(_WORK,), name="import").start()
+        stack.enter_context(imported_meanwhile(lambda: import_module(_WORK)))
         if options.dry_run:
             import tempfile
 

@@ -100,7 +100,8 @@ def decode_found(payload: bytes) -> Found:
     return _FOUND.decode(payload)
 
 
-# Made here, by one thread: msgspec crashes where two of them are the first to decode a type.
-_SETUP = msgspec.msgpack.Decoder(WorkerSetup)
+# Made once, here. msgspec may end the process (a NULL pointer) where threads decode a type for the first time at once,
+# and the workers of a check are threads.
+_SETUP: msgspec.msgpack.Decoder[WorkerSetup] = msgspec.msgpack.Decoder(WorkerSetup)
 _WORK: msgspec.msgpack.Decoder[Work] = msgspec.msgpack.Decoder(Work)
 _FOUND: msgspec.msgpack.Decoder[Found] = msgspec.msgpack.Decoder(Found)

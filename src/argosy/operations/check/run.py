@@ -6,13 +6,13 @@ a thread of their own, and the native kernel is loaded.
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from argosy import native
+from argosy.operations.early_import import imported_meanwhile
 from argosy.operations.session import Access, open_session
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ def run_check(
     Raises ArgosyError only where the check itself cannot go on: no key opens the repository, it is locked, the lock
     was lost, the listings fail; Interrupted if asked to stop.
     """
-    threading.Thread(target=_load, name="import").start()
     if not access.no_lock:
         observer.message("create exclusive lock for repository")
-    with open_session(access, exclusive=True, confirm=False) as session:
+    with imported_meanwhile(_load), open_session(access, exclusive=True, confirm=False) as session:
         if not options.with_cache:
             session.repository.cache = None
         from argosy.operations.check.work import Check  # see the module's docstring
@@ -51,7 +50,7 @@ def run_check(
 
 
 def _load() -> None:
-    # What goes wrong here is met again, and told, where the work is needed; a command that ends before ends this, too.
+    # What goes wrong here is met again, and told, where the work is needed.
     with suppress(Exception):
         import_module(_WORK)
         native.kernel()

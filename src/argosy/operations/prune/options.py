@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -25,7 +25,7 @@ class PruneOptions(msgspec.Struct, frozen=True):
 
     limits: PruneLimits = msgspec.field(default_factory=PruneLimits)
     dry_run: bool = False
-    without: Collection[bytes] = ()
+    without: frozenset[bytes] = frozenset()
     pack_size_bytes: int = 16 << 20
     compression: CompressionMode = "auto"
     verify: bool = True

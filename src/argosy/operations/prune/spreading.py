@@ -16,6 +16,8 @@ from argosy.operations.prune.messages import Lease, Repacked, RepackFailed, Repa
 _LOOK_SECONDS = 0.2
 # The lock is refreshed every five minutes.
 _LEASE_SECONDS = 60.0
+# The repository is locked meanwhile; a member that joins may need a minute for its first worker.
+_MEMBERLESS_SECONDS = 120.0
 # Work that ended its worker this often may end any worker.
 _MOST_FAILURES = 3
 
@@ -56,6 +58,7 @@ class Spreading:
         self._next_id = 0
         self._lapsed: deque[int] = deque()
         self._expelled: set[str] = set()
+        self._attended_seconds = time.monotonic()
 
     def run(self, works: Iterator[SizedWork]) -> None:
         """Have all of it done. What a worker could not do is raised as if it had happened here."""
@@ -79,7 +82,18 @@ class Spreading:
                 return
             for event in self._engine.events(_LOOK_SECONDS):
                 self._handle(event)
+            self._require_members()
             self._look()
+
+    def _require_members(self) -> None:
+        """Nobody may use the repository while nobody works on it: not for long."""
+        if self._engine.members() or not self._engine.is_spread:
+            self._attended_seconds = time.monotonic()
+        elif time.monotonic() - self._attended_seconds > _MEMBERLESS_SECONDS:
+            raise EngineError(
+                f"no member has been there for {_MEMBERLESS_SECONDS:.0f} seconds, and the repository was locked",
+                hint="Nothing was deleted that is needed. Start a proxy, and run the prune again.",
+            )
 
     def _offer(self, task_id: int) -> None:
         attempt = self._attempts[task_id] = self._attempts.get(task_id, -1) + 1

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from nats.aio.msg import Msg
 
-from argosy.engine.interface import MemberLeft, TaskLapsed, TaskTaken
+from argosy.engine.interface import MemberLeft, Task, TaskLapsed, TaskTaken
 from argosy.engine.nats import wire
 from argosy.engine.nats.agent import Agent
 from argosy.engine.nats.connection import Connection
 from argosy.engine.nats.engine import NatsEngine
 from argosy.engine.nats.server import NatsServer
+from argosy.engine.nats.wire import WORK_STREAM
 from argosy.errors import EngineError
 from tests.support.cluster import PATIENCE_SECONDS, Cluster, nats_server
 from tests.support.engine_driver import EngineDriver, Gate
@@ -61,6 +63,18 @@ def test_a_waiting_task_goes_to_a_member_that_has_nothing_to_do(
     gate.open()
     driver.until_ended(0)
     assert {event.task_id: event.member for event in driver.all(TaskTaken)} == {0: "busy", 1: "idle"}
+
+
+def test_nothing_is_wanted_before_the_members_that_are_expected_have_come(cluster: Cluster, stack: ExitStack) -> None:
+    driver = started(cluster, stack)
+    driver.engine.expect(["first", "second"])
+    cluster.join("first", 1)
+    assert isinstance(driver.engine, NatsEngine)
+    places = driver.engine._placement.places
+    driver.until(lambda: any(place.has_begun for place in places.values()))
+    assert driver.engine.wanted() == 0
+    cluster.join("second", 1)
+    driver.until(lambda: driver.engine.wanted() == 4)
 
 
 class Choosing:
@@ -304,3 +318,29 @@ def test_the_state_map_is_mirrored_in_a_bucket(cluster: Cluster) -> None:
         return b""
 
     assert b'"workers": 3' in cluster.connection.run(first_value())
+
+
+def test_a_closed_engine_leaves_nothing_in_the_stream(cluster: Cluster) -> None:
+    """Autoscalers would take it for work."""
+    engine = NatsEngine(cluster.hub)
+    engine.start(b"", SCRIPTED)
+    for number in range(engine.wanted()):
+        engine.offer(Task(number, 1, b"echo"))
+    until_tokens(cluster, lambda count: count > 0)
+    engine.cancel()
+    until_tokens(cluster, lambda count: count == 0)
+
+
+def test_members_can_be_called_for_without_work(cluster: Cluster) -> None:
+    with cluster.hub.calling():
+        until_tokens(cluster, lambda count: count == 1)
+    until_tokens(cluster, lambda count: count == 0)
+
+
+def until_tokens(cluster: Cluster, holds: Callable[[int], bool]) -> None:
+    """Wait until the stream holds so many tokens."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    connection = cluster.connection
+    while not holds(connection.run(connection.jetstream.stream_info(WORK_STREAM)).state.messages):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

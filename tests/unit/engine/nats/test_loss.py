@@ -11,11 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from argosy.engine.interface import MemberJoined, MemberLeft, Task, TaskComplete, TaskFailed, TaskLapsed, TaskTaken
+from argosy.engine.interface import (
+    MemberJoined,
+    MemberLeft,
+    Report,
+    Task,
+    TaskComplete,
+    TaskFailed,
+    TaskLapsed,
+    TaskTaken,
+)
 from argosy.engine.nats import agent
 from argosy.engine.nats.engine import NatsEngine
 from argosy.engine.nats.server import NatsServer
-from tests.support.cluster import Cluster, nats_server
+from tests.support.cluster import Cluster, Drawer, Member, nats_server
 from tests.support.engine_driver import EngineDriver, Gate, ProcessEnd
 from tests.support.engine_handlers import SCRIPTED
 
@@ -203,3 +212,36 @@ def test_everything_at_once(scene: Scene) -> None:
     os.kill(victims[1].process.pid, signal.SIGCONT)
     assert not events
     assert scene.each_attempt_ended_once()
+
+
+def test_another_master_hears_first_of_what_was_stored_for_the_former_one(tmp_path: Path) -> None:
+    setup = b"speak at once"
+    with ExitStack() as stack:
+        server = stack.enter_context(nats_server(tmp_path / "nats"))
+        former = Cluster(server, lease_seconds=LEASE_SECONDS)
+        member = Member(former.url, "steady", 1, leftovers=Drawer(setup))
+        stack.callback(member.close)
+        engine = NatsEngine(former.hub, idle_seconds=3600.0)
+        engine.start(setup, SCRIPTED)
+        driver = EngineDriver(engine)
+        driver.offer(b"hold")
+        driver.until(lambda: engine.wanted() == 2)
+        former.close()
+        other = Cluster(server, lease_seconds=LEASE_SECONDS)
+        stack.callback(other.close)
+        engine = NatsEngine(other.hub, idle_seconds=3600.0)
+        engine.start(setup, SCRIPTED)
+        stack.callback(engine.cancel)
+        engine.expect(["steady"])
+        driver = EngineDriver(engine)
+        driver.until(lambda: engine.wanted() == 2)
+        assert driver.seen[0] == MemberJoined("steady")
+        assert driver.all(Report)[-1].payload == b"idle"
+
+
+def test_members_that_are_expected_and_never_heard_of_are_waited_for_for_a_lease(scene: Scene) -> None:
+    engine = scene.driver.engine
+    engine.expect(["here", "gone"])
+    scene.cluster.join("here", 1)
+    scene.run([b"echo after a lease"])
+    assert scene.driver.completed() == {0: b"after a lease"}

@@ -9,6 +9,7 @@ import pytest
 from argosy.engine.interface import Event, Member, Task, TaskComplete, TaskFailed, TaskLapsed
 from argosy.errors import ArgosyError, EngineError, Interrupted, StorageFull
 from argosy.operations.crew import Crew
+from argosy.operations.prune import spreading
 from argosy.operations.prune.messages import Repacked, RepackFailed, RepackWork, encode
 from argosy.operations.prune.repacking import PackShare
 from argosy.operations.prune.spreading import SizedWork, Spreading
@@ -118,3 +119,12 @@ def test_it_stops_when_asked() -> None:
 
     with pytest.raises(Interrupted):
         run(complete, stop)
+
+
+def test_the_repository_is_not_locked_for_long_while_no_member_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deserted(ScriptedEngine):
+        is_spread = True
+
+    monkeypatch.setattr(spreading, "_MEMBERLESS_SECONDS", 0.0)
+    with pytest.raises(EngineError, match="no member"):
+        run_on(Deserted(lambda _task: []))

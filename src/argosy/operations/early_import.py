@@ -1,0 +1,20 @@
+"""What is imported while something else is waited for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def imported_meanwhile(load: Callable[[], object]) -> Iterator[None]:
+    """Within, ``load`` runs in a thread of its own. At the end it is over: an import cannot go on while a process ends,
+    as it soon does where the repository is not there or is locked.
+    """
+    thread = threading.Thread(target=load, name="import")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
