@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from argosy.decoding import from_msgpack
 from argosy.errors import ArgosyError, error_named
 from argosy.filesystem.xattr_losses import XattrLoss
 from argosy.storage.options import StorageOptions
@@ -238,12 +239,14 @@ def encode(message: object) -> bytes:
 
 def decode(payload: bytes, kind: type[T]) -> T:
     """A message of a known type."""
-    return msgspec.msgpack.decode(payload, type=kind)
+    found: T = from_msgpack(payload, kind)
+    return found
 
 
 def decode_failure(payload: bytes) -> WorkerError | SourceLost:
     """Why a worker failed a batch."""
-    return msgspec.msgpack.decode(payload, type=WorkerError | SourceLost)
+    failure: WorkerError | SourceLost = from_msgpack(payload, WorkerError | SourceLost)
+    return failure
 
 
 def worker_error(error: ArgosyError) -> bytes:

@@ -118,19 +118,21 @@ class TreeBuilder:
         self._ledger.state.count(tree_blobs=1, data_added=blob.uncompressed_length, data_added_packed=len(blob.sealed))
         self._packer.add(blob)
 
-    def build(self, directory_id: int) -> None:
-        """Build the tree of a directory that was ready, or leave it to ``build_large``."""
+    def build(self, directory_id: int) -> int:
+        """Build the tree of a ready directory; its length, or 0 if ``build_large`` is to do it, or it waits."""
         ledger = self._ledger
         with ledger.job.mutex:
             assembly = ledger.assemblies.get(directory_id)
             if assembly.pending:
-                return
+                return 0
         runs = list(ledger.assemblies.parts(assembly))
         if assembly.base_tree is None and sum(map(plain_bytes, runs)) > LARGE_TREE_BYTES:
             self.large.append(directory_id)
             ledger.wake()
-        else:
-            self._close(assembly, *self._encode_tree(assembly, runs))
+            return 0
+        tree_id, size_bytes, blob = self._encode_tree(assembly, runs)
+        self._close(assembly, tree_id, blob)
+        return size_bytes
 
     def build_large(self) -> None:
         """Build what ``build`` has left: it takes a commit, and records a pack of its own."""
@@ -139,7 +141,8 @@ class TreeBuilder:
                 assembly = self._ledger.assemblies.get(self.large.popleft())
             self._close(assembly, self._store_large_tree(assembly), None)
 
-    def _encode_tree(self, assembly: Assembly, runs: list[bytes]) -> tuple[bytes, EncodedBlob | None]:
+    def _encode_tree(self, assembly: Assembly, runs: list[bytes]) -> tuple[bytes, int, EncodedBlob | None]:
+        """The tree's id and length, and the tree to be kept; None if that is stored already."""
         changes: dict[bytes, bytes | None] = dict.fromkeys(decode_names(assembly.deleted))
         for run in runs:
             names, nodes = decode_run(run)
@@ -150,8 +153,8 @@ class TreeBuilder:
             tree = merge_into(self._parents.take(assembly.base_tree), changes)
         tree_id = blob_id(tree)
         if tree_id in self._unheard or self._contains(tree_id):
-            return tree_id, None
-        return tree_id, self._encoders.encoder.encode(BlobType.TREE, tree_id, tree)
+            return tree_id, len(tree), None
+        return tree_id, len(tree), self._encoders.encoder.encode(BlobType.TREE, tree_id, tree)
 
     def _store_large_tree(self, assembly: Assembly) -> bytes:
         """Merge the runs from the database twice: for the hash and the length, then into a pack of its own."""

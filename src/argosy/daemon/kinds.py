@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from argosy.daemon.protocol import PROGRAMS_DIFFER, Said, escaped
+from argosy.decoding import from_json
 from argosy.errors import ArgosyError
 from argosy.operations.backup.options import BackupObserver, BackupProgress, BackupResult
 from argosy.operations.check.options import CheckObserver, CheckProgress, CheckResult
@@ -116,7 +117,7 @@ def encode_value(value: Any) -> bytes:
 def decode_value(data: bytes, kind: Any) -> Any:
     """The value again; ArgosyError if it is none of that type."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return from_json(data, kind)
     except msgspec.MsgspecError as error:
         raise ArgosyError(f"the other end speaks another protocol ({error})", hint=PROGRAMS_DIFFER) from error
 

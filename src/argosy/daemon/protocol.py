@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
 
+from argosy.decoding import from_msgpack
 from argosy.errors import ArgosyError, UsageError, error_named
 from argosy.filesystem.exclude import ExcludeRules, GivenRules
 from argosy.operations.backup.options import BackupOptions
@@ -282,7 +283,7 @@ def encode(message: object) -> bytes:
 def decode(data: bytes, kind: Any) -> Any:
     """A message of a declared type (or union of types); ArgosyError if it is none."""
     try:
-        return msgspec.msgpack.decode(data, type=kind)
+        return from_msgpack(data, kind)
     except msgspec.MsgspecError as error:
         raise ArgosyError(f"the other end speaks another protocol ({error})", hint=PROGRAMS_DIFFER) from error
 

@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from argosy import errors
+from argosy.decoding import from_msgpack
 from argosy.errors import ArgosyError
 from argosy.restorer.overwrite import Overwrite
 from argosy.restorer.selection import SelectionSpec
@@ -185,7 +186,8 @@ def encode(message: object) -> bytes:
 
 def decode(payload: bytes, kind: type[T]) -> T:
     """A message of a known type."""
-    return msgspec.msgpack.decode(payload, type=kind)
+    found: T = from_msgpack(payload, kind)
+    return found
 
 
 _WORK = msgspec.msgpack.Decoder(RestoreWork | VerifyWork)

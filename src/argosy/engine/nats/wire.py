@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from argosy.decoding import from_msgpack
 from argosy.errors import EngineError
 
 PROTOCOL = 3
@@ -348,7 +349,8 @@ def encode(message: msgspec.Struct) -> bytes:
 def decode(data: bytes, kind: type[T]) -> T:
     """The inverse of ``encode``; EngineError if the bytes are no such message."""
     try:
-        return msgspec.msgpack.decode(data, type=kind)
+        found: T = from_msgpack(data, kind)
+        return found
     except msgspec.MsgspecError as error:
         raise EngineError(f"a message of the cluster is garbled: {error}") from error
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from argosy.decoding import from_msgpack
 from argosy.restorer.selection import SelectionSpec
 
 PROTOCOL = 1
@@ -109,4 +110,5 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def decode(payload: bytes, kind: type[T]) -> T:
     """A message of a known type."""
-    return msgspec.msgpack.decode(payload, type=kind)
+    found: T = from_msgpack(payload, kind)
+    return found
