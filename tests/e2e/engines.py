@@ -66,6 +66,7 @@ MODULES: dict[str, Why] = {
     "test_repository_life_in_s3": Why.ANOTHER_VERB,
     "test_repository_with_restic": Why.FORMAT,
     "test_rewrite": Why.ANOTHER_VERB,
+    "test_small_verbs": Why.ANOTHER_VERB,
     "test_snapshots": Why.ANOTHER_VERB,
     "test_stats": Why.ANOTHER_VERB,
     "test_tag": Why.ANOTHER_VERB,
