@@ -112,7 +112,7 @@ class ManyFiles:
     def make(self) -> Extent:
         """Write them all."""
         for first in range(0, self.count, MANY_FILES_IN_DIRECTORY):
-            self._path(first).parent.mkdir(parents=True)
+            self._path(first).parent.mkdir(parents=True, exist_ok=True)
         return Extent(self.count, sum(self._write(number, version=0) for number in range(self.count)))
 
     def change(self, version: int) -> Extent:

@@ -50,6 +50,7 @@ MODULES: dict[str, Why] = {
     "test_diff": Why.ANOTHER_VERB,
     "test_dump": Why.ANOTHER_VERB,
     "test_find": Why.ANOTHER_VERB,
+    "test_flags_beside_restic": Why.ANOTHER_VERB,
     "test_forget": Why.ANOTHER_VERB,
     "test_huge_directory": Why.THIS_PROCESS,
     "test_key": Why.ANOTHER_VERB,

@@ -180,7 +180,7 @@ def test_a_proxy_that_fails_at_each_batch_is_expelled(scene: Scene, source: Path
     """No file is set aside for it, since what fails there is tried elsewhere; the other one sleeps meanwhile."""
     with running_master(scene, lease_seconds=60.0) as bed, bed.client() as client:
         sound = bed.start_proxy("sound")
-        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=10)))
+        submitted = client.submit(scene.access(), backup_order(scene.options(source, batch_files=2)))
         hold.wait()
         sound.send_signal(signal.SIGSTOP)
         try:

@@ -50,8 +50,8 @@ def make_unpruned(home: Path) -> Scene:
 
 def copied(made: Scene, home: Path) -> Scene:
     """A copy that a test may change."""
-    for name in ("repository", "source", "gone"):
-        shutil.copytree(made.home / name, home / name)
+    for place in filter(Path.exists, (made.home / name for name in ("repository", "source", "gone"))):
+        shutil.copytree(place, home / place.name)
     return Scene(home)
 
 
