@@ -45,7 +45,7 @@ class _Comparable(msgspec.Struct, frozen=True):
     subtree: str | None = None
 
 
-# Made here, by one thread: msgspec crashes where two of them are the first to decode a type.
+# Made here, by one thread (see argosy.decoding), and at hand for each entry that is compared.
 _COMPARABLE = msgspec.json.Decoder(_Comparable)
 
 

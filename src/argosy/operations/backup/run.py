@@ -13,8 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 from argosy.archiver.targets import Target, resolve_targets
+from argosy.engine.here import engine_ahead
 from argosy.engine.interface import MakeEngine
-from argosy.engine.local import make_local_engine, worker_count
+from argosy.engine.local import worker_count
 from argosy.engine.nursery import Nursery
 from argosy.errors import SourceShrunk
 from argosy.operations.backup.handler import HANDLER
@@ -50,7 +51,8 @@ def run_backup(
     targets = resolve_targets(options.paths, options.working_directory, shown_as=options.shown_as)
     _refuse_empty_roots(targets, allowed=options.allow_shrink)
     with ExitStack() as stack:
-        make = make_engine or _local_engine(options, nursery, stack)
+        workers, name = options.workers or worker_count(), options.host or "local"
+        make = make_engine or engine_ahead(HANDLER, workers, name, nursery, stack, count=1)
         stack.enter_context(imported_meanwhile(lambda: import_module(_WORK)))
         if options.dry_run:
             import tempfile
@@ -71,14 +73,6 @@ def run_backup(
         from argosy.operations.backup.work import Backup  # see the module's docstring
 
         return Backup(session, options, targets, state_directory, observer, listeners, make).run(stack)
-
-
-def _local_engine(options: BackupOptions, nursery: Nursery | None, stack: ExitStack) -> MakeEngine:
-    workers = options.workers or worker_count()
-    engine = make_local_engine(workers, options.host or "local", nursery)
-    stack.callback(engine.cancel)
-    engine.prepare(HANDLER, 1)
-    return lambda _workers, _name: engine
 
 
 def _tell(listeners: list[Callable[[], None]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from argosy.decoding import from_msgpack
 from argosy.repository.blob_location import Location
 from argosy.storage.options import StorageOptions
 
@@ -87,7 +88,8 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def decode_setup(payload: bytes) -> WorkerSetup:
     """What a worker is made with."""
-    return _SETUP.decode(payload)
+    setup: WorkerSetup = from_msgpack(payload, WorkerSetup)
+    return setup
 
 
 def decode_work(payload: bytes) -> Work:
@@ -100,8 +102,5 @@ def decode_found(payload: bytes) -> Found:
     return _FOUND.decode(payload)
 
 
-# Made once, here. msgspec may end the process (a NULL pointer) where threads decode a type for the first time at once,
-# and the workers of a check are threads.
-_SETUP: msgspec.msgpack.Decoder[WorkerSetup] = msgspec.msgpack.Decoder(WorkerSetup)
 _WORK: msgspec.msgpack.Decoder[Work] = msgspec.msgpack.Decoder(Work)
 _FOUND: msgspec.msgpack.Decoder[Found] = msgspec.msgpack.Decoder(Found)

@@ -6,7 +6,7 @@ a thread of their own, and the native kernel is loaded.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +50,5 @@ def run_check(
 
 
 def _load() -> None:
-    # What goes wrong here is met again, and told, where the work is needed.
-    with suppress(Exception):
-        import_module(_WORK)
-        native.kernel()
+    import_module(_WORK)
+    native.kernel()

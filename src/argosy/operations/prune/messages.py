@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from argosy.decoding import from_msgpack
 from argosy.errors import ArgosyError, error_named
 from argosy.operations.prune.repacking import PackShare, RepackManner
 from argosy.repository.pack_builder import BuiltPack
@@ -74,20 +75,17 @@ def encode(message: msgspec.Struct) -> bytes:
 
 def decode_setup(payload: bytes) -> WorkerSetup:
     """What a worker is made with."""
-    return _SETUP.decode(payload)
+    setup: WorkerSetup = from_msgpack(payload, WorkerSetup)
+    return setup
 
 
 def decode_work(payload: bytes) -> RepackWork:
     """A task."""
-    return _WORK.decode(payload)
+    work: RepackWork = from_msgpack(payload, RepackWork)
+    return work
 
 
 def decode_lease(payload: bytes) -> Lease:
     """A broadcast."""
-    return _LEASE.decode(payload)
-
-
-# Made here, by one thread: msgspec crashes where two of them are the first to decode a type.
-_SETUP = msgspec.msgpack.Decoder(WorkerSetup)
-_WORK = msgspec.msgpack.Decoder(RepackWork)
-_LEASE = msgspec.msgpack.Decoder(Lease)
+    lease: Lease = from_msgpack(payload, Lease)
+    return lease

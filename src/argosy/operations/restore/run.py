@@ -7,8 +7,9 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from argosy.engine.here import engine_ahead
 from argosy.engine.interface import MakeEngine
-from argosy.engine.local import make_local_engine, worker_count
+from argosy.engine.local import worker_count
 from argosy.engine.nursery import Nursery
 from argosy.errors import Interrupted, UsageError
 from argosy.operations.restore.coordinator import Coordinator, RestoreSource
@@ -53,7 +54,7 @@ def run_restore(
     refuse_contradictions(options)
     workers = options.workers or worker_count()
     with ExitStack() as stack:
-        make = make_engine or _local_engine(workers, nursery, stack)
+        make = make_engine or engine_ahead(HANDLER, workers, os.uname().nodename, nursery, stack, count=workers)
         session = stack.enter_context(open_session(access, confirm=False))
         refuse_repository_as_target(session, options.target)
         # Snapshots before indexes: of what a backup adds meanwhile, the snapshot comes last.
@@ -81,14 +82,6 @@ def run_restore(
             raise
         engine.close()
         return _result(coordinator, options, source)
-
-
-def _local_engine(workers: int, nursery: Nursery | None, stack: ExitStack) -> MakeEngine:
-    """Has workers start now: they import what they need while the repository is opened."""
-    engine = make_local_engine(workers, os.uname().nodename, nursery)
-    stack.callback(engine.cancel)
-    engine.prepare(HANDLER, workers)
-    return lambda _workers, _name: engine
 
 
 def _source(session: Session, lookup: DedupLookup, stored: StoredSnapshot, subpath: str) -> RestoreSource:
