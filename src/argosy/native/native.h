@@ -118,9 +118,16 @@ struct argosy_effort {
     int32_t level, least_match, acceleration;
 };
 
+/* The keys of AES-256's rounds (aes.c). */
+struct argosy_aes {
+    unsigned char keys[15][16];
+};
+
 /* What one thread works with under one key: contexts that are set back for each blob, and memory. */
 struct argosy_session {
     void *ctr, *pad, *mac, *sha256, *inflating;
+    int is_wide; /* `aes` is used, and ctr only where it cannot be */
+    struct argosy_aes aes;
     unsigned char mac_r[16];
     struct argosy_sha256 stream; /* the hash of the pack that is being read */
     struct argosy_buffer frame, content, rows;

@@ -1,6 +1,6 @@
 /* What one thread works with: contexts under one key, and memory that is used again. */
 
-#include "native.h"
+#include "aes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,16 @@ static void *new_cipher(const void *cipher, const unsigned char *key) {
     return context;
 }
 
+/* Makes the round keys and has both ways encrypt the same, so that a processor or a compiler with a fault is not
+ * relied on. */
+static int try_wide(struct argosy_session *session, const unsigned char *key) {
+    static const unsigned char iv[ARGOSY_IV_BYTES] = {1, [14] = 0xff, [15] = 0xfe};
+    unsigned char plain[1000] = {0}, one[sizeof plain], other[sizeof plain];
+    argosy_aes_expand(&session->aes, key);
+    return argosy_aes_crypt(&session->aes, iv, plain, sizeof plain, one) &&
+           argosy_crypt(session, iv, plain, sizeof plain, other) && !memcmp(one, other, sizeof plain);
+}
+
 ARGOSY_EXPORT void argosy_session_free(struct argosy_session *session) {
     if (!session)
         return;
@@ -33,7 +43,7 @@ ARGOSY_EXPORT void argosy_session_free(struct argosy_session *session) {
     free(session->frame.data);
     free(session->content.data);
     free(session->rows.data);
-    explicit_bzero(session, sizeof *session); /* it holds half of the MAC's key */
+    explicit_bzero(session, sizeof *session); /* it holds keys */
     free(session);
 }
 
@@ -50,8 +60,10 @@ ARGOSY_EXPORT struct argosy_session *argosy_session_new(const unsigned char *key
     session->inflating = argosy_lib.ZSTD_createDCtx();
     memcpy(session->mac_r, key + 48, sizeof session->mac_r);
     if (session->ctr && session->pad && session->mac && session->sha256 && session->stream.context &&
-        session->inflating)
+        session->inflating) {
+        session->is_wide = argosy_aes_wide() && try_wide(session, key);
         return session;
+    }
     argosy_session_free(session);
     return NULL;
 }
@@ -67,6 +79,8 @@ int argosy_make_room(struct argosy_buffer *buffer, size_t size) {
 
 int argosy_crypt(struct argosy_session *session, const unsigned char *iv, const unsigned char *from, size_t length,
                  unsigned char *to) {
+    if (session->is_wide && argosy_aes_crypt(&session->aes, iv, from, length, to))
+        return 1;
     if (argosy_lib.EVP_EncryptInit_ex2(session->ctr, NULL, NULL, iv, NULL) != 1)
         return 0;
     while (length) {
