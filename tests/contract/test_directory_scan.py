@@ -9,6 +9,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ class Way:
     device_id_always: bool = True
     ignore_inode: bool = False
     other_devices: bool = True
+    limits: BatchLimits = BatchLimits()  # noqa: RUF009 (frozen)
 
 
 def make(directory: Path, name: bytes, kind: str, version: int = 0) -> None:
@@ -119,10 +121,11 @@ def tree_of(directory: Path, way: Way) -> list[bytes]:
     return nodes
 
 
-def scanned(directory: Path, tree: bytes, way: Way) -> dict[str, Any]:
-    """Everything that one scan of the directory leaves behind."""
+def scanned(directory: Path, tree: bytes | None, way: Way) -> dict[str, Any]:
+    """Everything that one scan of the directory leaves behind; ``tree`` is its parent's."""
 
     def load(_: bytes) -> bytes:
+        assert tree is not None
         return tree
 
     with tempfile.TemporaryDirectory(dir=directory.parent) as state, contextlib.ExitStack() as stack:
@@ -136,13 +139,14 @@ def scanned(directory: Path, tree: bytes, way: Way) -> dict[str, Any]:
         root = ScanDirectory(ledger.frontier.new_id(), 0, b"", b"/", None)
         ledger.assemblies.open(Assembly(root.id, 0, b""))
         ledger.assemblies.expect(root.id, 1)
-        found = ScanDirectory(ledger.frontier.new_id(), root.id, b"d", os.fsencode(directory), BASE)
+        found = ScanDirectory(ledger.frontier.new_id(), root.id, b"d", os.fsencode(directory), tree and BASE)
         ledger.frontier.add([found])
         taken = ledger.frontier.take(0)
         assert taken is found
-        scanner = DirectoryScanner(context, lambda: OpenBatch(BatchLimits()), 0)
+        scanner = DirectoryScanner(context, lambda: OpenBatch(way.limits), 0)
         stack.callback(scanner.close)
-        assert (scanner.quick is not None) == (way.kernel and way.proved)
+        assert (scanner.quick is not None) == way.kernel
+        assert scanner.quick is None or scanner.quick.compares == way.proved
         scanner.scan(taken)
         return outcome(ledger, context, scanner, root.id, found.id)
 
@@ -181,7 +185,7 @@ def outcome(
     }
 
 
-def assert_both_alike(directory: Path, tree: bytes, way: Way) -> dict[str, Any]:
+def assert_both_alike(directory: Path, tree: bytes | None, way: Way) -> dict[str, Any]:
     """Scan both ways; the outcome."""
     results = []
     for kernel in (False, True):
@@ -218,6 +222,7 @@ WAYS = st.builds(
     device_id_always=st.booleans(),
     ignore_inode=st.booleans(),
     other_devices=st.booleans(),
+    limits=st.sampled_from([BatchLimits(), BatchLimits(files=4), BatchLimits(bytes=2500)]),
 )
 
 
@@ -238,6 +243,29 @@ def test_any_directory_comes_to_the_same(
             if name not in before:
                 make(directory, name, kind, version=1)
         assert_both_alike(directory, tree, way)
+
+
+@settings(max_examples=60, deadline=None)
+@given(names=st.lists(st.sampled_from(NAMES), unique=True), kinds=st.lists(st.sampled_from(KINDS)), way=WAYS)
+def test_any_fresh_directory_comes_to_the_same(names: list[bytes], kinds: list[str], way: Way) -> None:
+    """Mostly files, as is usual: the first so many entries are something else."""
+    with place() as directory:
+        for name, kind in zip(names, chain(kinds[: len(names) // 3], repeat("file")), strict=False):
+            make(directory, name, kind)
+        assert_both_alike(directory, None, way)
+
+
+def test_a_fresh_directory_of_files_is_taken_whole_by_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_slow_way(*_: object) -> None:
+        raise AssertionError("the slow way was taken")
+
+    with place() as directory:
+        for name in NAMES:
+            make(directory, name, "file")
+        slow = scanned(directory, None, Way(kernel=False))
+        monkeypatch.setattr("argosy.archiver.directory_scan.iter_directory_sorted", no_slow_way)
+        assert scanned(directory, None, Way(kernel=True)) == slow
+        assert slow["batch counts"][:2] == (len(NAMES), sum(path.stat().st_size for path in directory.iterdir()))
 
 
 # Where (in thousandths of the tree), how many bytes are cut out, and what is put in.

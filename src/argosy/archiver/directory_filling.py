@@ -11,6 +11,7 @@ from argosy.archiver.comparison import Comparison
 from argosy.archiver.ledger import Ledger
 from argosy.archiver.messages import SEGMENT_BYTES, DirectoryPart
 from argosy.archiver.opened_directory import OpenedDirectory
+from argosy.native.listing import Columns
 from argosy.state.frontier import ScanDirectory
 
 if TYPE_CHECKING:
@@ -32,12 +33,20 @@ class DirectoryFilling:
 
     def add_whole(self, comparison: Comparison) -> None:
         """All of the directory: the worker builds its tree."""
-        batch, part = self._scanner.batch, self._new_part()
-        part.whole = True
-        batch.parts.append(part)
-        batch.add_all(part, comparison.fresh)
+        self._scanner.batch.add_all(self._whole_part(), comparison.fresh)
         self._count(Counter([comparison.counter_of(entry) for entry in comparison.fresh]))
-        batch.ended.append(self._directory)
+
+    def add_whole_columns(self, fresh: Columns) -> None:
+        """The same of a directory that the kernel has listed."""
+        self._scanner.batch.add_columns(self._whole_part(), fresh)
+        self._count({"files_new": fresh.files})
+
+    def _whole_part(self) -> DirectoryPart:
+        part = self._new_part()
+        part.whole = True
+        self._scanner.batch.parts.append(part)
+        self._scanner.batch.ended.append(self._directory)
+        return part
 
     def add(self, comparison: Comparison) -> None:
         """The fresh entries of a run; files above SEGMENT_BYTES get batches of their own."""

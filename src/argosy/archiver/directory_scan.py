@@ -19,6 +19,7 @@ from argosy.archiver.messages import SEGMENT_BYTES
 from argosy.archiver.open_batch import OpenBatch
 from argosy.archiver.opened_directory import OpenedDirectory
 from argosy.archiver.parent import ParentTree
+from argosy.archiver.quick_listing import QuickListing
 from argosy.archiver.scan_context import ScanContext
 from argosy.archiver.source import GOING_AWAY
 from argosy.errors import Damaged
@@ -131,10 +132,29 @@ class _Listing:
             self._work_in_runs(_in_runs(entries, listing))
 
     def _work_quickly(self) -> bool:
-        """Let the kernel list and compare; False, with nothing done, where it does not decide. OSError if it fails."""
-        quick, opened = self._scanner.quick, self._opened
-        if quick is None or self._directory.base_tree is None or not self._is_untouched() or opened.is_elsewhere:
+        """Let the kernel list and judge; False, with nothing done, where it does not decide. OSError if it fails."""
+        quick = self._scanner.quick
+        if quick is None or not self._is_untouched() or self._opened.is_elsewhere:
             return False
+        if self._directory.base_tree is None:
+            return self._take_quickly(quick)
+        return quick.compares and self._compare_quickly(quick)
+
+    def _take_quickly(self, quick: QuickListing) -> bool:
+        """A fresh directory that nothing but files is in, and that one batch takes."""
+        limits = self._scanner.batch.limits
+        if not self._may_be_whole():
+            return False
+        fresh = quick.fresh(self._opened, min(limits.files - 1, HUGE_DIRECTORY_ENTRIES), SEGMENT_BYTES)
+        if fresh is None or not self._make_room(len(fresh.names), sum(fresh.sizes)):
+            return False
+        self._context.entries += len(fresh.names)
+        self._filling.add_whole_columns(fresh)
+        return True
+
+    def _compare_quickly(self, quick: QuickListing) -> bool:
+        """A directory that has a parent's tree."""
+        opened = self._opened
         count = quick.read(opened.fd, HUGE_DIRECTORY_ENTRIES)
         parent = None if count is None else self._parent_tree
         comparison = None if parent is None else quick.compare(opened, parent)
@@ -212,21 +232,25 @@ class _Listing:
         )
 
     def _is_whole(self, comparison: Comparison) -> bool:
-        if comparison.stands or comparison.reused or comparison.directories or self._directory.parent_id == 0:
-            return False
-        if not self._is_untouched():
+        if comparison.stands or comparison.reused or comparison.directories:
             return False
         size = 0
         for _, stat in comparison.fresh:
             if stat.st_nlink > 1 or stat.st_size > SEGMENT_BYTES:
                 return False
             size += stat.st_size
+        return self._may_be_whole() and self._make_room(len(comparison.fresh), size)
+
+    def _may_be_whole(self) -> bool:
+        directory = self._directory
+        return directory.parent_id != 0 and self._is_untouched() and self._ledger.assemblies.find(directory.id) is None
+
+    def _make_room(self, entries: int, size_bytes: int) -> bool:
+        """Have the open batch take a whole directory of so many entries; False if none would."""
         limits = self._scanner.batch.limits
-        if len(comparison.fresh) + 1 > limits.files or size > limits.bytes:
+        if entries + 1 > limits.files or size_bytes > limits.bytes:
             return False
-        if self._ledger.assemblies.find(self._directory.id) is not None:
-            return False
-        if not self._scanner.batch.fits(len(comparison.fresh) + 1, size):
+        if not self._scanner.batch.fits(entries + 1, size_bytes):
             self._scanner.seal()
         return True
 

@@ -8,6 +8,7 @@ import msgspec
 
 from argosy.archiver.messages import DirectoryPart
 from argosy.filesystem.directory import Entry
+from argosy.native.listing import Columns
 from argosy.state.frontier import ScanDirectory
 
 
@@ -82,6 +83,14 @@ class OpenBatch(msgspec.Struct):
         self.files += len(entries)
         self.bytes += sum(sizes)
         self.links += [(part, entry) for entry in entries if entry.stat.st_nlink > 1]
+
+    def add_columns(self, part: DirectoryPart, fresh: Columns) -> None:
+        """Put all entries of a directory, none of which has a second link or another device, into its new part."""
+        part.names, part.modes, part.inodes, part.sizes = fresh.names, fresh.modes, fresh.inodes, fresh.sizes
+        self.uids |= fresh.uids
+        self.gids |= fresh.gids
+        self.files += len(fresh.names)
+        self.bytes += sum(fresh.sizes)
 
     def count(self, key: str, number: int) -> None:
         """Count something with the transaction that seals this batch; "" counts for nothing."""

@@ -24,8 +24,8 @@ class ScanContext(msgspec.Struct):
 
     ``shown_as`` maps a source path to the one that rules are matched against (--as). ``devices`` are the roots' devices
     for --one-file-system, else None. ``entries`` counts what was looked at, ``excluded`` what rules left out,
-    ``snapshot_directories`` the storage's own snapshots that were skipped. ``new_quick_listing`` is None where the
-    kernel cannot compare.
+    ``snapshot_directories`` the storage's own snapshots that were skipped. ``new_quick_listing`` is None where
+    there is no kernel.
     """
 
     ledger: Ledger

@@ -36,9 +36,9 @@ typedef struct {
     uint64_t start, length;
 } drop;
 
-/* Read by Python (listing.py): its fields, in this order. */
+/* Read by Python (listing.py): its fields, in this order. The first three count the entries that stand, or all. */
 typedef struct {
-    uint64_t standing_files, standing_bytes, standing_others, look_count, drop_count;
+    uint64_t files, files_bytes, others, look_count, drop_count;
     const look *looks;
     const drop *drops;
     const char *names;
@@ -96,21 +96,38 @@ static int by_name(const void *left, const void *right, void *names) {
     return strcmp((const char *)names + ((const struct argosy_entry *)left)->name, (const char *)names + ((const struct argosy_entry *)right)->name);
 }
 
+/* The next entry of a run of them, but for "." and ".."; NULL behind the last. */
+static const struct dirent64 *next_item(const listing *self, long *at, long end) {
+    while (*at < end) {
+        const struct dirent64 *item = (const struct dirent64 *)(self->buffer + *at);
+        const char *name = item->d_name;
+        *at += item->d_reclen;
+        if (name[0] != '.' || (name[1] && (name[1] != '.' || name[2]))) return item;
+    }
+    return NULL;
+}
+
+static int has_subdirectory(const listing *self, long end) {
+    const struct dirent64 *item;
+    for (long at = 0; (item = next_item(self, &at, end));)
+        if (item->d_type == DT_DIR) return 1;
+    return 0;
+}
+
 /* List the directory open at fd from its beginning, sorted by raw name, each name once; names that vanish meanwhile are
- * left out. Returns how many entries; UNUSUAL if there are more than most or one cannot be looked at. */
-ARGOSY_EXPORT int64_t argosy_listing_read(listing *self, int fd, uint64_t most) {
+ * left out. Returns how many entries; UNUSUAL if there are more than most, one cannot be looked at, or, with
+ * `is_leaf`, one is a directory: known before the lstat of its neighbours, where the file system tells. */
+ARGOSY_EXPORT int64_t argosy_listing_read(listing *self, int fd, uint64_t most, int is_leaf) {
     self->entry_count = self->name_bytes = 0;
     if (lseek(fd, 0, SEEK_SET) < 0) return -errno;
     for (;;) {
         long got = syscall(SYS_getdents64, fd, self->buffer, sizeof self->buffer);
         if (got < 0) return -errno;
         if (got == 0) break;
-        for (long at = 0; at < got;) {
-            const struct dirent64 *item = (const struct dirent64 *)(self->buffer + at);
-            const char *name = item->d_name;
-            at += item->d_reclen;
-            if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))) continue;
-            int failed = self->entry_count >= most ? UNUSUAL : add_entry(self, fd, name);
+        if (is_leaf && has_subdirectory(self, got)) return UNUSUAL;
+        const struct dirent64 *item;
+        for (long at = 0; (item = next_item(self, &at, got));) {
+            int failed = self->entry_count >= most ? UNUSUAL : add_entry(self, fd, item->d_name);
             if (failed) return failed;
         }
     }
@@ -137,6 +154,36 @@ ARGOSY_EXPORT uint64_t argosy_listing_names(const listing *self, char *into, uin
         at += length;
     }
     return at;
+}
+
+static void count_entry(result *into, const struct argosy_entry *item) {
+    if (S_ISREG(item->mode)) {
+        into->files++;
+        into->files_bytes += item->size;
+    } else {
+        into->others++;
+    }
+}
+
+/* What was read, a column for each of an entry's fields; the caller gives room. Written by Python (listing.py). */
+typedef struct {
+    uint64_t *inodes, *sizes;
+    uint32_t *modes, *uids, *gids;
+} columns;
+
+/* Fill the columns, and in self->result how many entries are regular files. UNUSUAL unless each entry can be saved with
+ * its neighbours and stands for itself: no directory, no socket, no second link, of this device and not larger. */
+ARGOSY_EXPORT int argosy_listing_columns(listing *self, uint64_t device, uint64_t largest, const columns *into) {
+    self->result = (result){0};
+    for (size_t i = 0; i < self->entry_count; i++) {
+        const struct argosy_entry *item = &self->entries[i];
+        if (!argosy_type_name(item->mode) || item->links > 1 || item->device != device || item->size > largest)
+            return UNUSUAL;
+        into->inodes[i] = item->inode, into->sizes[i] = item->size;
+        into->modes[i] = item->mode, into->uids[i] = item->uid, into->gids[i] = item->gid;
+        count_entry(&self->result, item);
+    }
+    return 0;
 }
 
 /* ---- the parent's tree ---- */
@@ -298,15 +345,6 @@ static int join(listing *self, cursor *tree_cursor, const struct argosy_entry *i
     return add_look(self, item, -1, -1);
 }
 
-static void count_standing(result *into, const struct argosy_entry *item) {
-    if (S_ISREG(item->mode)) {
-        into->standing_files++;
-        into->standing_bytes += item->size;
-    } else {
-        into->standing_others++;
-    }
-}
-
 static int compare_entry(listing *self, cursor *tree_cursor, const struct argosy_entry *item, uint64_t device, uint64_t largest,
                          int device_always) {
     const char *name = self->names + item->name;
@@ -326,7 +364,7 @@ static int compare_entry(listing *self, cursor *tree_cursor, const struct argosy
         if (next) {
             tree_cursor->at = next;
             pass(tree_cursor, name, length);
-            count_standing(&self->result, item);
+            count_entry(&self->result, item);
             return 0;
         }
     }

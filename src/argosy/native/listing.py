@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from array import array
 
 import msgspec
 
@@ -24,9 +25,9 @@ class _Result(ctypes.Structure):
     """``result`` of listing.c, which begins a listing."""
 
     _fields_ = (
-        ("standing_files", ctypes.c_uint64),
-        ("standing_bytes", ctypes.c_uint64),
-        ("standing_others", ctypes.c_uint64),
+        ("files", ctypes.c_uint64),
+        ("files_bytes", ctypes.c_uint64),
+        ("others", ctypes.c_uint64),
         ("look_count", ctypes.c_uint64),
         ("drop_count", ctypes.c_uint64),
         ("looks", ctypes.POINTER(_Look)),
@@ -35,6 +36,27 @@ class _Result(ctypes.Structure):
         ("uid", ctypes.c_uint64),
         ("gid", ctypes.c_uint64),
     )
+
+
+class _Columns(ctypes.Structure):
+    """``columns`` of listing.c."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("inodes", "sizes", "modes", "uids", "gids"))
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """The entries of a directory, sorted by name, in parallel lists; ``uids`` and ``gids`` have each owner once.
+
+    ``files`` of them are regular files.
+    """
+
+    names: list[bytes]
+    inodes: list[int]
+    sizes: list[int]
+    modes: list[int]
+    uids: set[int]
+    gids: set[int]
+    files: int
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -67,12 +89,13 @@ class NativeListing:
         self._result = _Result.from_address(self._address)
         self._metadata = Metadata(library, library.argosy_listing_metadata(self._address), owner_keys, printable)
 
-    def read(self, fd: int, most: int) -> int | None:
+    def read(self, fd: int, most: int, *, is_leaf: bool = False) -> int | None:
         """List the directory open at ``fd``; the number of its entries.
 
-        None if it has more than ``most``, or one that cannot be looked at. OSError if the listing fails.
+        None if it has more than ``most``, one that cannot be looked at, or, with ``is_leaf``, one that is a directory
+        (where a file system does not tell at once: ``columns`` does). OSError if the listing fails.
         """
-        count = int(self._library.argosy_listing_read(self._address, fd, most))
+        count = int(self._library.argosy_listing_read(self._address, fd, most, is_leaf))
         if count >= 0:
             return count
         if count in (UNUSUAL, NO_MEMORY):
@@ -85,6 +108,21 @@ class NativeListing:
         text = ctypes.create_string_buffer(size)
         self._library.argosy_listing_names(self._address, text, size)
         return text.raw.split(b"\0")[:-1] if size else []
+
+    def columns(self, count: int, device: int, larger_than_bytes: int) -> Columns | None:
+        """The ``count`` entries that were read, for a directory that has nothing to be compared with.
+
+        None if one is a directory or a socket, has a second link, is of another ``device`` or larger.
+        """
+        wide, narrow = bytes(8 * count), bytes(4 * count)
+        inodes, sizes = array("Q", wide), array("Q", wide)
+        modes, uids, gids = array("I", narrow), array("I", narrow), array("I", narrow)
+        places = _Columns(*(column.buffer_info()[0] for column in (inodes, sizes, modes, uids, gids)))
+        if self._library.argosy_listing_columns(self._address, device, larger_than_bytes, ctypes.byref(places)):
+            return None
+        return Columns(
+            self.names(), inodes.tolist(), sizes.tolist(), modes.tolist(), set(uids), set(gids), self._result.files
+        )
 
     def compare(
         self, tree: bytes, device: int, *, larger_than_bytes: int | None = None, device_id_always: bool
@@ -118,7 +156,7 @@ class NativeListing:
         for index in range(result.drop_count):
             drop = result.drops[index]
             dropped.append(tree[drop.start : drop.start + drop.length])
-        return Verdict(result.standing_files, result.standing_bytes, result.standing_others, looks, dropped)
+        return Verdict(result.files, result.files_bytes, result.others, looks, dropped)
 
 
 def _declare(library: ctypes.CDLL) -> None:
@@ -128,7 +166,8 @@ def _declare(library: ctypes.CDLL) -> None:
     library.argosy_listing_free.restype = None
     library.argosy_listing_free.argtypes = (address,)
     library.argosy_listing_read.restype = ctypes.c_int64
-    library.argosy_listing_read.argtypes = (address, ctypes.c_int, number)
+    library.argosy_listing_read.argtypes = (address, ctypes.c_int, number, ctypes.c_int)
+    library.argosy_listing_columns.argtypes = (address, number, number, address)
     library.argosy_listing_names.restype = number
     library.argosy_listing_names.argtypes = (address, text, number)
     library.argosy_listing_metadata.restype = address

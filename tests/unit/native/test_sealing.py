@@ -28,7 +28,7 @@ def sealed(content: bytes, nonce: bytes) -> bytes:
     room = bytearray(len(content) + OVERHEAD)
     blob = (0, len(content), sha256(content).digest())
     many = session.seal_many(bytearray(content), [blob], nonce, AS_IT_IS, room)
-    assert (many.done, many.size_bytes, many.sound) == (1, len(room), b"\1")
+    assert (many.done, many.size_bytes, many.sound) == (1, len(room), bytearray(b"\1"))
     return bytes(room)
 
 
