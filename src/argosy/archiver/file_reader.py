@@ -17,6 +17,7 @@ from argosy.archiver.small_files import TOGETHER_BYTES, TOGETHER_FILES, small_fi
 from argosy.filesystem.metadata import OwnerNames, UnreadableXattr, read_xattrs_fd
 from argosy.filesystem.reading import read_into
 from argosy.filesystem.xattr_losses import XattrLosses
+from argosy.memory import untouched
 from argosy.restic_format.chunker import Chunker
 from argosy.restic_format.node import encode_tail, finish_file, finish_other, owner_keys
 
@@ -132,7 +133,7 @@ class EntryReader:
         chunker = self._chunker
         if chunker is None:
             chunker = self._chunker = Chunker(self._polynomial, allow_slow=self._allow_slow)
-            self._buffer = memoryview(bytearray(READ_BUFFER_BYTES))
+            self._buffer = memoryview(untouched(READ_BUFFER_BYTES))
         buffer, filled, position, ended = self._buffer, 0, start, False
         content: list[bytes] = []
         while not ended:

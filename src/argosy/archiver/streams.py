@@ -7,6 +7,7 @@ import stat as stat_module
 from collections.abc import Callable, Sequence
 
 from argosy.filesystem.streams import Stream
+from argosy.memory import untouched
 from argosy.restic_format.chunker import Chunker
 from argosy.restic_format.crypto import Buffer
 from argosy.restic_format.mode import mode_to_go
@@ -21,7 +22,7 @@ def place_stream(
     stream: Stream, chunker: Chunker, place: Callable[[Buffer], bytes], progress: Callable[[int], None]
 ) -> tuple[list[bytes], int]:
     """Read ``stream`` to its end: the ids of its blobs, and its length in bytes, which ``progress`` hears of too."""
-    buffer = memoryview(bytearray(BUFFER_BYTES))
+    buffer = memoryview(untouched(BUFFER_BYTES))
     content: list[bytes] = []
     filled, length, ended = 0, 0, False
     while not ended:

@@ -12,11 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from mmap import mmap
 
 import msgspec
 
 from argosy import native
 from argosy.errors import Damaged, Interrupted
+from argosy.memory import resize, untouched
 from argosy.repository.encoder import EncodedBlob, SealedRun
 from argosy.repository.layout import FileKind, object_name
 from argosy.restic_format.blob import BlobType, PackedBlob, hash_many
@@ -40,8 +42,6 @@ DEFAULT_PACK_SIZE_BYTES = 16 * 1024 * 1024
 MAX_PACK_BLOBS = 50_000
 # Room for the blob that fills a pack, and for the header: beyond it a buffer is cut back.
 _SLACK_BYTES = 1024 * 1024
-# Fresh zeros for each growth would cost their page faults besides the buffer's own.
-_ZEROS = bytes(_SLACK_BYTES)
 _VERIFIED_AT_ONCE_BYTES = 1024 * 1024
 _FAULTY_MEMORY = "The memory of this machine may be faulty: test it. Nothing damaged was uploaded."
 # Offsets are uint32, and the header must still follow (of somewhat more blobs, as many come at once).
@@ -109,7 +109,7 @@ class PackRef:
 class _Pack:
     __slots__ = ("blob_count", "buffer", "hash", "hashed", "header", "ref", "size")
 
-    def __init__(self, buffer: bytearray) -> None:
+    def __init__(self, buffer: mmap) -> None:
         self.buffer = buffer
         self.size = 0
         self.blob_count = 0
@@ -155,7 +155,7 @@ class Packer:
         self._draw = draw
         self._lock = threading.Lock()
         self._open: _Pack | None = None
-        self._free: list[bytearray] = []
+        self._free: list[mmap] = []
         self._slots = threading.Semaphore(upload_threads)
         self._uploads: set[threading.Thread] = set()
         self._ended = threading.Condition()
@@ -207,9 +207,7 @@ class Packer:
             pack = None
         if pack is None:
             pack = self._open = self._begin()
-        missing = pack.size + size_bytes - len(pack.buffer)
-        if missing > 0:
-            _grow(pack.buffer, max(missing, min(len(pack.buffer), _SLACK_BYTES)))
+        _make_room(pack, size_bytes)
         return pack
 
     def _grown(self, pack: _Pack, run: SealedRun) -> PackRef:
@@ -246,9 +244,9 @@ class Packer:
         self._fail(Interrupted("the upload was stopped", hint="Run the command again to resume it."))
 
     def _begin(self) -> _Pack:
-        # The last buffer given back is the one whose pages are in the processor's cache. A new one grows as it is used:
-        # a job's trees rarely fill a pack.
-        return _Pack(self._free.pop() if self._free else bytearray())
+        # The last buffer given back is the one whose pages are in the processor's cache. A new one takes memory as it
+        # is used: a job's trees rarely fill a pack.
+        return _Pack(self._free.pop() if self._free else untouched(self._pack_size_bytes + _SLACK_BYTES))
 
     def _dispatch(self, pack: _Pack) -> None:
         """Give the pack to an upload thread, once one of the slots is free (the lock is held)."""
@@ -279,6 +277,7 @@ class Packer:
     def _store(self, pack: _Pack) -> StoredPack:
         header = bytes(pack.header)
         trailer = seal_header(header, Sealer(self._key, self._draw))
+        _make_room(pack, len(trailer))
         pack.buffer[pack.size : pack.size + len(trailer)] = trailer
         size_bytes = pack.size + len(trailer)
         content = memoryview(pack.buffer)[:size_bytes]
@@ -300,10 +299,12 @@ class Packer:
         if not verify_pack(verifier, pack_id, header, len(content), read, most_bytes=_VERIFIED_AT_ONCE_BYTES):
             raise Damaged("a new pack does not hold what was put into it", hint=_FAULTY_MEMORY)
 
-    def _give_back(self, buffer: bytearray) -> None:
+    def _give_back(self, buffer: mmap) -> None:
+        usual = self._pack_size_bytes + _SLACK_BYTES
         # A store may hold on to its view of the buffer for a moment: a buffer to be cut back is dropped then.
         with suppress(BufferError):
-            del buffer[self._pack_size_bytes + _SLACK_BYTES :]
+            if len(buffer) > usual:
+                resize(buffer, usual)
             self._free.append(buffer)
 
     def _fail(self, error: BaseException) -> None:
@@ -316,11 +317,10 @@ class Packer:
             open_pack.ref.settle(b"", self._failure)
 
 
-def _grow(buffer: bytearray, by_bytes: int) -> None:
-    while by_bytes > 0:
-        piece = memoryview(_ZEROS)[:by_bytes]
-        buffer += piece
-        by_bytes -= len(piece)
+def _make_room(pack: _Pack, size_bytes: int) -> None:
+    missing = pack.size + size_bytes - len(pack.buffer)
+    if missing > 0:
+        resize(pack.buffer, len(pack.buffer) + max(missing, _SLACK_BYTES))
 
 
 def verify_trailer(key: MasterKey, header: bytes, content_bytes: int, trailer: bytes) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from mmap import mmap
 
 import pytest
 
 from argosy.errors import Damaged, Interrupted, LeaseLost, StorageFull
+from argosy.memory import untouched
 from argosy.repository import packer as packer_module
 from argosy.repository.encoder import BlobEncoder, EncodedBlob, SealedRun
+from argosy.repository.layout import FileKind, object_name
 from argosy.repository.packer import Packer, PackRef, StoredPack
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType, blob_id
@@ -167,20 +169,41 @@ def test_one_may_wait_until_the_store_has_caught_up(key: MasterKey) -> None:
     assert storage.arrived.acquire(blocking=False) is False, "the open pack is none of them"
 
 
-def test_memory_stays_within_the_threads_and_two_packs(key: MasterKey) -> None:
+@pytest.fixture
+def buffers(monkeypatch: pytest.MonkeyPatch) -> list[mmap]:
+    """Those that packs were given."""
+    made: list[mmap] = []
+
+    def watched(size_bytes: int) -> mmap:
+        made.append(untouched(size_bytes))
+        return made[-1]
+
+    monkeypatch.setattr("argosy.repository.packer.untouched", watched)
+    return made
+
+
+def test_memory_stays_within_the_threads_and_two_packs(key: MasterKey, buffers: list[mmap]) -> None:
     """At most (upload_threads + 2) packs, however much goes through."""
     pack_bytes = 8 * MIB
     blob = make_blob(MIB)
-    tracemalloc.start()
-    try:
-        packer = make_packer(SinkStorage(), key, pack_size_bytes=pack_bytes, upload_threads=2)
-        for _ in range(100):
-            packer.add(blob)
+    packer = make_packer(SinkStorage(), key, pack_size_bytes=pack_bytes, upload_threads=2)
+    for _ in range(100):
+        packer.add(blob)
+    packer.flush()
+    assert 2 <= len(buffers) <= 2 + 2
+    assert all(len(buffer) <= pack_bytes + 2 * MIB for buffer in buffers)
+
+
+def test_a_blob_that_is_larger_than_a_pack_finds_room_and_the_room_is_given_back(
+    key: MasterKey, buffers: list[mmap]
+) -> None:
+    storage = MemoryStorage()
+    packer = make_packer(storage, key, pack_size_bytes=MIB)
+    for blob in (make_blob(5 * MIB), make_blob(7 * MIB), make_blob(KIB)):
+        ref = packer.add(blob)
         packer.flush()
-        _, peak_bytes = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert 2 * pack_bytes < peak_bytes < (2 + 2) * pack_bytes
+        assert blob.sealed in storage.get(object_name(FileKind.PACK, ref.pack_id))
+    assert [len(buffer) for buffer in buffers] == [2 * MIB]
 
 
 def test_it_is_reported_once_it_is_durable_and_before_its_ref_says_so(key: MasterKey) -> None:
