@@ -41,8 +41,8 @@ class OnHostRepository(ResticRepository):
 
     inside: tuple[str, ...] = ()
 
-    def _command(self, *arguments: str | bytes | Path) -> list[str | bytes | Path]:
-        return [*self.inside, *super()._command(*arguments)]
+    def command(self, *arguments: str | bytes | Path) -> list[str | bytes | Path]:
+        return [*self.inside, *super().command(*arguments)]
 
 
 @dataclass

@@ -57,6 +57,7 @@ MODULES: dict[str, Why] = {
     "test_list": Why.ANOTHER_VERB,
     "test_ls": Why.ANOTHER_VERB,
     "test_mount": Why.ANOTHER_VERB,
+    "test_mount_beside_restic": Why.ANOTHER_VERB,
     "test_mount_links": Why.ANOTHER_VERB,
     "test_native": Why.THIS_USER,
     "test_parity": Why.FORMAT,
@@ -71,6 +72,7 @@ MODULES: dict[str, Why] = {
     "test_snapshots": Why.ANOTHER_VERB,
     "test_stats": Why.ANOTHER_VERB,
     "test_tag": Why.ANOTHER_VERB,
+    "test_tls_beside_restic": Why.ANOTHER_VERB,
     "test_unlock": Why.ANOTHER_VERB,
     "test_verify": Why.SHOWN_THERE,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import TIMEOUT_SECONDS, Argosy
+from tests.support.restic import ResticRepository
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,29 @@ def require_mounts() -> None:
 @contextmanager
 def mounted(argosy: Argosy, *flags: str) -> Iterator[Mounted]:
     """``argosy mount``, ready to be used."""
-    require_mounts()
     directory = argosy.home / "mounted"
     directory.mkdir(exist_ok=True)
+    with _served(argosy.command("mount", *flags, str(directory)), argosy.variables(), directory) as mount:
+        yield mount
+
+
+@contextmanager
+def mounted_by_restic(repository: ResticRepository, *flags: str) -> Iterator[Mounted]:
+    """``restic mount``, likewise."""
+    directory = repository.home / "mounted by restic"
+    directory.mkdir(exist_ok=True)
+    with _served(repository.command("mount", *flags, str(directory)), repository.variables(), directory) as mount:
+        yield mount
+
+
+@contextmanager
+def _served(
+    command: Sequence[str | bytes | Path], environment: Mapping[str, str], directory: Path
+) -> Iterator[Mounted]:
+    require_mounts()
     process = subprocess.Popen(
-        _command(argosy, directory, flags),
-        env=argosy.variables(),
+        command,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -65,10 +83,6 @@ def mounted(argosy: Argosy, *flags: str) -> Iterator[Mounted]:
             process.communicate()
         if os.path.ismount(directory):
             subprocess.run(["fusermount3", "-u", "-z", str(directory)], check=False)
-
-
-def _command(argosy: Argosy, directory: Path, flags: Sequence[str]) -> list[str | bytes | Path]:
-    return [*argosy.command("mount", *flags, str(directory))]
 
 
 def _wait_until_served(process: subprocess.Popen[bytes]) -> None:

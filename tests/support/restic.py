@@ -63,8 +63,8 @@ class ResticRepository:
     ) -> subprocess.CompletedProcess[bytes]:
         """Run ``restic ARGUMENTS``. The test fails on an exit code not in ``expect``."""
         done = subprocess.run(
-            self._command(*arguments),
-            env=self._environment(),
+            self.command(*arguments),
+            env=self.variables(),
             cwd=cwd,
             capture_output=True,
             check=False,
@@ -92,8 +92,8 @@ class ResticRepository:
     def locked(self) -> Iterator[int]:
         """restic holds its non-exclusive lock, as a backup that waits for its input; gives its pid."""
         with subprocess.Popen(
-            self._command("-v", "backup", "--stdin"),
-            env=self._environment(),
+            self.command("-v", "backup", "--stdin"),
+            env=self.variables(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -113,10 +113,12 @@ class ResticRepository:
                 process.communicate(b"data", timeout=_TIMEOUT_SECONDS)
         assert process.returncode == 0
 
-    def _command(self, *arguments: str | bytes | Path) -> list[str | bytes | Path]:
+    def command(self, *arguments: str | bytes | Path) -> list[str | bytes | Path]:
+        """The words of its command line."""
         return [self.restic.program, "--no-cache", "-r", self.location, *arguments]
 
-    def _environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """The environment that it runs in."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.home),

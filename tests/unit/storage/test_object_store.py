@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import socket
 import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from argosy.errors import (
     ArgosyError,
@@ -30,6 +24,7 @@ from argosy.errors import (
 )
 from argosy.storage.interface import Storage
 from argosy.storage.open import StorageOptions, open_storage
+from tests.support.certificates import server_certificate
 from tests.support.servers import OBJECT_HEADERS, SECRET_KEY, Reply, Request, S3Server, rclone, scripted_server
 
 PREFIX = "/argosy-tests/pre/"
@@ -325,46 +320,9 @@ def test_deleting_in_a_missing_bucket_is_an_error() -> None:
         assert "Create it" in caught.value.hint
 
 
-def certificate(directory: Path) -> tuple[Path, Path, bytes]:
-    """A server's certificate file, its key's, and its authority, which nobody trusts by itself."""
-    now = datetime.now(UTC)
-
-    def build(subject: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")]))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-        )
-
-    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = (
-        build("test authority", authority_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    server = (
-        build("test server", server_key)
-        .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    pem, key = directory / "server.pem", directory / "server.key"
-    pem.write_bytes(server.public_bytes(serialization.Encoding.PEM))
-    key.write_bytes(
-        server_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return pem, key, authority.public_bytes(serialization.Encoding.PEM)
-
-
 @pytest.mark.server
 def test_a_certificate_is_trusted_through_its_authority_only(tmp_path: Path) -> None:
-    pem, key, authority = certificate(tmp_path)
+    pem, key, authority = server_certificate(tmp_path)
     with rclone(tmp_path / "served", certificate=(pem, key)) as server:
         credentials = server.credentials
         location = server.location("pre")
