@@ -31,7 +31,7 @@ else:
 
 Buffer: TypeAlias = bytes | memoryview
 
-# Argosy's own choice for "auto": a unit test holds the two together.
+# Argosy's own choices: a unit test holds the two together.
 SMALL_BLOB_BYTES = 512 * 1024
 # Literal compression (1002) is always on.
 SMALL = {
@@ -40,7 +40,7 @@ SMALL = {
     zstd.CompressionParameter.target_length: 2,
     1002: 1,
 }
-LARGE_LEVEL = 3
+LARGE_LEVELS = {"auto": 3, "fastest": 1}
 
 # Argosy cuts larger files into blobs of about this size.
 BLOB_BYTES = 1 << 20
@@ -63,10 +63,10 @@ class Unit:
 class Encoder:
     """Hash, zstd, AES-256-CTR and Poly1305-AES with contexts that are used again for every blob."""
 
-    def __init__(self, *, verify: bool) -> None:
+    def __init__(self, compression: str = "auto", *, verify: bool) -> None:
         self._verify = verify
         self._small = zstd.ZstdCompressor(options=SMALL)
-        self._large = zstd.ZstdCompressor(level=LARGE_LEVEL)
+        self._large = zstd.ZstdCompressor(level=LARGE_LEVELS[compression])
         self._cipher = Cipher(algorithms.AES(os.urandom(32)), modes.CTR(bytes(16))).encryptor()
         self._pad = Cipher(algorithms.AES(os.urandom(16)), modes.ECB()).encryptor()
         self._mac_r = os.urandom(16)
@@ -163,18 +163,18 @@ def _work_on_file(directory: int, name: str, size: int, offset: int) -> int:
         os.close(file)
 
 
-def _start(barrier: Barrier, verify: bool) -> None:
-    _Process.encoder = Encoder(verify=verify)
+def _start(barrier: Barrier, compression: str, verify: bool) -> None:
+    _Process.encoder = Encoder(compression, verify=verify)
     _Process.buffer = memoryview(bytearray(BLOB_BYTES))
     barrier.wait()
 
 
-def measure_ceiling(root: Path, processes: int, *, verify: bool) -> tuple[float, int]:
+def measure_ceiling(root: Path, processes: int, compression: str = "auto", *, verify: bool) -> tuple[float, int]:
     """Seconds and bytes. OSError if a file is gone."""
     # The largest first, so that no processor ends with a long one while the others wait.
     units = sorted(plan_units(root), key=lambda unit: -sum(unit.sizes))
     barrier = multiprocessing.Barrier(processes + 1)
-    with multiprocessing.Pool(processes, _start, (barrier, verify)) as pool:
+    with multiprocessing.Pool(processes, _start, (barrier, compression, verify)) as pool:
         barrier.wait()
         started = time.perf_counter()
         total_bytes = sum(pool.imap_unordered(work, units))
@@ -186,9 +186,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ceiling", description=measure_ceiling.__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--compression", choices=sorted(LARGE_LEVELS), default="auto")
     parser.add_argument("--verify", action="store_true", help="decrypt, inflate and hash each blob once more")
     given = parser.parse_args()
-    seconds, total_bytes = measure_ceiling(given.directory, given.processes, verify=given.verify)
+    seconds, total_bytes = measure_ceiling(given.directory, given.processes, given.compression, verify=given.verify)
     sys.stdout.write(json.dumps({"seconds": seconds, "bytes": total_bytes, "processes": given.processes}) + "\n")
 
 

@@ -41,6 +41,7 @@ GOALS = {
     "h 1m prune": Goal(speed=1.8, memory_ratio=0.5),
     "i same": Goal(speed=5.0, files_per_second=250_000, size_ratio=MOST_SIZE_RATIO),
     "i changed": Goal(speed=5.0, size_ratio=MOST_SIZE_RATIO),
+    "j": Goal(speed=2.8),
     "start version": Goal(wall_seconds=0.15),
     "start snapshots": Goal(wall_seconds=0.4),
 }

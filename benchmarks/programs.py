@@ -77,10 +77,10 @@ class Place:
         self.reset()
         shutil.copytree(template, self.repository)
 
-    def back_up(self, source: Path, *, verify: bool) -> Measured:
+    def back_up(self, source: Path, *, verify: bool, compression: str = "auto") -> Measured:
         """Back up ``source`` as a user would; the repository's size afterwards."""
         flags = () if verify else ("--no-extra-verify",)
-        measured = self.run("backup", "--repo", str(self.repository), "--compression", "auto", *flags, str(source))
+        measured = self.run("backup", "--repo", str(self.repository), "--compression", compression, *flags, str(source))
         return replace(measured, repository_bytes=measure_extent(self.repository).size_bytes)
 
     def restore(self) -> Measured:

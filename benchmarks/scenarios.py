@@ -42,6 +42,7 @@ SCENARIOS = {
     "g": "memory of a first backup of very many empty files (one pair)",
     "h": "check of the small files; check and prune of 100,000 and of a million tiny files, three tenths unused",
     "i": "second backups of a million small files: nothing changed, and 1% of them changed",
+    "j": "first backup of the large files, Argosy with --compression fastest, which restic does not know",
     "start": "start-up: the version, and snapshots of an empty repository",
 }
 _START_RUNS = 5
@@ -90,7 +91,7 @@ class Benchmark:
         self._warm_up()
         if self._choice.wants("a", "c", "d", "e", "f", "h"):
             self._measure_small_files()
-        if self._choice.wants("b", "e", "f"):
+        if self._choice.wants("b", "e", "f", "j"):
             self._measure_large_files()
         if self._choice.wants("g"):
             self._measure_empty_files()
@@ -143,8 +144,10 @@ class Benchmark:
     def _measure_large_files(self) -> None:
         source = self._directory / "large"
         extent = make_large_files(source, round(LARGE_BYTES * self._choice.scale))
+        name = f"{extent.files} large files ({_megabytes(extent)})"
+        if self._choice.wants("j"):
+            self._first_backups("j", f"{name}, first backup, fastest", source, compression="fastest")
         if self._choice.wants("b"):
-            name = f"{extent.files} large files ({_megabytes(extent)})"
             self._first_backups("b", f"{name}, first backup", source)
         if self._choice.wants("e", "f"):
             self._ensure_backed_up(source)
@@ -194,16 +197,18 @@ class Benchmark:
         row = Row("start snapshots", "snapshots of an empty repository")
         self._compare(row, lambda place: place.run("snapshots", "--repo", str(place.repository)), runs=runs)
 
-    def _first_backups(self, key: str, title: str, source: Path) -> None:
+    def _first_backups(self, key: str, title: str, source: Path, *, compression: str = "auto") -> None:
+        """``compression`` is Argosy's; restic's is "auto"."""
         for verify in self._choice.verify:
             row = Row(key, title, verify)
-            ceiling = self._ceiling(source, verify=verify) if self._choice.ceiling else None
-            self._compare(row, self._first_backup(source, verify=verify), ceiling=ceiling)
+            ceiling = self._ceiling(source, compression, verify=verify) if self._choice.ceiling else None
+            self._compare(row, self._first_backup(source, compression, verify=verify), ceiling=ceiling)
 
-    def _first_backup(self, source: Path, *, verify: bool) -> Work:
+    def _first_backup(self, source: Path, compression: str = "auto", *, verify: bool) -> Work:
         def work(place: Place) -> Measured:
             place.begin(self._template_of(place))
-            return place.back_up(source, verify=verify)
+            wanted = compression if place is self._places[0] else "auto"
+            return place.back_up(source, verify=verify, compression=wanted)
 
         return work
 
@@ -272,8 +277,9 @@ class Benchmark:
     def _template_of(self, place: Place) -> Path:
         return self._templates[self._places.index(place)]
 
-    def _ceiling(self, source: Path, *, verify: bool) -> Callable[[], float]:
-        command = [sys.executable, "-m", "benchmarks.ceiling", str(source), *(["--verify"] if verify else [])]
+    def _ceiling(self, source: Path, compression: str, *, verify: bool) -> Callable[[], float]:
+        command = [sys.executable, "-m", "benchmarks.ceiling", str(source), "--compression", compression]
+        command += ["--verify"] if verify else []
 
         def measure() -> float:
             environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}

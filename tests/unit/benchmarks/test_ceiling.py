@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from argosy.restic_format.compression import SMALL_BLOB_BYTES, Compressor
+from argosy.restic_format.compression import SMALL_BLOB_BYTES, CompressionMode, Compressor
 from benchmarks import ceiling
 from benchmarks.data import SmallFiles, Text, make_large_files
 
 
+@pytest.mark.parametrize("mode", ["auto", "fastest"])
 @pytest.mark.parametrize("size", [SMALL_BLOB_BYTES, SMALL_BLOB_BYTES + 1], ids=["small", "large"])
-def test_it_compresses_as_argosy_does(size: int) -> None:
+def test_it_compresses_as_argosy_does(size: int, mode: CompressionMode) -> None:
     content = Text(4_000).draw(random.Random(1), size)
-    assert ceiling.Encoder(verify=False).compress(content) == Compressor("auto").compress(content)
+    assert ceiling.Encoder(mode, verify=False).compress(content) == Compressor(mode).compress(content)
 
 
 def test_its_units_cover_every_byte_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,10 +79,13 @@ def test_every_scenario_gives_its_rows(tmp_path: Path) -> None:
         ("h small check", None),
         ("i changed", True),
         ("i same", True),
+        ("j", True),
         ("start snapshots", None),
         ("start version", None),
     ]
     assert {"argosy --version", "restic version", "restic check --read-data --repo"} <= set(journal(tmp_path))
+    assert "argosy backup --repo --compression fastest" in journal(tmp_path)
+    assert "restic backup --repo --compression fastest" not in journal(tmp_path)
     assert {"restic prune --repo", "argosy check --repo", "argosy forget --keep-last 1 --repo"} <= set(
         journal(tmp_path)
     )
