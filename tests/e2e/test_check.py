@@ -165,7 +165,7 @@ def test_a_repository_in_s3(server: S3Server, machines: Machines, tmp_path: Path
     (source / "directory").mkdir(parents=True)
     for number in range(20):
         (source / "directory" / str(number)).write_bytes(os.urandom(600_000) + b"text " * 1000)
-    location = server.location("e2e-check")
+    location = server.location(f"e2e-{tmp_path.name}")  # damaged at the end, and of this form alone
     environment = {**server.credentials, "ARGOSY_REPOSITORY": location}
     argosy = Argosy(tmp_path, environment=environment, machines=machines)
     argosy.run("backup", "--init", "--pack-size", "4", "source")

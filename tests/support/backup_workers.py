@@ -141,8 +141,8 @@ def act(plan: str, path: bytes) -> None:
             os.mkdir(path)
             Path(os.fsdecode(path), "inner").write_bytes(b"inside")
         case "symlink":
-            os.unlink(path)
-            os.symlink("elsewhere", path)
+            os.symlink("elsewhere", path + b".new")
+            os.rename(path + b".new", path)  # at once: another worker may be about to open it
         case "deny":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         case "stale":
