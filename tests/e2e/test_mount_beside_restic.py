@@ -7,12 +7,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.compared import HOSTS, Compared
-from tests.support.mounts import mounted, mounted_by_restic
+from tests.support.mounts import Mounted, mounted
 
 NOBODY = 65534
 # Lists all that it can below a folder; a name that it may not read is said with the error's number.
@@ -34,6 +35,13 @@ def look(path):
                 print(below, "errno", error.errno)
 look(".")
 """
+
+
+@contextmanager
+def both_mounted(compared: Compared, *flags: str) -> Iterator[tuple[Mounted, Mounted]]:
+    """Argosy's mount, and restic's."""
+    with mounted(compared.argosy, *flags) as ours, mounted(compared.model, *flags, name="by restic") as theirs:
+        yield ours, theirs
 
 
 def everything_in(root: Path) -> Iterator[tuple[object, ...]]:
@@ -64,7 +72,7 @@ def everything_in(root: Path) -> Iterator[tuple[object, ...]]:
 )
 def test_both_show_the_same(compared: Compared, flags: tuple[str, ...]) -> None:
     given = [flag.format(source=compared.source) for flag in flags]
-    with mounted(compared.argosy, *given) as ours, mounted_by_restic(compared.model, *given) as theirs:
+    with both_mounted(compared, *given) as (ours, theirs):
         assert set(everything_in(ours.directory)) == set(everything_in(theirs.directory))
 
 
@@ -72,7 +80,7 @@ def test_both_show_the_same(compared: Compared, flags: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("flags", [(), ("--allow-other",), ("--allow-other", "--no-default-permissions")], ids=" ".join)
 def test_both_let_the_same_users_see_the_same(compared: Compared, flags: tuple[str, ...]) -> None:
     """In the snapshots are folders and files that others may not read."""
-    with mounted(compared.argosy, *flags) as ours, mounted_by_restic(compared.model, *flags) as theirs:
+    with both_mounted(compared, *flags) as (ours, theirs):
         seen = [_seen_by(NOBODY, mount.directory / "ids") for mount in (ours, theirs)]
         assert seen[0].stdout == seen[1].stdout
         assert [done.returncode for done in seen] == ([0, 0] if flags else [1, 1])

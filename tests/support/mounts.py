@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,31 +42,14 @@ def require_mounts() -> None:
 
 
 @contextmanager
-def mounted(argosy: Argosy, *flags: str) -> Iterator[Mounted]:
-    """``argosy mount``, ready to be used."""
-    directory = argosy.home / "mounted"
-    directory.mkdir(exist_ok=True)
-    with _served(argosy.command("mount", *flags, str(directory)), argosy.variables(), directory) as mount:
-        yield mount
-
-
-@contextmanager
-def mounted_by_restic(repository: ResticRepository, *flags: str) -> Iterator[Mounted]:
-    """``restic mount``, likewise."""
-    directory = repository.home / "mounted by restic"
-    directory.mkdir(exist_ok=True)
-    with _served(repository.command("mount", *flags, str(directory)), repository.variables(), directory) as mount:
-        yield mount
-
-
-@contextmanager
-def _served(
-    command: Sequence[str | bytes | Path], environment: Mapping[str, str], directory: Path
-) -> Iterator[Mounted]:
+def mounted(program: Argosy | ResticRepository, *flags: str, name: str = "mounted") -> Iterator[Mounted]:
+    """Its ``mount``, ready to be used, in a folder of this name below its home."""
     require_mounts()
+    directory = program.home / name
+    directory.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        command,
-        env=environment,
+        program.command("mount", *flags, str(directory)),
+        env=program.variables(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,

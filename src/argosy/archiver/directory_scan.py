@@ -143,7 +143,7 @@ class _Listing:
     def _take_quickly(self, quick: QuickListing) -> bool:
         """A fresh directory that nothing but files is in, and that one batch takes."""
         limits = self._scanner.batch.limits
-        if not self._may_be_whole():
+        if self._directory.parent_id == 0:
             return False
         fresh = quick.fresh(self._opened, min(limits.files - 1, HUGE_DIRECTORY_ENTRIES), SEGMENT_BYTES)
         if fresh is None or not self._make_room(len(fresh.names), sum(fresh.sizes)):
@@ -232,23 +232,23 @@ class _Listing:
         )
 
     def _is_whole(self, comparison: Comparison) -> bool:
-        if comparison.stands or comparison.reused or comparison.directories:
+        if comparison.stands or comparison.reused or comparison.directories or self._directory.parent_id == 0:
+            return False
+        if not self._is_untouched():
             return False
         size = 0
         for _, stat in comparison.fresh:
             if stat.st_nlink > 1 or stat.st_size > SEGMENT_BYTES:
                 return False
             size += stat.st_size
-        return self._may_be_whole() and self._make_room(len(comparison.fresh), size)
-
-    def _may_be_whole(self) -> bool:
-        directory = self._directory
-        return directory.parent_id != 0 and self._is_untouched() and self._ledger.assemblies.find(directory.id) is None
+        return self._make_room(len(comparison.fresh), size)
 
     def _make_room(self, entries: int, size_bytes: int) -> bool:
-        """Have the open batch take a whole directory of so many entries; False if none would."""
+        """Have the open batch take the whole directory, of so many entries; False if none would, or it is collected."""
         limits = self._scanner.batch.limits
         if entries + 1 > limits.files or size_bytes > limits.bytes:
+            return False
+        if self._ledger.assemblies.find(self._directory.id) is not None:
             return False
         if not self._scanner.batch.fits(entries + 1, size_bytes):
             self._scanner.seal()
