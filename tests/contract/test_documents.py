@@ -7,14 +7,24 @@ import random
 import pytest
 
 from argosy import native
+from argosy.native.bindings import Session
 from argosy.native.documents import index_packs, tree_names
+from argosy.native.restoring import NativeRestoring
 from argosy.operations.blob_tables import split_ids
 from argosy.operations.check.tree_checks import look_at_tree
 from argosy.restic_format.blob import BlobType, PackedBlob
 from argosy.restic_format.index import IndexedPack, encode_index, list_packs
-from argosy.restic_format.node import encode_metadata, encode_tail, finish_directory, finish_file, finish_other
+from argosy.restic_format.node import (
+    decode_node,
+    encode_metadata,
+    encode_tail,
+    finish_directory,
+    finish_file,
+    finish_other,
+)
 from argosy.restic_format.tree import encode_tree, sound_tree_names
 from argosy.restic_format.tree import tree_names as names_of_tree
+from argosy.restorer.tree_nodes import decode_nodes
 from tests.support.native import built_kernel
 
 ONE, TWO, THREE = (bytes([number]) * 32 for number in (1, 2, 3))
@@ -91,6 +101,23 @@ def test_what_the_kernel_takes_of_a_changed_tree_python_finds_sound(monkeypatch:
             assert found.problems == [], data
             assert set(split_ids(names[0])) == set(split_ids(found.subtrees)), data
             assert set(split_ids(names[1])) == set(split_ids(found.contents)), data
+    assert taken > 100, "letters of names and digits of ids may change"
+
+
+def test_what_a_restore_takes_of_a_changed_tree_python_reads_alike() -> None:
+    restoring = NativeRestoring(Session(built_kernel(), bytes(range(64))))
+    taken = 0
+    for data in changed(TREE):
+        restoring.clear()
+        if restoring.plan(data, 0):
+            taken += 1
+            nodes, malformed = decode_nodes(data)
+            assert malformed == [], data
+            planned = [decode_node(data[entry.start : entry.end]) for entry in restoring.entries()]
+            assert planned == [node for node in nodes if node.type not in ("dir", "socket")], data
+            assert not any(entry.is_made for entry in restoring.entries())
+        else:
+            assert len(restoring) == 0
     assert taken > 100, "letters of names and digits of ids may change"
 
 

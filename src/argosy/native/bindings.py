@@ -18,7 +18,6 @@ from argosy.native.listing import NativeListing
 from argosy.native.metadata import OwnerKeys, PrintableRanges
 from argosy.native.reading import NativeReading
 from argosy.native.sources import library_path
-from argosy.native.writing import NativeWriting
 
 CRYPTO_NAME = "libcrypto.so.3"
 ZSTD_NAME = "libzstd.so.1"
@@ -166,10 +165,6 @@ class Kernel:
     def listing(self, owner_keys: OwnerKeys, printable: PrintableRanges) -> NativeListing:
         """A listing, for one thread."""
         return NativeListing(self.library, owner_keys, printable)
-
-    def writing(self) -> NativeWriting:
-        """What makes files."""
-        return NativeWriting(self.library)
 
     def reading(
         self,

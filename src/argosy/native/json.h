@@ -61,9 +61,4 @@ static inline int json_number(struct argosy_json *json, uint64_t *number) {
            (*json->at == ',' || *json->at == '}');
 }
 
-/* -- trees.c ------------------------------------------------------------------------------------------------------ */
-
-/* The length of the node with which a text begins; 0 unless all of it is as restic and Argosy write it. */
-size_t argosy_node_bytes(const unsigned char *text, size_t text_bytes);
-
 #endif

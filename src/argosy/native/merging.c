@@ -4,7 +4,7 @@
  * ends only if all of it is as it should be; whatever is unusual, and names that JSON escapes, are left to Python. */
 
 #define _GNU_SOURCE
-#include "json.h"
+#include "nodes.h"
 
 static const char head[] = "{\"nodes\":[", tail[] = "]}\n", begin[] = "{\"name\":\"", between[] = "},{\"name\":\"",
                   type[] = "\",\"type\":\"";

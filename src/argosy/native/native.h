@@ -184,4 +184,16 @@ static inline size_t argosy_content_bytes(const struct argosy_blob *blob) {
 int argosy_open_group(struct argosy_session *session, const unsigned char *data, const struct argosy_blob *blobs,
                       size_t count, unsigned char *contents, const struct argosy_hash_job *also, unsigned char *sound);
 
+/* -- tables.c ----------------------------------------------------------------------------------------------------- */
+
+struct argosy_table;
+
+/* Where a blob is: the pack's number, and as in argosy_blob. */
+struct argosy_place {
+    uint32_t pack, offset, length, uncompressed;
+};
+
+/* The first place of an id in a table of places; 1, or 0 if it is not there. */
+int argosy_table_place(const struct argosy_table *table, const unsigned char *id, struct argosy_place *place);
+
 #endif

@@ -15,7 +15,6 @@ struct argosy_table {
 };
 
 #define FEWEST 64
-#define PLACE_BYTES 16
 #define START_BYTES 8
 
 ARGOSY_EXPORT void argosy_table_free(struct argosy_table *table) {
@@ -219,33 +218,31 @@ static int next_entry(struct entries *entries) {
     return 1;
 }
 
-static void put_uint32(unsigned char *at, uint64_t value) {
-    for (int i = 0; i < 4; i++)
-        at[i] = (unsigned char)(value >> 8 * i);
-}
-
-/* Adds a pack's trees with their places (pack, offset, length, length of the content, each uint32): one payload more for
- * a tree that is there already. 1, or 0 without memory. */
-ARGOSY_EXPORT int argosy_table_add_trees(struct argosy_table *trees, uint32_t pack, const unsigned char *header,
-                                         size_t header_bytes) {
+/* Adds a pack's trees, or its data, with their places (struct argosy_place): one payload more for a blob that is there
+ * already. 1, or 0 without memory. */
+ARGOSY_EXPORT int argosy_table_add_places(struct argosy_table *table, uint32_t pack, const unsigned char *header,
+                                          size_t header_bytes, int trees) {
     for (struct entries entries = entries_of(header, header_bytes); next_entry(&entries);) {
         const struct argosy_blob *blob = &entries.blob;
-        if (!entries.is_tree)
+        if (!entries.is_tree != !trees || blob->offset > UINT32_MAX)
             continue;
-        size_t slot = slot_of(trees, blob->id);
-        while (next_of(trees, blob->id, &slot))
-            slot = (slot + 1) & (trees->slot_count - 1);
-        unsigned char place[PLACE_BYTES];
-        put_uint32(place, pack);
-        put_uint32(place + 4, blob->offset);
-        put_uint32(place + 8, blob->length);
-        put_uint32(place + 12, blob->uncompressed);
-        unsigned char *record = append(trees, blob->id, slot);
+        size_t slot = slot_of(table, blob->id);
+        while (next_of(table, blob->id, &slot))
+            slot = (slot + 1) & (table->slot_count - 1);
+        struct argosy_place place = {pack, (uint32_t)blob->offset, blob->length, blob->uncompressed};
+        unsigned char *record = append(table, blob->id, slot);
         if (!record)
             return 0;
-        memcpy(record + ARGOSY_HASH_BYTES, place, PLACE_BYTES);
+        memcpy(record + ARGOSY_HASH_BYTES, &place, sizeof place);
     }
     return 1;
+}
+
+int argosy_table_place(const struct argosy_table *table, const unsigned char *id, struct argosy_place *place) {
+    const unsigned char *record = find(table, id);
+    if (record)
+        memcpy(place, record + ARGOSY_HASH_BYTES, sizeof *place);
+    return record != NULL;
 }
 
 /* The marks of operations/prune/blob_marks.py; what they mean stands there. */

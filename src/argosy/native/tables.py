@@ -40,8 +40,15 @@ class NativeTable:
         return added
 
     def add_trees(self, pack_no: int, header: bytes) -> None:
-        """Add the trees of a pack, each with one payload more, its place: four uint32 as in ``tables.c``."""
-        if not self._library.argosy_table_add_trees(self.address, pack_no, header, len(header)):
+        """Add the trees of a pack, each with one payload more, its place: ``struct argosy_place``, four uint32."""
+        self._add_places(pack_no, header, trees=True)
+
+    def add_data(self, pack_no: int, header: bytes) -> None:
+        """Likewise the blobs of data."""
+        self._add_places(pack_no, header, trees=False)
+
+    def _add_places(self, pack_no: int, header: bytes, *, trees: bool) -> None:
+        if not self._library.argosy_table_add_places(self.address, pack_no, header, len(header), trees):
             raise MemoryError
 
     def add_fresh(self, ids: bytes, payload: bytes) -> bytes:
@@ -160,8 +167,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
     library.argosy_table_get.argtypes = (place, text, place, size)
     library.argosy_table_with.restype = size
     library.argosy_table_with.argtypes = (place, ctypes.c_ubyte, place, size)
-    library.argosy_table_add_trees.restype = number
-    library.argosy_table_add_trees.argtypes = (place, ctypes.c_uint32, text, size)
+    library.argosy_table_add_places.restype = number
+    library.argosy_table_add_places.argtypes = (place, ctypes.c_uint32, text, size, number)
     library.argosy_marks_see.restype = number
     library.argosy_marks_see.argtypes = (place, place, text, size)
     library.argosy_marks_count.restype = None

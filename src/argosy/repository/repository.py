@@ -18,7 +18,7 @@ from argosy.repository.opening import BlobOpener
 from argosy.restic_format.blob import PackedBlob
 from argosy.restic_format.compression import Compressor
 from argosy.restic_format.config import VERSION, RepositoryConfig, make_config, open_config, seal_config
-from argosy.restic_format.crypto import MasterKey, Opener, Sealer
+from argosy.restic_format.crypto import OVERHEAD_BYTES, MasterKey, Opener, Sealer
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.index import Index, PackListing, decode_index, list_stored_packs
 from argosy.restic_format.pack import LENGTH_BYTES, decode_header, sealed_header_bytes
@@ -170,6 +170,15 @@ class Repository:
 
     def load_pack_header(self, pack_id: bytes, size_bytes: int) -> list[PackedBlob]:
         """What the header of a pack of ``size_bytes`` lists. Damaged unless that makes up every byte."""
+        what = f"header of pack {pack_id.hex()}"
+        header = self.load_raw_pack_header(pack_id, size_bytes)
+        blobs = decode_header(header, what)
+        if sum(blob.length for blob in blobs) + OVERHEAD_BYTES + len(header) + LENGTH_BYTES != size_bytes:
+            raise damaged(what, "its blobs do not fill the pack")
+        return blobs
+
+    def load_raw_pack_header(self, pack_id: bytes, size_bytes: int) -> bytes:
+        """The header of a pack of ``size_bytes``, opened and not looked into. Damaged unless its MAC holds."""
         name, what = object_name(FileKind.PACK, pack_id), f"header of pack {pack_id.hex()}"
         guess = min(size_bytes, _HEADER_GUESS_BYTES)
         tail = self.storage.get_range(name, size_bytes - guess, guess) if guess else b""
@@ -179,10 +188,7 @@ class Repository:
             sealed = tail[start:-LENGTH_BYTES]
         else:
             sealed = self.storage.get_range(name, size_bytes - LENGTH_BYTES - sealed_bytes, sealed_bytes)
-        blobs = decode_header(self.opener().open(sealed, what), what)
-        if sum(blob.length for blob in blobs) + sealed_bytes + LENGTH_BYTES != size_bytes:
-            raise damaged(what, "its blobs do not fill the pack")
-        return blobs
+        return self.opener().open(sealed, what)
 
     def _load_verified(self, kind: FileKind, identity: bytes) -> bytes:
         name = object_name(kind, identity)

@@ -12,9 +12,9 @@ from argosy.restorer.directories import OpenDirectory, TargetDirectories, Unreac
 from argosy.restorer.existing import Extent, Look, look_at
 from argosy.restorer.file_jobs import FAILURES, FileJob, FileRestorer
 from argosy.restorer.finishing import Finisher
+from argosy.restorer.fresh_files import FreshFiles
 from argosy.restorer.messages import Link, Outcome, Part, RestoreSettings, RestoreWork
 from argosy.restorer.metadata import MetadataSetter
-from argosy.restorer.new_files import NewFiles
 from argosy.restorer.other_entries import link_to, make_entry, spared, stands_complete
 from argosy.restorer.overwrite import Verdict
 from argosy.restorer.target import reason_of, refuse_full
@@ -39,6 +39,7 @@ class BatchRestorer:
         finisher: Finisher,
         settings: RestoreSettings,
         target: bytes,
+        fresh: FreshFiles | None = None,
     ) -> None:
         self._places = places
         self._fetcher = fetcher
@@ -46,6 +47,7 @@ class BatchRestorer:
         self._finisher = finisher
         self._settings = settings
         self._target = target
+        self._fresh = fresh
         self._setter = MetadataSetter(settings.xattr_exclude, settings.xattr_include, self._report)
         self._outcome = Outcome()
         self._wanted: WantedBlobs[Purpose] = WantedBlobs()
@@ -58,10 +60,16 @@ class BatchRestorer:
         if self._settings.recorded:
             outcome.written = [[] for _ in range(len(work.parts) + len(work.links))]
         broken: set[bytes] = set()
+        if self._fresh is not None:
+            self._fresh.clear()
         try:
             for number, part in enumerate(work.parts):
                 if not self._plan_part(number, part, files):
                     broken.add(part.path)
+                if self._fresh is not None and self._fresh.is_full:
+                    self._make_fresh(self._fresh, files, show)
+            if self._fresh is not None:
+                self._make_fresh(self._fresh, files, show)
             self._fetch(files, show)
             for number, link in enumerate(work.links, len(work.parts)):
                 self._link(number, link, files)
@@ -88,21 +96,26 @@ class BatchRestorer:
             refuse_full(error.cause, self._target, b"/" + error.path)
             self._outcome.broken.append((error.path, reason_of(error)))
             return False
+        if self._fresh is not None and directory is not None and self._fresh.take(number, part, directory):
+            return True
         nodes, malformed = decode_nodes(part.tree)
         for shown, reason in malformed:
             self._report(_location(part.path, shown), reason)
         for node in nodes:
-            if node.type in _SKIPPED:
-                continue
-            name = usable_name(node.name)
-            if name is None:
-                raise RestoreError(f"a batch holds the unusable name {node.name!r}")
-            self._plan_entry(number, part.path, directory, name, node, files)
+            if node.type not in _SKIPPED:
+                self._plan_entry(number, part.path, directory, node, files)
         return True
 
+    def _make_fresh(self, fresh: FreshFiles, files: FileRestorer, show: ShowProgress) -> None:
+        for left in fresh.make(files.outcome, show):
+            self._plan_entry(left.number, left.part.path, left.directory, decode_node(left.raw), files)
+
     def _plan_entry(
-        self, number: int, path: bytes, directory: OpenDirectory | None, name: bytes, node: Node, files: FileRestorer
+        self, number: int, path: bytes, directory: OpenDirectory | None, node: Node, files: FileRestorer
     ) -> None:
+        name = usable_name(node.name)
+        if name is None:
+            raise RestoreError(f"a batch holds the unusable name {node.name!r}")
         try:
             if node.type == "file":
                 self._plan_file(number, path, directory, name, node, files)
@@ -169,14 +182,7 @@ class BatchRestorer:
     def _fetch(self, files: FileRestorer, show: ShowProgress) -> None:
         wanted, self._wanted = self._wanted, WantedBlobs()
         outcome = files.outcome
-
-        new_files = NewFiles(files, self._directories, self._setter, self._settings)
-
-        def settle() -> None:
-            new_files.settle()
-            show(outcome.restored, outcome.restored_bytes)
-
-        self._fetcher.deliver(wanted, new_files.take, files.missing, settle)
+        self._fetcher.deliver(wanted, files.take, files.missing, lambda: show(outcome.restored, outcome.restored_bytes))
 
     def _restore_other(self, path: bytes, directory: OpenDirectory | None, name: bytes, node: Node) -> None:
         location = _location(path, name)
@@ -205,7 +211,7 @@ class BatchRestorer:
         try:
             self._make_link(directory, name, node, link, location)
         except _LinkImpossible:
-            self._plan_entry(number, link.path, directory, name, node, files)
+            self._plan_entry(number, link.path, directory, node, files)
         except FAILURES as error:
             self._entry_failed(location, error)
 

@@ -5,7 +5,7 @@ Of a remote store the next ranges are fetched by threads while a range is writte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # Of large blobs a few fit a range: their hashes are computed two at a time. Measured: 1, 2, 4, 8 MiB; 4 is best.
 _LOCAL_RANGE_BYTES = 4 * 1024 * 1024
@@ -34,6 +35,8 @@ _FETCHED_AHEAD = 4
 
 # (offset, length, uncompressed length, blob id, what the caller wants it for)
 Wanted = tuple[int, int, int, bytes, T]
+# Pack, offset, length and purpose of ranges, from the most bytes to be read in vain, and at once.
+RangesOf = Callable[[int, int], Iterator[tuple[bytes, int, int, R]]]
 
 _OFFSET = itemgetter(0)
 _BLOB_ID = itemgetter(3)
@@ -84,16 +87,16 @@ class BlobFetcher:
         wanted: WantedBlobs[T],
         take: Callable[[T, BlobContent], None],
         missing: Callable[[T, str], None],
-        settle: Callable[[], None] = lambda: None,
+        show: Callable[[], None] = lambda: None,
     ) -> None:
         """Call ``take`` with the content for each purpose, or ``missing`` with the reason why there is none.
 
-        The content is good until ``settle`` returns, which is called now and then, and after the last one.
+        The content is good until ``take`` returns. ``show`` is called now and then.
 
         A range that cannot be read, and a blob that is damaged, is looked for once more at all its places. Errors of
         a remote store leave as they are; those of a local one count as damage, since other packs may be readable.
         """
-        for data, start, items in self._read(wanted):
+        for data, start, items in self.read(wanted.ranges):
             groups = [list(group) for _, group in groupby(items, _BLOB_ID)]
             blobs = [
                 (offset - start, length, uncompressed_length, blob_id)
@@ -106,7 +109,7 @@ class BlobFetcher:
                         take(group[0][4], opened)
                     else:
                         self._deliver_one(group, opened, take, missing)
-                settle()
+                show()
 
     def _deliver_one(
         self,
@@ -137,28 +140,27 @@ class BlobFetcher:
                 raise
             return error.message
 
-    def _read(self, wanted: WantedBlobs[T]) -> Iterator[tuple[bytes | memoryview, int, Sequence[Wanted[T]]]]:
-        """The bytes of each range (none if it cannot be read), where it starts, and what is wanted of it."""
-        if self._ranges.is_direct:
-            for pack_id, start, length, items in wanted.ranges(_LOCAL_GAP_BYTES, _LOCAL_RANGE_BYTES):
-                yield self._ranges.read(pack_id, start, length), start, items
-        else:
-            ranges = wanted.ranges(
-                _LOCAL_GAP_BYTES if self._storage.is_local else _REMOTE_GAP_BYTES, _REMOTE_RANGE_BYTES
-            )
-            yield from self._read_ahead(ranges)
+    def read(self, ranges: RangesOf[R]) -> Iterator[tuple[bytes | memoryview, int, R]]:
+        """The bytes of each range (none, or not all, if it cannot be read), where it starts, and what it is for.
 
-    def _read_ahead(
-        self, ranges: Iterator[tuple[bytes, int, int, list[Wanted[T]]]]
-    ) -> Iterator[tuple[bytes | memoryview, int, Sequence[Wanted[T]]]]:
+        ``ranges`` are asked for with the bytes that may be read in vain, and the most to be read at once.
+        """
+        if self._ranges.is_direct:
+            for pack_id, start, length, purpose in ranges(_LOCAL_GAP_BYTES, _LOCAL_RANGE_BYTES):
+                yield self._ranges.read(pack_id, start, length), start, purpose
+        else:
+            gap_bytes = _LOCAL_GAP_BYTES if self._storage.is_local else _REMOTE_GAP_BYTES
+            yield from self._read_ahead(ranges(gap_bytes, _REMOTE_RANGE_BYTES))
+
+    def _read_ahead(self, ranges: Iterator[tuple[bytes, int, int, R]]) -> Iterator[tuple[bytes | memoryview, int, R]]:
         from concurrent.futures import ThreadPoolExecutor  # 10 ms, and a local restore does not always read ahead
 
         with ThreadPoolExecutor(_FETCHED_AHEAD, thread_name_prefix="fetch") as threads:
-            waiting: list[tuple[Future[bytes], int, Sequence[Wanted[T]]]] = []
+            waiting: list[tuple[Future[bytes], int, R]] = []
             try:
                 while True:
-                    for pack_id, start, length, items in islice(ranges, _FETCHED_AHEAD + 1 - len(waiting)):
-                        waiting.append((threads.submit(self._get_range, pack_id, start, length), start, items))
+                    for pack_id, start, length, purpose in islice(ranges, _FETCHED_AHEAD + 1 - len(waiting)):
+                        waiting.append((threads.submit(self._get_range, pack_id, start, length), start, purpose))
                     if not waiting:
                         return
                     future, first, wanted_now = waiting.pop(0)

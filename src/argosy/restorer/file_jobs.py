@@ -89,12 +89,6 @@ class FileRestorer:
         except FAILURES as error:
             self.fail(job, error)
 
-    def made(self, job: FileJob) -> None:
-        """A new file of one blob stands there, whole."""
-        job.remaining = 0
-        job.created = True
-        self._count(job)
-
     def missing(self, purpose: tuple[FileJob, int], reason: str) -> None:
         """A blob that cannot be had: its file is not restored."""
         job, _ = purpose

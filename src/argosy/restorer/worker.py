@@ -21,6 +21,7 @@ from argosy.restorer.blob_fetching import BlobFetcher
 from argosy.restorer.content import BlobPlaces
 from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.finishing import Finisher
+from argosy.restorer.fresh_files import fresh_files
 from argosy.restorer.lease import TargetLease
 from argosy.restorer.memory import keep_freed_memory
 from argosy.restorer.messages import (
@@ -78,7 +79,8 @@ class RestoreWorker:
         )
         places = BlobPlaces(repository, lookup)
         finisher = Finisher(self._directories, settings, target)
-        self._batches = BatchRestorer(places, self._fetcher, self._directories, finisher, settings, target)
+        fresh = fresh_files(key, places, self._fetcher, self._directories, settings)
+        self._batches = BatchRestorer(places, self._fetcher, self._directories, finisher, settings, target, fresh)
         self._segments = SegmentRestorer(places, self._fetcher, self._directories, settings, target)
         self._verifier = Verifier(places, TargetDirectories(open_root(target, create=False), create=False))
         self._next_progress = 0.0

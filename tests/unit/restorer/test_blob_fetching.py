@@ -10,74 +10,25 @@ import pytest
 
 from argosy.errors import StorageError, StorageUnavailable
 from argosy.repository.blob_location import Location
-from argosy.repository.blobs import BlobReader
-from argosy.repository.encoder import BlobEncoder
-from argosy.repository.index_writer import write_indexes
 from argosy.repository.layout import FileKind, object_name
-from argosy.repository.lookup import DedupLookup
-from argosy.repository.opening import BlobContent
-from argosy.repository.packer import Packer, StoredPack
-from argosy.repository.repository import Repository
-from argosy.restic_format.blob import BlobType, blob_id
-from argosy.restic_format.config import make_config
-from argosy.restic_format.crypto import MasterKey
-from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
-from argosy.restorer.content import BlobPlaces
-from argosy.storage.interface import Storage
+from argosy.repository.packer import StoredPack
+from argosy.restorer.blob_fetching import WantedBlobs
 from argosy.storage.local import LocalStorage
+from tests.support.blob_store import BlobStore
 from tests.support.storage_doubles import MemoryStorage
 
 CONTENTS = [os.urandom(3000 + number) for number in range(20)] + [b"", b"text " * 10_000]
 
 
-class Store:
-    """A repository with blobs in packs of a few, and what was fetched from it."""
-
-    def __init__(self, storage: Storage, cache: Path) -> None:
-        self.repository = Repository(storage, MasterKey.generate(os.urandom), make_config(os.urandom))
-        self.lookup = DedupLookup(cache / "lookup.sqlite", self.repository.key)
-        self.fetcher = BlobFetcher(self.repository, BlobReader(self.repository, self.lookup))
-        self.taken: dict[int, bytes] = {}
-        self.missing: dict[int, str] = {}
-
-    def store(self, contents: list[bytes]) -> list[StoredPack]:
-        packs: list[StoredPack] = []
-        encoder = BlobEncoder(self.repository.key, "auto", verify=False)
-        packer = Packer(
-            self.repository.storage, self.repository.key, BlobType.DATA, lease=lambda: None, on_stored=packs.append
-        )
-        for content in contents:
-            packer.add(encoder.encode(BlobType.DATA, blob_id(content), content))
-        packer.flush()
-        write_indexes(self.repository, packs)
-        self.lookup.synchronize(self.repository.list_ids(FileKind.INDEX), self.repository.load_index)
-        return packs
-
-    def fetch(self, contents: list[bytes]) -> None:
-        wanted: WantedBlobs[int] = WantedBlobs()
-        found = BlobPlaces(self.repository, self.lookup).content([blob_id(content) for content in contents])
-        assert found.size == sum(map(len, contents))
-        for number, (blob, place) in enumerate(zip(found.ids, found.places, strict=True)):
-            wanted.add(blob, place, number)
-        self.fetcher.deliver(wanted, self._take, self.missing.__setitem__)
-
-    def _take(self, number: int, content: BlobContent) -> None:
-        self.taken[number] = bytes(content)
-
-    def close(self) -> None:
-        self.fetcher.close()
-        self.lookup.close()
-
-
 @pytest.fixture(params=["local", "remote"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]:
     storage = LocalStorage(tmp_path / "repository") if request.param == "local" else MemoryStorage()
-    store = Store(storage, tmp_path)
+    store = BlobStore(storage, tmp_path)
     yield store
     store.close()
 
 
-def damage(store: Store, name: str, offset: int) -> None:
+def damage(store: BlobStore, name: str, offset: int) -> None:
     storage = store.repository.storage
     data = bytearray(storage.get(name))
     data[offset] ^= 0xFF
@@ -88,7 +39,7 @@ def pack_name(pack: StoredPack) -> str:
     return object_name(FileKind.PACK, pack.id)
 
 
-def test_every_blob_comes_for_each_of_its_purposes(store: Store) -> None:
+def test_every_blob_comes_for_each_of_its_purposes(store: BlobStore) -> None:
     store.store(CONTENTS[:7])
     store.store(CONTENTS[7:])
     wanted = CONTENTS[::-1] + CONTENTS[3:5] * 2
@@ -97,7 +48,7 @@ def test_every_blob_comes_for_each_of_its_purposes(store: Store) -> None:
     assert store.missing == {}
 
 
-def test_a_damaged_blob_is_missing_and_its_neighbours_are_not(store: Store) -> None:
+def test_a_damaged_blob_is_missing_and_its_neighbours_are_not(store: BlobStore) -> None:
     (pack,) = store.store(CONTENTS)
     bad = pack.blobs[4]
     damage(store, pack_name(pack), bad.offset + 20)
@@ -107,7 +58,7 @@ def test_a_damaged_blob_is_missing_and_its_neighbours_are_not(store: Store) -> N
     assert sorted(store.taken) == [number for number in range(len(CONTENTS)) if number != 4]
 
 
-def test_another_copy_of_a_damaged_blob_serves(store: Store) -> None:
+def test_another_copy_of_a_damaged_blob_serves(store: BlobStore) -> None:
     (first,) = store.store(CONTENTS[:3])
     store.store(CONTENTS[1:5])
     for blob in first.blobs:
@@ -116,7 +67,7 @@ def test_another_copy_of_a_damaged_blob_serves(store: Store) -> None:
     assert (sorted(store.missing), sorted(store.taken)) == ([0], [1, 2])
 
 
-def test_a_missing_or_short_pack_costs_its_blobs(store: Store) -> None:
+def test_a_missing_or_short_pack_costs_its_blobs(store: BlobStore) -> None:
     (gone,) = store.store(CONTENTS[:3])
     (short,) = store.store(CONTENTS[3:6])
     store.store(CONTENTS[6:8])
@@ -148,7 +99,7 @@ def test_a_store_that_fails_ends_the_restore_if_it_is_remote(tmp_path: Path) -> 
     for is_local in (True, False):
         storage = FailingStorage(is_local=is_local)
         (tmp_path / str(is_local)).mkdir()
-        store = Store(storage, tmp_path / str(is_local))
+        store = BlobStore(storage, tmp_path / str(is_local))
         (bad,) = store.store(CONTENTS[:3])
         store.store(CONTENTS[3:6])
         storage.failing = pack_name(bad)
