@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from argosy.errors import ArgosyError, Damaged, StorageDenied, StorageError, StorageExists, StorageNotFound
-from argosy.storage.interface import Storage
+from argosy.storage.interface import ObjectInfo, Storage
 from argosy.storage.limiter import LimitedStorage
 from argosy.storage.open import StorageOptions, open_storage
 from tests.support import servers
@@ -32,6 +32,7 @@ KINDS = [
     pytest.param("seaweedfs", marks=pytest.mark.server),
     pytest.param("rclone", marks=pytest.mark.server),
 ]
+END_OF_TIME_NS = 1 << 62
 LAYOUT = ["config", "keys/k1", "data/ab/p1", "data/cd/p2", "data2/no", "snapshots/s1", "index/i1"]
 
 
@@ -230,6 +231,23 @@ def test_objects_may_be_deleted_while_they_are_listed(storage: Storage) -> None:
         storage.delete(info.name)
     assert sorted(seen) == expected
     assert names(storage, "locks/") == []
+
+
+def test_what_a_killed_writer_left_is_told_apart_from_objects_and_can_be_deleted(storage: Storage) -> None:
+    """In a directory it is a file beside the object's; elsewhere an upload that is cut off leaves nothing."""
+    assert list(storage.unfinished(END_OF_TIME_NS)) == []
+    whole = ["config", f"data/ab/{'ab' * 32}", f"locks/{'cd' * 32}"]
+    for name in whole:
+        storage.put(name, b"whole")
+    assert list(storage.unfinished(END_OF_TIME_NS)) == []
+    left = ObjectInfo(f"{whole[1]}-tmp-2719", 4)
+    if storage.is_local:
+        Path(storage.location, left.name).write_bytes(b"half")
+    assert list(storage.unfinished(END_OF_TIME_NS)) == ([left] if storage.is_local else [])
+    assert list(storage.unfinished(0)) == []
+    storage.delete(left.name)
+    assert list(storage.unfinished(END_OF_TIME_NS)) == []
+    assert names(storage, "") == whole
 
 
 def test_threads_share_a_store(storage: Storage) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,19 @@ def restic_018() -> Restic:
 
 def files(argosy: Argosy) -> dict[Path, int]:
     return {path: path.stat().st_size for path in argosy.repository.rglob("*") if path.is_file()}
+
+
+def leave_unfinished(repository: Path) -> tuple[list[Path], list[Path]]:
+    """What killed writers left, of Argosy and of restic, and what looks like it and must stay."""
+    day = 24 * 60 * 60
+    old, young = 2 * day, day - 600
+    pack = next((repository / "data").glob("*/" + "[0-9a-f]" * 64))
+    gone = {f"{pack}-tmp-{'0123456789abcdef'}": old, f"{pack}-tmp-2719": old, f"{repository}/config-tmp-5": day + 600}
+    stays = {f"{pack}-tmp-77": young, f"{repository}/keys/notes-tmp-1": old, f"{repository}/index/a-tmp-1": old}
+    for name, seconds in {**gone, **stays}.items():
+        Path(name).write_bytes(b"x" * 1000)
+        os.utime(name, (time.time() - seconds,) * 2)
+    return [Path(name) for name in gone], [Path(name) for name in stays]
 
 
 def figures(text: str) -> list[str]:
@@ -88,6 +103,37 @@ def test_a_dry_run_changes_nothing_and_says_what_a_run_does(argosy: Argosy) -> N
     assert "done" in argosy.says("prune")
     assert sum(files(argosy).values()) < sum(before.values())
     argosy.run("check", "--read-data")
+
+
+def test_what_killed_writers_left_is_removed_after_a_day(argosy: Argosy) -> None:
+    """Also where there is nothing else to do."""
+    prune = ("prune", "--max-unused", "unlimited")
+    argosy.run(*prune)
+    gone, stays = leave_unfinished(argosy.repository)
+    before = files(argosy)
+    said = argosy.says(*prune, "--dry-run")
+    assert "would remove 3 unfinished files of killed writers, 2.930 KiB" in said
+    assert "nothing to do" not in said
+    (planned,) = argosy.documents(*prune, "--dry-run")
+    assert files(argosy) == before
+    assert (planned["unfinished_files"], planned["unfinished_bytes"], planned["freed_bytes"]) == (3, 3000, 3000)
+    said = argosy.says(*prune)
+    assert re.search("will remove 3 unfinished files .*removed 3 unfinished files of killed .*done", said, re.DOTALL)
+    assert before.keys() - files(argosy).keys() == set(gone)
+    assert all(path.exists() for path in stays)
+    assert "nothing to do" in argosy.says(*prune)
+    restic_018().at(argosy.repository, argosy.home).check()
+
+
+@pytest.mark.parametrize("verb", [("prune",), ("forget", "--keep-last", "1", "--prune")], ids=" ".join)
+def test_what_killed_writers_left_goes_with_all_that_is_unused(argosy: Argosy, verb: tuple[str, ...]) -> None:
+    gone, stays = leave_unfinished(argosy.repository)
+    summary = argosy.documents(*verb, "--max-unused", "0")[-1]
+    assert (summary["unfinished_files"], summary["unfinished_bytes"]) == (3, 3000)
+    assert summary["packs_removed"]
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in stays)
+    restic_018().at(argosy.repository, argosy.home).check()
 
 
 def test_forget_prunes_under_the_same_lock(argosy: Argosy) -> None:

@@ -67,6 +67,10 @@ class MemoryStorage:
             if name.startswith(prefix):
                 yield ObjectInfo(name, len(data))
 
+    def unfinished(self, before_ns: int) -> Iterator[ObjectInfo]:
+        del before_ns
+        return iter(())
+
     def close(self) -> None:
         pass
 

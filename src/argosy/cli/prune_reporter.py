@@ -42,6 +42,8 @@ class PruneReporter(ProgressReporter[PruneProgress]):
         if plan.is_empty:
             self.output.message("nothing to do")
         elif not plan.dry_run:
+            if plan.unfinished:
+                self.output.message(_unfinished_words("removed", plan))
             self.output.message("done")
         return 0
 
@@ -62,6 +64,8 @@ def plan_lines(plan: PruneSummary) -> list[str]:
         lines.append(f"in no index: {counted(plan.unindexed, 'pack')}, {size(stats.unindexed_bytes)}, to delete")
     if plan.missing:
         lines.append(f"missing and not needed: {counted(plan.missing, 'pack')}, to be dropped from the indexes")
+    if plan.unfinished:
+        lines.append(_unfinished_words("would remove" if plan.dry_run else "will remove", plan))
     lines.append(f"frees {size(plan.freed_bytes)}; unused after it: {size(stats.remaining_unused_bytes)} ({share:.1%})")
     return lines
 
@@ -80,6 +84,8 @@ def plan_document(plan: PruneSummary) -> dict[str, object]:
         "packs_removed": plan.remove,
         "packs_repacked": plan.repack,
         "packs_unindexed": plan.unindexed,
+        "unfinished_files": plan.unfinished,
+        "unfinished_bytes": stats.unfinished_bytes,
         "deleted_blobs": stats.to_delete.blobs,
         "repacked_blobs": stats.to_repack.blobs,
         "dropped_blobs": stats.to_drop.blobs,
@@ -87,6 +93,11 @@ def plan_document(plan: PruneSummary) -> dict[str, object]:
         "freed_bytes": plan.freed_bytes,
         "remaining_unused_bytes": stats.remaining_unused_bytes,
     }
+
+
+def _unfinished_words(verb: str, plan: PruneSummary) -> str:
+    files = counted(plan.unfinished, "unfinished file")
+    return f"{verb} {files} of killed writers, {size(plan.stats.unfinished_bytes)}"
 
 
 def progress_line(progress: PruneProgress, seconds: float, pace: Pace) -> str:

@@ -11,5 +11,6 @@ Terms. A *store* holds *objects*: named, immutable runs of bytes. A *name* is re
 
 Not guaranteed: that a listing shows an object written while it runs; that ``create`` holds against a second
 writer on a server which ignores conditional requests (it is checked before, not at the same instant); that a
-temporary file of a killed writer is removed (it never shows in a listing).
+temporary file of a killed writer is removed before a prune asks for it (``unfinished``; it never shows in a listing),
+or parts of an upload to an object store before the bucket's own rule does.
 """

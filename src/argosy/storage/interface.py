@@ -82,6 +82,13 @@ class Storage(Protocol):
         deleted meanwhile may be listed or not; every other one is listed exactly once.
         """
 
+    def unfinished(self, before_ns: int) -> Iterator[ObjectInfo]:
+        """What killed writers, restic's among them, left of objects, last written to before ``before_ns``.
+
+        That is Unix time in nanoseconds, by this machine's clock. No listing shows these, and ``delete`` removes one by
+        the name given here. Empty where an upload that is cut off leaves nothing to delete by name.
+        """
+
     def close(self) -> None:
         """Release connections and descriptors; idempotent. No other call may follow."""
 

@@ -114,6 +114,10 @@ class LimitedStorage:
         """All objects below ``prefix``; not limited."""
         return self._storage.list(prefix)
 
+    def unfinished(self, before_ns: int) -> Iterator[ObjectInfo]:
+        """What killed writers left; not limited."""
+        return self._storage.unfinished(before_ns)
+
     def close(self) -> None:
         """Close the limited store."""
         self._storage.close()

@@ -125,6 +125,16 @@ class LocalStorage:
         except OSError as error:
             raise self._translated(error, prefix) from error
 
+    def unfinished(self, before_ns: int) -> Iterator[ObjectInfo]:
+        """The files of killed writers, by the time of their last change."""
+        # Only a prune asks.
+        from argosy.storage.unfinished import find_unfinished
+
+        try:
+            yield from find_unfinished(self._root, before_ns)
+        except OSError as error:
+            raise _translate(error, self.location) from error
+
     def close(self) -> None:
         """Close the files kept open for reading."""
         self._open_files.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from typing import TypeVar
 
 from argosy.engine.interface import MakeEngine
 from argosy.errors import Damaged
@@ -21,6 +22,8 @@ from argosy.repository.locks import RepositoryLock
 from argosy.repository.pack_builder import BuiltPack
 from argosy.restic_format.index import PackListing
 from argosy.restic_format.pack import count_blobs
+
+T = TypeVar("T")
 
 _DELETED_AT_ONCE = 8
 # Marks of blobs, once it is known which packs go: whether a copy must still be made.
@@ -51,6 +54,15 @@ class Execution:
 
     def run(self, plan: PrunePlan, contents: PackContents, used: BlobMarks) -> None:
         """Do it all. Damaged, and nothing that is needed is gone, if a blob cannot be read."""
+        if plan.unfinished:
+            # First, since it makes room for what is repacked.
+            self._observer.detail(f"deleting {len(plan.unfinished)} unfinished files of killed writers")
+            self._delete_each(sorted(file.name for file in plan.unfinished), self._repository.storage.delete)
+        # Safe to die here: no object has such a name, and the next prune finds the rest.
+        if not plan.spares_packs:
+            self._run_on_packs(plan, contents, used)
+
+    def _run_on_packs(self, plan: PrunePlan, contents: PackContents, used: BlobMarks) -> None:
         crash_point = self._options.crash_point
         if plan.unindexed:
             self._observer.detail(f"deleting {len(plan.unindexed)} packs that no index lists")
@@ -101,19 +113,20 @@ class Execution:
         self._options.crash_point("a new pack is stored")
 
     def _delete(self, kind: FileKind, ids: Collection[bytes]) -> None:
-        ordered: Sequence[bytes] = sorted(ids)
+        self._delete_each(sorted(ids), lambda identity: self._repository.delete(kind, identity))
 
-        def delete(identity: bytes) -> None:
+    def _delete_each(self, ordered: Sequence[T], delete: Callable[[T], None]) -> None:
+        def delete_one(what: T) -> None:
             self._lock.check()
-            self._repository.delete(kind, identity)
+            delete(what)
             self._options.crash_point("a file is deleted")
 
         if self._repository.storage.is_local:
-            for identity in ordered:
-                delete(identity)
+            for what in ordered:
+                delete_one(what)
         else:
             with ThreadPoolExecutor(_DELETED_AT_ONCE, thread_name_prefix="delete") as threads:
-                list(threads.map(delete, ordered))
+                list(threads.map(delete_one, ordered))
 
 
 def _wanted(plan: PrunePlan, contents: PackContents, used: BlobMarks) -> dict[bytes, bytearray]:

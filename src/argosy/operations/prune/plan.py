@@ -11,6 +11,7 @@ from enum import Enum
 import msgspec
 
 from argosy.errors import Damaged, UsageError
+from argosy.storage.interface import ObjectInfo
 
 # Fewer small packs than this are left as they are: a single one would be repacked for ever.
 _FEWEST_SMALL_PACKS = 10
@@ -82,6 +83,7 @@ class PruneStats(msgspec.Struct):
     to_drop: Amount = msgspec.field(default_factory=Amount)
     to_delete: Amount = msgspec.field(default_factory=Amount)
     unindexed_bytes: int = 0
+    unfinished_bytes: int = 0
 
     @property
     def remaining_unused_bytes(self) -> int:
@@ -90,7 +92,7 @@ class PruneStats(msgspec.Struct):
 
 
 class PruneSummary(msgspec.Struct, frozen=True):
-    """A plan in numbers of packs. ``dry_run``: it is not carried out. The others are as in ``PrunePlan``."""
+    """A plan in numbers of packs and files. ``dry_run``: it is not carried out. The others are as in ``PrunePlan``."""
 
     dry_run: bool
     keep: int
@@ -99,32 +101,43 @@ class PruneSummary(msgspec.Struct, frozen=True):
     unindexed: int
     missing: int
     stats: PruneStats
+    unfinished: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.repack or self.remove or self.unindexed or self.missing)
+        return not (self.repack or self.remove or self.unindexed or self.missing or self.unfinished)
 
     @property
     def freed_bytes(self) -> int:
         """What it gains."""
-        return self.stats.to_drop.size_bytes + self.stats.to_delete.size_bytes + self.stats.unindexed_bytes
+        stats = self.stats
+        return stats.to_drop.size_bytes + stats.to_delete.size_bytes + stats.unindexed_bytes + stats.unfinished_bytes
 
 
 class PrunePlan(msgspec.Struct):
-    """Ids of packs. ``missing``: an index lists them, the store has them not, and nothing needs them."""
+    """Ids of packs. ``missing``: an index lists them, the store has them not, and nothing needs them.
+
+    ``unfinished``: files that killed writers left, to be removed.
+    """
 
     keep: set[bytes] = msgspec.field(default_factory=set)
     repack: set[bytes] = msgspec.field(default_factory=set)
     remove: set[bytes] = msgspec.field(default_factory=set)
     unindexed: set[bytes] = msgspec.field(default_factory=set)
     missing: set[bytes] = msgspec.field(default_factory=set)
+    unfinished: list[ObjectInfo] = msgspec.field(default_factory=list)
     stats: PruneStats = msgspec.field(default_factory=PruneStats)
 
     @property
     def leaving(self) -> set[bytes]:
         """Packs that no index will list any more."""
         return self.repack | self.remove | self.missing
+
+    @property
+    def spares_packs(self) -> bool:
+        """Whether packs and indexes stay as they are."""
+        return not (self.leaving or self.unindexed)
 
     @property
     def is_empty(self) -> bool:
@@ -141,6 +154,7 @@ class PrunePlan(msgspec.Struct):
             len(self.unindexed),
             len(self.missing),
             self.stats,
+            len(self.unfinished),
         )
 
 
@@ -159,12 +173,14 @@ def parse_max_unused(text: str) -> MaxUnused:
     return MaxUnused(percent=percent)
 
 
-def plan_prune(packs: Iterable[PackUse], present: Mapping[bytes, int], limits: PruneLimits) -> PrunePlan:
-    """Decide. ``present``: the packs in the store, with their sizes in bytes.
+def plan_prune(
+    packs: Iterable[PackUse], present: Mapping[bytes, int], limits: PruneLimits, unfinished: Iterable[ObjectInfo] = ()
+) -> PrunePlan:
+    """Decide. ``present``: the packs in the store, with their sizes in bytes. All that is ``unfinished`` goes.
 
     Damaged if a pack with used blobs is missing or has another size than its index says.
     """
-    plan = PrunePlan(unindexed=set(present))
+    plan = PrunePlan(unindexed=set(present), unfinished=list(unfinished))
     mixed, small = [], []
     for pack in packs:
         plan.unindexed.discard(pack.id)
@@ -188,6 +204,7 @@ def plan_prune(packs: Iterable[PackUse], present: Mapping[bytes, int], limits: P
         small = []
     _choose_repacks(plan, mixed + small, limits)
     plan.stats.unindexed_bytes = sum(present[pack_id] for pack_id in plan.unindexed)
+    plan.stats.unfinished_bytes = sum(file.size_bytes for file in plan.unfinished)
     return plan
 
 

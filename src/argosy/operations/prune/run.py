@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from argosy.engine.here import make_engine_here
 from argosy.engine.interface import MakeEngine
 from argosy.errors import Interrupted, UsageError
@@ -16,6 +18,10 @@ from argosy.operations.session import Access, Session, open_session
 from argosy.repository.blobs import BlobReader
 from argosy.repository.layout import FileKind
 from argosy.repository.snapshots import load_snapshots
+
+# No upload of one object takes a day. The lock keeps writers out, but not every program that writes here need know of
+# locks, and clocks differ.
+_WRITER_IS_DEAD_NS = 24 * 60 * 60 * 10**9
 
 
 def run_prune(
@@ -52,13 +58,15 @@ def prune_in(
     observer.detail(f"looking for what {len(snapshots)} snapshots use")
     roots = (stored.snapshot.tree for stored in snapshots)
     used = find_used(BlobReader(repository, contents), roots, stop, repository.native_session())
-    plan = plan_prune(pack_uses(contents, used), dict(repository.list_files(FileKind.PACK)), options.limits)
+    unfinished = repository.storage.unfinished(time.time_ns() - _WRITER_IS_DEAD_NS)
+    present = dict(repository.list_files(FileKind.PACK))
+    plan = plan_prune(pack_uses(contents, used), present, options.limits, unfinished)
     if session.lock is not None:
         # Reading harms nobody, so the lock has stood its time alone meanwhile.
         session.lock.confirm()
     observer.show(plan.summary(dry_run=options.dry_run))
     if not options.dry_run and not plan.is_empty:
-        if options.state_directory is not None:
+        if options.state_directory is not None and not plan.spares_packs:
             for words in words_of_losers(options.state_directory, session.access.location):
                 observer.message(words)
         assert session.lock is not None, "only a dry run goes without"

@@ -15,6 +15,7 @@ from argosy.operations.prune.plan import (
     parse_max_unused,
     plan_prune,
 )
+from argosy.storage.interface import ObjectInfo
 
 MIB = 1 << 20
 NONE_UNUSED = PruneLimits(MaxUnused(size_bytes=0))
@@ -39,6 +40,16 @@ def test_wholly_used_packs_stay_and_wholly_unused_ones_go() -> None:
     assert done.stats.remaining_unused_bytes == 0
     assert not done.is_empty
     assert plan(pack("a", used=16)).is_empty
+
+
+def test_what_killed_writers_left_goes_and_is_something_to_do() -> None:
+    left = [ObjectInfo("config-tmp-1", 3), ObjectInfo(f"data/ab/{'ab' * 32}-tmp-2", 40)]
+    done = plan_prune([pack("a", used=16)], {b"a": 16 * MIB + 100}, NONE_UNUSED, iter(left))
+    assert done.unfinished == left
+    assert done.spares_packs
+    assert not done.is_empty
+    summary = done.summary(dry_run=False)
+    assert (summary.unfinished, summary.freed_bytes, summary.is_empty) == (2, 43, False)
 
 
 @pytest.mark.parametrize(
