@@ -149,7 +149,7 @@ def started_seaweedfs(directory: Path, address: str = "127.0.0.1", inside: Seque
     command += [f"-{role}.port.grpc={ports.pop()}" for role in roles]
     command += [f"-s3.port={s3_port}", f"-s3.config={identities}", "-s3.autoCreateBucket=false"]
     # No further listeners; small volumes, which are allocated as they fill.
-    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=50", "-master.volumeSizeLimitMB=64"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=400", "-master.volumeSizeLimitMB=64"]
     with _running(command, directory.with_suffix(".log")) as running:
         server = S3Server(f"http://{address}:{s3_port}")
         running.wait_until(lambda: _is_usable_from(inside, server) if inside else is_usable(server))
