@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-LONG_REPEATS = 10
+SHORT_REPEATS, LONG_REPEATS = 3, 10
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Once in the short form."""
+    """More often in the long form."""
     if "repeat" in metafunc.fixturenames:
-        metafunc.parametrize("repeat", range(LONG_REPEATS if metafunc.config.getoption("--long") else 1))
+        repeats = LONG_REPEATS if metafunc.config.getoption("--long") else SHORT_REPEATS
+        metafunc.parametrize("repeat", range(repeats))

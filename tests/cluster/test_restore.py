@@ -47,7 +47,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
+def target(tmp_path: Path, repeat: int) -> Path:
+    """A new one for each try."""
+    del repeat
     path = tmp_path / "target"
     path.mkdir()
     return path
