@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from argosy.errors import RestoreError
 from argosy.restic_format.node import Node, decode_node
@@ -59,17 +59,8 @@ class BatchRestorer:
         self._setter.notes = outcome.notes
         if self._settings.recorded:
             outcome.written = [[] for _ in range(len(work.parts) + len(work.links))]
-        broken: set[bytes] = set()
-        if self._fresh is not None:
-            self._fresh.clear()
         try:
-            for number, part in enumerate(work.parts):
-                if not self._plan_part(number, part, files):
-                    broken.add(part.path)
-                if self._fresh is not None and self._fresh.is_full:
-                    self._make_fresh(self._fresh, files, show)
-            if self._fresh is not None:
-                self._make_fresh(self._fresh, files, show)
+            broken = self._plan_parts(work.parts, files, show)
             self._fetch(files, show)
             for number, link in enumerate(work.links, len(work.parts)):
                 self._link(number, link, files)
@@ -86,6 +77,20 @@ class BatchRestorer:
         self._outcome.errors.append((location, reason))
 
     # -- looking ------------------------------------------------------------------------------------------------
+
+    def _plan_parts(self, parts: Sequence[Part], files: FileRestorer, show: ShowProgress) -> set[bytes]:
+        """The directories that cannot be had. Most new files stand there already when this returns."""
+        broken: set[bytes] = set()
+        fresh = self._fresh
+        if fresh is not None:
+            fresh.clear()
+        for number, part in enumerate(parts):
+            if not self._plan_part(number, part, files):
+                broken.add(part.path)
+            if fresh is not None and (fresh.is_full or number == len(parts) - 1):
+                for left in fresh.make(files.outcome, show):
+                    self._plan_entry(left.number, left.part.path, left.directory, decode_node(left.raw), files)
+        return broken
 
     def _plan_part(self, number: int, part: Part, files: FileRestorer) -> bool:
         try:
@@ -105,10 +110,6 @@ class BatchRestorer:
             if node.type not in _SKIPPED:
                 self._plan_entry(number, part.path, directory, node, files)
         return True
-
-    def _make_fresh(self, fresh: FreshFiles, files: FileRestorer, show: ShowProgress) -> None:
-        for left in fresh.make(files.outcome, show):
-            self._plan_entry(left.number, left.part.path, left.directory, decode_node(left.raw), files)
 
     def _plan_entry(
         self, number: int, path: bytes, directory: OpenDirectory | None, node: Node, files: FileRestorer
