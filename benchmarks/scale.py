@@ -135,7 +135,8 @@ class Scale:
             source = self._source(count)
             place = self._place()
             for title in ("first backup", "second backup"):
-                found[title, count] = self._measure(f"entries, {title}", count, partial(_back_up, place, source))
+                work = partial(_back_up, place, source)
+                found[title, count] = self._measure(f"entries, {title}", count, work, on=source)
             place.remove()
         for title in ("first backup", "second backup"):
             self._compare_entries(title, counts[-2], counts[-1], found[title, counts[-2]], found[title, counts[-1]])
@@ -196,7 +197,8 @@ class Scale:
         place.samples_memory, place.sample_seconds = True, _SAMPLE_SECONDS
         return place
 
-    def _measure(self, curve: str, size: int, work: Callable[[], Usage]) -> Usage:
+    def _measure(self, curve: str, size: int, work: Callable[[], Usage], on: Path | None = None) -> Usage:
+        """``on``: where the source lies, if not where the work is done."""
         disturbance = Disturbance()
         usage = work()
         others = disturbance.processors()
@@ -206,7 +208,7 @@ class Scale:
             f"(master {usage.first_peak_bytes / 1e6:.0f}), others kept {others:.1f} processors busy"
         )
         if curve:
-            self.points.append(Point.of(curve, size, usage, file_system(self._directory), others))
+            self.points.append(Point.of(curve, size, usage, file_system(on or self._directory), others))
         return usage
 
     def _found_memory(self, title: str, usage: Usage) -> None:
