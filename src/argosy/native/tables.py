@@ -63,8 +63,9 @@ class NativeTable:
 
     def get(self, identity: bytes) -> bytes | None:
         """The first payload of an id, None if it is not there."""
-        found = self.payloads(identity)
-        return found[0] if found else None
+        _require_id(identity)
+        found = ctypes.create_string_buffer(self._payload_bytes)
+        return found.raw if self._quick.argosy_table_get(self.address, identity, found, 1) else None
 
     def starting_with(self, start: bytes) -> bytes | None:
         """An id that begins with these 8 bytes, None if there is none."""
