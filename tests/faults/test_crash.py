@@ -118,7 +118,8 @@ def test_a_scan_killed_in_its_midst_is_resumed(
     for more in (0, 7):
         crashed = scene.run(source, after_directories=directories + more, scan_threads=threads, **SMALL)
         assert crashed.killed, crashed
-        assert scene.job().in_progress
+        # The last commit may have come when the one thread had nothing in progress.
+        assert scene.job().in_progress or scene.job().frontier
         before = scene.scanned()
         assert len(before) <= directories + more
         if not more:
