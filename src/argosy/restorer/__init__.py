@@ -11,8 +11,8 @@ How it works.
    as the JSON that stands in the tree. A file above 256 MiB, or half of that towards the end, is cut into segments that
    several workers restore.
 2. A worker opens the directories of a batch step by step from the target, never through a symbolic link, and compares
-   what exists; then it reads the blobs that are wanted, by pack and offset, and writes each where it belongs. New files
-   of one blob are made many at a time (``new_files``).
+   what exists; then it reads the blobs that are wanted, by pack and offset, and writes each where it belongs. In
+   directories that it has just made, files of one blob are left to the native kernel (``fresh_files``).
 3. A file gets its times last, when all its content is there: size and times that agree mean that it is complete.
 4. Further names of a file follow when the batch with its first name is done. Directories are finished children first,
    by the worker where they are whole, else by the master.

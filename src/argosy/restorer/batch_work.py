@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from argosy.errors import RestoreError
 from argosy.restic_format.node import Node, decode_node
 from argosy.restorer.blob_fetching import BlobFetcher, WantedBlobs
-from argosy.restorer.content import BlobPlaces, Content, plain_length
+from argosy.restorer.content import BlobPlaces, Content
 from argosy.restorer.directories import OpenDirectory, TargetDirectories, Unreachable
 from argosy.restorer.existing import Extent, Look, look_at
 from argosy.restorer.file_jobs import FAILURES, FileJob, FileRestorer
 from argosy.restorer.finishing import Finisher
 from argosy.restorer.fresh_files import FreshFiles
+from argosy.restorer.locations import location_of
 from argosy.restorer.messages import Link, Outcome, Part, RestoreSettings, RestoreWork
 from argosy.restorer.metadata import MetadataSetter
 from argosy.restorer.other_entries import link_to, make_entry, spared, stands_complete
@@ -105,7 +106,7 @@ class BatchRestorer:
             return True
         nodes, malformed = decode_nodes(part.tree)
         for shown, reason in malformed:
-            self._report(_location(part.path, shown), reason)
+            self._report(location_of(part.path, shown), reason)
         for node in nodes:
             if node.type not in _SKIPPED:
                 self._plan_entry(number, part.path, directory, node, files)
@@ -123,7 +124,7 @@ class BatchRestorer:
             else:
                 self._restore_other(path, directory, name, node)
         except FAILURES as error:
-            self._entry_failed(_location(path, name), error)
+            self._entry_failed(location_of(path, name), error)
 
     def _entry_failed(self, location: bytes, error: Exception) -> None:
         refuse_full(error, self._target, location)
@@ -137,7 +138,7 @@ class BatchRestorer:
             # Nothing is there, and one blob is all: most files, so that they take this short way.
             place = self._places.find(ids[0])
             if place is not None:
-                job = FileJob(number, path, name, node, plain_length(place), _NEW, 1)
+                job = FileJob(number, path, name, node, place.plaintext_bytes, _NEW, 1)
                 if job.size != node.size:
                     files.report_size(job)
                 self._wanted.add(ids[0], place, (job, 0))
@@ -186,7 +187,7 @@ class BatchRestorer:
         self._fetcher.deliver(wanted, files.take, files.missing, lambda: show(outcome.restored, outcome.restored_bytes))
 
     def _restore_other(self, path: bytes, directory: OpenDirectory | None, name: bytes, node: Node) -> None:
-        location = _location(path, name)
+        location = location_of(path, name)
         if directory is not None and spared(directory, name, node, self._settings):
             self._count("unchanged", location)
             return
@@ -200,7 +201,7 @@ class BatchRestorer:
         name = usable_name(node.name)
         if name is None:
             raise RestoreError(f"a batch holds the unusable name {node.name!r}")
-        location = _location(link.path, name)
+        location = location_of(link.path, name)
         try:
             directory = self._directories.get(link.path)
         except FileNotFoundError:
@@ -245,7 +246,3 @@ class BatchRestorer:
 
 class _LinkImpossible(Exception):
     """The entry has to be restored on its own."""
-
-
-def _location(path: bytes, name: bytes) -> bytes:
-    return b"/%b/%b" % (path, name) if path else b"/" + name

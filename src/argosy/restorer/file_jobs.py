@@ -20,6 +20,7 @@ from argosy.restic_format.node import Node
 from argosy.restorer.directories import OpenDirectory, TargetDirectories, remove_in_the_way
 from argosy.restorer.existing import Look, open_to_read, open_to_update
 from argosy.restorer.holes import punch_hole, reserve
+from argosy.restorer.locations import location_of
 from argosy.restorer.messages import Outcome, RestoreSettings
 from argosy.restorer.metadata import PRIVATE_MODE, MetadataSetter, times_of
 from argosy.restorer.overwrite import Verdict
@@ -59,7 +60,7 @@ class FileJob:
     @property
     def location(self) -> bytes:
         """The absolute path within the snapshot."""
-        return b"/%b/%b" % (self.path, self.name) if self.path else b"/" + self.name
+        return location_of(self.path, self.name)
 
 
 class FileRestorer:

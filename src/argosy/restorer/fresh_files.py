@@ -17,6 +17,7 @@ from argosy.restic_format.crypto import MasterKey
 from argosy.restorer.blob_fetching import BlobFetcher
 from argosy.restorer.content import BlobPlaces
 from argosy.restorer.directories import OpenDirectory, TargetDirectories
+from argosy.restorer.locations import location_of
 from argosy.restorer.messages import Outcome, Part, RestoreSettings
 from argosy.restorer.near_blobs import NativeNearBlobs
 
@@ -88,7 +89,7 @@ class FreshFiles:
             outcome.restored_bytes += size_bytes
             show(outcome.restored, outcome.restored_bytes)
         for (_, _, directory), owner in zip(self._parts, owners_in(rows), strict=True):
-            directory.owner = owner
+            directory.owner = owner or directory.owner  # another part of the same directory may have learned it
         yield from self._settle(made, outcome)
         self.clear()
 
@@ -114,8 +115,7 @@ class FreshFiles:
             if settings.recorded:
                 outcome.written[number].append(entry.name)
             if settings.listing:
-                location = b"/%b/%b" % (part.path, entry.name) if part.path else b"/" + entry.name
-                outcome.items.append(("restored", location, entry.size))
+                outcome.items.append(("restored", location_of(part.path, entry.name), entry.size))
 
 
 def fresh_files(

@@ -17,6 +17,7 @@ from argosy.restorer.cuts import Cuts
 from argosy.restorer.hard_links import FirstNames
 from argosy.restorer.large_files import LargeFile
 from argosy.restorer.ledger import Ledger, LedgerEntry
+from argosy.restorer.locations import location_of
 from argosy.restorer.messages import Link, Part, RestoreWork
 from argosy.restorer.tree_nodes import join_nodes
 from argosy.restorer.tree_walk import Piece, Report, TreeWalk
@@ -151,7 +152,7 @@ class Plan:
         try:
             node = decode_node(raw)
         except Damaged as error:
-            self._report(b"/%b/%b" % (entry.path, name) if entry.path else b"/" + name, error.message)
+            self._report(location_of(entry.path, name), error.message)
             return
         is_large = node.type == "file" and node.size >= self._limits.large_bytes
         if not is_large:
@@ -181,7 +182,7 @@ class Plan:
             large_file = self._make_large_file(number, entry, name, decode_node(raw))
         except Damaged as error:
             self._unfinished.discard(number)
-            self._report(b"/%b/%b" % (entry.path, name) if entry.path else b"/" + name, error.message)
+            self._report(location_of(entry.path, name), error.message)
             return
         entry.awaited += 1
         self.entries += 1

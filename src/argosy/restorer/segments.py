@@ -15,6 +15,7 @@ from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.existing import Extent, holds, open_to_read, open_to_update
 from argosy.restorer.file_jobs import FAILURES
 from argosy.restorer.holes import punch_hole
+from argosy.restorer.locations import location_of
 from argosy.restorer.messages import RestoreSettings, Segment, SegmentResult
 from argosy.restorer.target import reason_of, refuse_full
 
@@ -41,7 +42,7 @@ class SegmentRestorer:
 
     def run(self, segment: Segment, show: Callable[[int, int], None]) -> SegmentResult:
         """Write what is not there yet. RestoreError if the target is full, StorageError if the store fails."""
-        location = b"/%b/%b" % (segment.path, segment.shown) if segment.path else b"/" + segment.shown
+        location = location_of(segment.path, segment.shown)
         try:
             fd = self._open(self._directories.get(segment.path).fd, segment.name)
             try:

@@ -11,6 +11,7 @@ from argosy.restorer.content import BlobPlaces, Content, split_ids
 from argosy.restorer.directories import TargetDirectories
 from argosy.restorer.existing import Extent, holds, open_to_read
 from argosy.restorer.file_jobs import FAILURES
+from argosy.restorer.locations import location_of
 from argosy.restorer.messages import Outcome, VerifyWork
 from argosy.restorer.target import reason_of
 from argosy.restorer.tree_nodes import decode_nodes, usable_name
@@ -33,7 +34,7 @@ class Verifier:
                     content = self._places.content(node.content_ids())
                     self._compare(part.path, name, content, 0, whole=True)
                 except FAILURES as error:
-                    outcome.errors.append((_location(part.path, name), reason_of(error)))
+                    outcome.errors.append((location_of(part.path, name), reason_of(error)))
                 else:
                     outcome.verified += 1
                     outcome.verified_bytes += content.size
@@ -43,7 +44,7 @@ class Verifier:
                 content = self._places.content(split_ids(segment.ids))
                 self._compare(segment.path, segment.name, content, segment.offset, whole=False)
             except FAILURES as error:
-                outcome.errors.append((_location(segment.path, segment.name), reason_of(error)))
+                outcome.errors.append((location_of(segment.path, segment.name), reason_of(error)))
             else:
                 outcome.verified += segment.offset == 0
                 outcome.verified_bytes += content.size
@@ -63,7 +64,3 @@ class Verifier:
                 offset += length
         finally:
             os.close(fd)
-
-
-def _location(path: bytes, name: bytes) -> bytes:
-    return b"/%b/%b" % (path, name) if path else b"/" + name
