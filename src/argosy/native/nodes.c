@@ -211,8 +211,6 @@ static int read_content(struct argosy_nodes *nodes, struct argosy_node *node) {
     struct argosy_json *json = &nodes->json;
     unsigned char *at = nodes->ids;
     node->ids = at;
-    node->id_count = 0;
-    node->has_list = 0;
     if (JSON_TAKE(json, "null"))
         return 1;
     node->has_list = 1;
@@ -230,10 +228,10 @@ static int read_content(struct argosy_nodes *nodes, struct argosy_node *node) {
 }
 
 /* One that an entry may have, and that stands in order behind the one before; or one that says nothing here. */
-static int read_name(struct argosy_nodes *reader) {
-    unsigned char *name = reader->names[reader->current];
-    size_t *length = &reader->name_bytes[reader->current];
-    if (!read_string(&reader->json, name, length))
+static int read_name(struct argosy_nodes *nodes) {
+    unsigned char *name = nodes->names[nodes->current];
+    size_t *length = &nodes->name_bytes[nodes->current];
+    if (!read_string(&nodes->json, name, length))
         return 0;
     if (!*length)
         return 1;
@@ -241,8 +239,8 @@ static int read_name(struct argosy_nodes *reader) {
         return 0;
     if (name[0] == '.' && (*length == 1 || (*length == 2 && name[1] == '.')))
         return 0;
-    const unsigned char *before = reader->names[!reader->current];
-    size_t before_bytes = reader->name_bytes[!reader->current];
+    const unsigned char *before = nodes->names[!nodes->current];
+    size_t before_bytes = nodes->name_bytes[!nodes->current];
     int order = memcmp(before, name, before_bytes < *length ? before_bytes : *length);
     return order < 0 || (!order && before_bytes < *length);
 }

@@ -81,8 +81,8 @@ ARGOSY_EXPORT const struct file *argosy_restoring_files(const struct restoring *
 ARGOSY_EXPORT const char *argosy_restoring_names(const struct restoring *self) { return self->names; }
 
 static int is_wanted(const struct argosy_node *node) {
-    return node->type == ARGOSY_FILE && node->name_bytes && node->id_count == 1 && !node->has_attributes && node->mode <= PLAIN_MODES &&
-           node->mode & S_IWUSR && node->uid <= UINT32_MAX && node->gid <= UINT32_MAX;
+    return node->type == ARGOSY_FILE && node->name_bytes && node->id_count == 1 && !node->has_attributes &&
+           node->mode <= PLAIN_MODES && node->mode & S_IWUSR && node->uid <= UINT32_MAX && node->gid <= UINT32_MAX;
 }
 
 static int add(struct restoring *self, uint32_t part, const unsigned char *tree, const struct argosy_node *node) {

@@ -40,7 +40,7 @@ class NativeTable:
         return added
 
     def add_trees(self, pack_no: int, header: bytes) -> None:
-        """Add the trees of a pack, each with one payload more, its place: ``struct argosy_place``, four uint32."""
+        """Add the trees of a pack, each with one payload more, its place (``struct argosy_place``)."""
         self._add_places(pack_no, header, trees=True)
 
     def add_data(self, pack_no: int, header: bytes) -> None:
@@ -63,9 +63,8 @@ class NativeTable:
 
     def get(self, identity: bytes) -> bytes | None:
         """The first payload of an id, None if it is not there."""
-        _require_id(identity)
-        found = ctypes.create_string_buffer(self._payload_bytes)
-        return found.raw if self._quick.argosy_table_get(self.address, identity, found, 1) else None
+        found = self.payloads(identity, most=1)
+        return found[0] if found else None
 
     def starting_with(self, start: bytes) -> bytes | None:
         """An id that begins with these 8 bytes, None if there is none."""
@@ -87,12 +86,12 @@ class NativeTable:
         self._quick.argosy_table_firsts(self.address, ids, count, payloads, numbers)
         return payloads.raw, numbers.raw
 
-    def payloads(self, identity: bytes) -> list[bytes]:
-        """Every payload of an id, in order of their addition (256 at most)."""
+    def payloads(self, identity: bytes, most: int = _PAYLOADS_MOST) -> list[bytes]:
+        """The payloads of an id, ``most`` at most, in order of their addition."""
         _require_id(identity)
         size = self._payload_bytes
-        found = ctypes.create_string_buffer(_PAYLOADS_MOST * size)
-        count = self._quick.argosy_table_get(self.address, identity, found, _PAYLOADS_MOST)
+        found = ctypes.create_string_buffer(most * size)
+        count = self._quick.argosy_table_get(self.address, identity, found, most)
         return [found.raw[at : at + size] for at in range(0, count * size, size)]
 
     def with_byte(self, value: int, most: int) -> tuple[int, list[bytes]]:

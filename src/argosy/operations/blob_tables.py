@@ -5,13 +5,12 @@ With the native kernel a data blob takes 20 bytes and a tree about 56; without i
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from argosy import native
 from argosy.operations.id_table import IdTable
-from argosy.repository.blob_location import Location
+from argosy.repository.blob_location import PLACE, Location
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.ids import ID_BYTES
 from argosy.restic_format.pack import decode_header
@@ -19,9 +18,6 @@ from argosy.restic_format.pack import decode_header
 if TYPE_CHECKING:
     from argosy.native.ids import NativeIds
     from argosy.native.tables import NativeTable
-
-# Number of the pack, offset, length, length of the content.
-_PLACE = struct.Struct("<IIII")
 
 PackIdOf = Callable[[int], bytes]
 
@@ -54,7 +50,7 @@ def blob_table(pack_id_of: PackIdOf, *, with_data: bool = True) -> BlobTable:
     from argosy.native.tables import NativeTable
 
     data = NativeIds(kernel.library) if with_data else None
-    return NativeBlobTable(pack_id_of, data, NativeTable(kernel.library, _PLACE.size))
+    return NativeBlobTable(pack_id_of, data, NativeTable(kernel.library, PLACE.size))
 
 
 class PythonBlobTable:
@@ -63,7 +59,7 @@ class PythonBlobTable:
     def __init__(self, pack_id_of: PackIdOf, *, with_data: bool) -> None:
         self._pack_id_of = pack_id_of
         self._data = IdTable() if with_data else None
-        self._trees = IdTable(_PLACE.size)
+        self._trees = IdTable(PLACE.size)
 
     def add(self, pack_no: int, header: bytes) -> None:
         """See ``BlobTable.add``."""
@@ -72,7 +68,7 @@ class PythonBlobTable:
             self._data.extend([blob.id for blob in blobs if blob.type == BlobType.DATA])
         for blob in blobs:
             if blob.type == BlobType.TREE:
-                place = _PLACE.pack(pack_no, blob.offset, blob.length, blob.uncompressed_length)
+                place = PLACE.pack(pack_no, blob.offset, blob.length, blob.uncompressed_length)
                 self._trees.add_again(blob.id, place)
 
     def missing(self, data_ids: bytes) -> Sequence[bytes]:
@@ -124,7 +120,7 @@ class NativeBlobTable:
         firsts, numbers = self._trees.firsts(b"".join(tree_ids))
         return [
             [Location(self._pack_id_of(place[0]), *place[1:])] if number == 1 else self.find_tree(tree_id)
-            for tree_id, place, number in zip(tree_ids, _PLACE.iter_unpack(firsts), numbers, strict=True)
+            for tree_id, place, number in zip(tree_ids, PLACE.iter_unpack(firsts), numbers, strict=True)
         ]
 
 
@@ -134,4 +130,4 @@ def split_ids(joined: bytes) -> list[bytes]:
 
 
 def _locations(places: Sequence[bytes], pack_id_of: PackIdOf) -> list[Location]:
-    return [Location(pack_id_of(pack_no), *place) for pack_no, *place in map(_PLACE.unpack, places)]
+    return [Location(pack_id_of(pack_no), *place) for pack_no, *place in map(PLACE.unpack, places)]

@@ -20,7 +20,6 @@ from argosy.repository.lookup import DedupLookup
 from argosy.repository.snapshots import StoredSnapshot, find_subtree, resolve_snapshot
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.node import Node
-from argosy.restorer.content import plain_length
 
 Pair = tuple[Node | None, Node | None]
 Problem = Callable[[bytes, Damaged], None]
@@ -240,7 +239,7 @@ class _BlobSides(_NoBlobs):
             counts.tree_blobs += 1
         places = lookup.find(blob_id, blob_type)
         if places:
-            counts.size_bytes += plain_length(places[0])
+            counts.size_bytes += places[0].plaintext_bytes
         else:
             what = f"blob {blob_id.hex()} is in no index"
             self._problem(b"/", Damaged(what, hint="Run `argosy check` to see what else is missing."))

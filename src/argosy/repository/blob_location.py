@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import struct
+
 import msgspec
 
 from argosy.restic_format.crypto import OVERHEAD_BYTES
+
+# A place in packs that have numbers, as the native kernel's tables hold it (struct argosy_place): the pack's number,
+# and then as in Location.
+PLACE = struct.Struct("=4I")
 
 
 class Location(msgspec.Struct, frozen=True, array_like=True, gc=False):

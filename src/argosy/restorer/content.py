@@ -12,7 +12,6 @@ from argosy.repository.layout import FileKind, object_name
 from argosy.repository.lookup import DedupLookup
 from argosy.repository.repository import Repository
 from argosy.restic_format.blob import BlobType
-from argosy.restic_format.crypto import OVERHEAD_BYTES
 from argosy.restic_format.ids import ID_BYTES
 from argosy.restorer.near_blobs import near_blobs
 
@@ -59,7 +58,7 @@ class BlobPlaces:
                 what = f"blob {blob_id.hex()} is in no index"
                 raise Damaged(what, hint="Run `argosy check` to see what else is missing.")
             places.append(place)
-        lengths = [plain_length(place) for place in places]
+        lengths = [place.plaintext_bytes for place in places]
         return Content(ids, places, lengths, sum(lengths))
 
     def bring_near(self, blob_id: bytes) -> Location | None:
@@ -88,11 +87,6 @@ class BlobPlaces:
         with suppress(Damaged, StorageError):
             size_bytes = self._repository.storage.size(object_name(FileKind.PACK, pack_id))
             self.near.add_pack(pack_id, self._repository.load_raw_pack_header(pack_id, size_bytes))
-
-
-def plain_length(place: Location) -> int:
-    """How many bytes of content the blob at a place has."""
-    return place.uncompressed_length or place.length - OVERHEAD_BYTES
 
 
 def split_ids(joined: bytes) -> list[bytes]:

@@ -3,17 +3,16 @@ neighbours in a pack."""
 
 from __future__ import annotations
 
-import struct
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from argosy import native
-from argosy.native.tables import NativeTable
-from argosy.repository.blob_location import Location
+from argosy.repository.blob_location import PLACE, Location
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.pack import decode_header
 
-# struct argosy_place
-_PLACE = struct.Struct("=4I")
+if TYPE_CHECKING:
+    from argosy.native.tables import NativeTable
+
 _MOST_OFFSET = 2**32
 
 
@@ -35,7 +34,11 @@ class NearBlobs(Protocol):
 def near_blobs() -> NearBlobs:
     """None yet, in the way that takes least in this process."""
     kernel = native.kernel()
-    return PythonNearBlobs() if kernel is None else NativeNearBlobs(NativeTable(kernel.library, _PLACE.size))
+    if kernel is None:
+        return PythonNearBlobs()
+    from argosy.native.tables import NativeTable
+
+    return NativeNearBlobs(NativeTable(kernel.library, PLACE.size))
 
 
 class PythonNearBlobs:
@@ -79,13 +82,13 @@ class NativeNearBlobs:
         found = self.table.get(blob_id)
         if found is None:
             return None
-        number, *place = _PLACE.unpack(found)
+        number, *place = PLACE.unpack(found)
         return Location(self._pack_ids[number], *place)
 
     def add(self, blob_id: bytes, place: Location) -> None:
         """See ``NearBlobs.add``. Nothing is added that no pack of a sensible size has."""
         if place.offset < _MOST_OFFSET:
-            row = _PLACE.pack(self._number(place.pack_id), place.offset, place.length, place.uncompressed_length)
+            row = PLACE.pack(self._number(place.pack_id), place.offset, place.length, place.uncompressed_length)
             self.table.add_fresh(blob_id, row)
 
     def add_pack(self, pack_id: bytes, header: bytes) -> None:

@@ -30,7 +30,6 @@ from argosy.repository.lookup import DedupLookup
 from argosy.restic_format.blob import BlobType
 from argosy.restic_format.damage import damaged
 from argosy.restic_format.node import Node
-from argosy.restorer.content import plain_length
 
 _LISTINGS_BYTES = 256 * 1024 * 1024
 _DIRECTORIES_KNOWN = 20_000
@@ -242,7 +241,7 @@ class Browser:
         places = self._lookup.find(blob_id, BlobType.DATA)
         if not places:
             raise damaged(f"blob {blob_id.hex()}", "it is in no index")
-        return plain_length(places[0])
+        return places[0].plaintext_bytes
 
     def _load(self, blob_id: bytes) -> bytes:
         # Readers of one file ask for the same blob at the same time: one of them loads it.
